@@ -1,0 +1,1 @@
+"""MLflow on any Kubernetes, as a Nebari plugin and as an Ansible collection."""
