@@ -1,0 +1,82 @@
+# `make help` says what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CACHE := $(or $(NEBARI_MLFLOW_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/nebari-mlflow)
+UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
+PYTHON ?= python3
+VENV := .venv
+LINT := .venv-lint
+
+# A cluster of one's own, if KUBECONFIG names one; else the kind cluster of this checkout.
+OWN_KUBECONFIG := $(KUBECONFIG)
+export KUBECONFIG := $(or $(OWN_KUBECONFIG),$(CURDIR)/.cluster/kubeconfig)
+export PATH := $(CURDIR)/.cluster/bin:$(CURDIR)/$(VENV)/bin:$(PATH)
+export NEBARI_MLFLOW_CACHE := $(CACHE)
+export PYTHONUTF8 := 1
+
+CLUSTER := ansible-playbook $(if $(OWN_KUBECONFIG),-e kubeconfig=$(OWN_KUBECONFIG))
+DEMO := -e mlflow_provider=local -e mlflow_project_name=demo -e mlflow_namespace=dev -e mlflow_kubeconfig=$(KUBECONFIG)
+
+.PHONY: help up cluster down test unit lint format bench campaign lock
+
+help:  ## Say what there is
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo; echo "  KUBECONFIG=FILE make up    uses the cluster of that file instead of starting kind"
+
+up: $(VENV)/.done  ## Start a cluster, deploy MLflow on it, log a run, open the UI
+	@$(CLUSTER) $(DEMO) molecule/cluster/demo.yml
+
+cluster: $(VENV)/.done  ## Start the cluster only
+	@$(CLUSTER) molecule/cluster/up.yml
+
+down: $(VENV)/.done  ## Remove all that `make up` started; what was built stays cached
+	@$(CLUSTER) molecule/cluster/down.yml
+
+test: $(VENV)/.done up  ## Run the tests, on the cluster of `make up`
+	@pytest -q tests/unit tests/contract
+	@pytest -v tests/integration
+
+unit: $(VENV)/.done  ## Run the tests that need no cluster
+	@pytest -q tests/unit tests/contract
+
+campaign: $(VENV)/.done up  ## Run the long campaigns: kills, faults, in full
+	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v tests/campaign
+
+lint: $(VENV)/.done $(LINT)/.done  ## Check style and types
+	@$(LINT)/bin/ruff check .
+	@$(LINT)/bin/ruff format --check .
+	@$(LINT)/bin/mypy
+	@$(LINT)/bin/yamllint -s .
+	@PATH=$(CURDIR)/$(LINT)/bin:$$PATH ANSIBLE_COLLECTIONS_PATH=collections:$(wildcard $(VENV)/lib/python3*/site-packages) $(LINT)/bin/ansible-lint
+
+format: $(LINT)/.done  ## Format the Python code
+	@$(LINT)/bin/ruff check --fix-only . && $(LINT)/bin/ruff format .
+
+bench: $(VENV)/.done up  ## Measure, each against its baseline in the same run
+	@for bench in benchmarks/bench_*.py; do python $$bench; done
+
+lock: $(UV)  ## Resolve the locked requirements anew
+	@$(UV) pip compile -q --universal --generate-hashes --no-header requirements/uv.in -o requirements/uv.txt
+	@$(UV) pip compile -q --universal --generate-hashes --no-header pyproject.toml --group test -o requirements/test.txt
+	@$(UV) pip compile -q --universal --generate-hashes --no-header --group lint -o requirements/lint.txt
+
+$(CACHE)/uv/bin/uv: requirements/uv.txt
+	@echo "Installing uv"
+	@$(PYTHON) -m venv $(CACHE)/uv
+	@$(CACHE)/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(VENV)/.done: $(UV) requirements/test.txt pyproject.toml
+	@echo "Installing the Python environment into $(VENV) (about half a minute the first time)"
+	@$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' $(VENV)
+	@$(UV) pip sync --quiet --python $(VENV)/bin/python requirements/test.txt
+	@$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --editable .
+	@touch $@
+
+$(LINT)/.done: $(UV) requirements/lint.txt
+	@echo "Installing the linters into $(LINT)"
+	@$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' $(LINT)
+	@$(UV) pip sync --quiet --python $(LINT)/bin/python requirements/lint.txt
+	@touch $@
