@@ -1,0 +1,184 @@
+"""Compare the database's schema with the one that the installed MLflow expects.
+
+MLflow itself is not imported: that costs four seconds of CPU. Its migrations are read as text, and the
+database is asked through psycopg2 alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import re
+import time
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+DEFINITE = 78
+"""Exit code of a failure that another try would not cure; the Job stops at it."""
+
+PROGRESS_SECONDS = 10.0
+
+
+class SchemaError(Exception):
+    """A failure that stays until somebody changes something; the message says what."""
+
+
+class State(Enum):
+    """How the database stands to the migrations of this image."""
+
+    CURRENT = "current"
+    EMPTY = "empty"
+    BEHIND = "behind"
+    AHEAD = "ahead"
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True)
+class Migrations:
+    """The revisions that this image knows, and the one that it needs."""
+
+    known: frozenset[str]
+    head: str
+
+
+def read_migrations(directory: Path) -> Migrations:
+    """Read the chain of revisions from the files, each of which names its own and its predecessor."""
+    known: set[str] = set()
+    replaced: set[str] = set()
+    for file in sorted(directory.glob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        known.update(_assigned(text, "revision"))
+        replaced.update(_assigned(text, "down_revision"))
+    heads = known - replaced
+    if len(heads) != 1:
+        message = f"{directory} holds {len(known)} migrations with {len(heads)} heads; one was expected."
+        raise SchemaError(message)
+    return Migrations(frozenset(known), heads.pop())
+
+
+def _assigned(text: str, name: str) -> list[str]:
+    match = re.search(rf"^{name}(?:\s*:[^=\n]+)?\s*=\s*(.+)$", text, re.MULTILINE)
+    return re.findall(r"[\"']([0-9a-z_]+)[\"']", match.group(1)) if match else []
+
+
+def installed_migrations() -> Migrations:
+    """Find the migrations of the installed MLflow without importing it."""
+    spec = importlib.util.find_spec("mlflow")
+    if spec is None or not spec.submodule_search_locations:
+        message = "This image has no MLflow for its python3. Set image.repository and image.tag to one that has."
+        raise SchemaError(message)
+    return read_migrations(Path(spec.submodule_search_locations[0]) / "store/db_migrations/versions")
+
+
+def judge(revision: str | None, tables: frozenset[str], migrations: Migrations) -> State:
+    """Judge by the revision in the database and its tables.
+
+    Tables of MLflow without a revision are an installation that was cut off before its first migration.
+    """
+    if revision == migrations.head:
+        return State.CURRENT
+    if revision:
+        return State.BEHIND if revision in migrations.known else State.AHEAD
+    own = {table for table in tables if not table.startswith("alembic_")}
+    if not own:
+        return State.EMPTY
+    return State.BEHIND if {"experiments", "runs"} <= own else State.FOREIGN
+
+
+def libpq_uri(uri: str) -> str:
+    """Turn SQLAlchemy's URI into libpq's, which has no `+driver`."""
+    scheme, separator, rest = uri.partition("://")
+    if not separator or scheme.partition("+")[0] not in {"postgresql", "postgres"}:
+        message = (
+            f"The database's URI begins with {scheme.partition(':')[0]!r}; only PostgreSQL is supported "
+            "(postgresql+psycopg2://user:password@host:5432/database)."
+        )
+        raise SchemaError(message)
+    return f"postgresql://{rest}"
+
+
+@dataclass(frozen=True)
+class Database:
+    """A connection that commits by itself, and the migrations to hold against it."""
+
+    connection: Any
+    migrations: Migrations
+
+    def query(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            return list(cursor.fetchall())
+
+    def tables(self) -> frozenset[str]:
+        rows = self.query("SELECT tablename FROM pg_tables WHERE schemaname = ANY (current_schemas(false))")
+        return frozenset(name for (name,) in rows)
+
+    def revision(self) -> str | None:
+        if "alembic_version" not in self.tables():
+            return None
+        rows = self.query("SELECT version_num FROM alembic_version")
+        return str(rows[0][0]) if rows else None
+
+    def state(self) -> State:
+        return judge(self.revision(), self.tables(), self.migrations)
+
+
+class Clock:
+    """A deadline, and a line of progress when what is waited for changes or ten seconds have passed."""
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self.started = time.monotonic()
+        self._told: tuple[str, float] = ("", 0.0)
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self.started
+
+    def expired(self) -> bool:
+        return self.elapsed() >= self.limit
+
+    def tell(self, message: str) -> None:
+        now = time.monotonic()
+        if message != self._told[0] or now - self._told[1] >= PROGRESS_SECONDS:
+            print(f"{message} ({self.elapsed():.0f} s of {self.limit:.0f} s)", flush=True)
+            self._told = (message, now)
+
+
+def connect(clock: Clock) -> Database:
+    """Connect, waiting for a server that is not there yet; a login that is refused is not waited for."""
+    migrations = installed_migrations()
+    driver = importlib.import_module("psycopg2")
+    uri = libpq_uri(os.environ["MLFLOW_BACKEND_STORE_URI"])
+    while True:
+        try:
+            connection = driver.connect(uri)
+            connection.autocommit = True
+            return Database(connection, migrations)
+        except driver.OperationalError as error:
+            cause = str(error).strip().splitlines()[-1]
+            refuse_login(cause)
+            if clock.expired():
+                raise TimeoutError(f"No connection to the database: {cause}") from None
+            clock.tell(f"waiting for the database: {cause}")
+        time.sleep(1)
+
+
+def refuse_login(cause: str) -> None:
+    """Stop at what waiting does not cure."""
+    cures = {
+        "password authentication failed": "The Secret's password is not the database's. Put the right one "
+        "into the Secret that the release names.",
+        "no password supplied": "The Secret holds no password under the key that the release names.",
+        "does not exist": "Create it, with MLflow's user as its owner.",
+        "server does not support SSL": "Set externalDatabase.sslMode to prefer or disable, or switch TLS on "
+        "in the database.",
+        "certificate verify failed": "Give the authority's certificate in externalDatabase.caSecret (ca.crt).",
+        "no pg_hba.conf entry": "Let this user, database and network in (pg_hba.conf).",
+    }
+    for sign, cure in cures.items():
+        if sign in cause:
+            message = f"{cause} {cure}"
+            raise SchemaError(message)

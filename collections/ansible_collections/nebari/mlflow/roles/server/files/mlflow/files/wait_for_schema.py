@@ -1,0 +1,46 @@
+"""Wait until the database has the schema that this image's MLflow needs, then let the server start."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from mlflow_schema import DEFINITE, Clock, Database, SchemaError, State, connect
+
+
+def wait(database: Database, clock: Clock) -> None:
+    """Return when the schema fits; raise when it never will, or when the time is up."""
+    while (state := database.state()) is not State.CURRENT:
+        revision = database.revision() or "none"
+        if state is State.AHEAD:
+            message = (
+                f"The database's schema ({revision}) is newer than this image's MLflow "
+                f"({database.migrations.head}). Deploy the newer version again, or restore the backup that "
+                "was made before the upgrade."
+            )
+            raise SchemaError(message)
+        status = f"schema {revision}, needed {database.migrations.head}: waiting for the migration Job"
+        if clock.expired():
+            message = f"{status} took longer than {clock.limit:.0f} s; its log tells why (component=migrate)."
+            raise TimeoutError(message)
+        clock.tell(status)
+        time.sleep(1)
+    print(f"schema {database.migrations.head}: ready after {clock.elapsed():.1f} s", flush=True)
+
+
+def main() -> int:
+    clock = Clock(float(os.environ.get("TIMEOUT_SECONDS", "600")))
+    try:
+        wait(connect(clock), clock)
+    except SchemaError as error:
+        print(f"ERROR: {error}", flush=True)
+        return DEFINITE
+    except TimeoutError as error:
+        print(f"ERROR: {error}", flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+{{- define "mlflow.tracking.container" -}}
+name: tracking
+image: {{ include "mlflow.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+command: [mlflow, server]
+args:
+  {{- include "mlflow.tracking.args" . | nindent 2 }}
+env:
+  {{- include "mlflow.tracking.env" . | nindent 2 }}
+{{- if or .Values.storage.secret .Values.tracking.extraEnvFrom }}
+envFrom:
+  {{- with .Values.storage.secret }}
+  - secretRef: {name: {{ . }}}
+  {{- end }}
+  {{- with .Values.tracking.extraEnvFrom }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+ports:
+  - {name: http, containerPort: 5000, protocol: TCP}
+{{- include "mlflow.tracking.probes" . | nindent 0 }}
+resources:
+  {{- toYaml .Values.tracking.resources | nindent 2 }}
+securityContext:
+  {{- include "mlflow.containerSecurity" . | nindent 2 }}
+volumeMounts:
+  {{- include "mlflow.tracking.volumeMounts" . | nindent 2 }}
+{{- end }}
+
+{{- define "mlflow.tracking.args" -}}
+- --host=0.0.0.0
+- --port=5000
+- --workers={{ include "mlflow.workers" . }}
+- --serve-artifacts
+- --artifacts-destination={{ .Values.storage.uri }}
+{{- if .Values.tracking.metrics.enabled }}
+- --expose-prometheus=/tmp/metrics
+{{- end }}
+{{- with .Values.tracking.extraArgs }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* /health answers without the database; readiness reads an experiment from it. */}}
+{{- define "mlflow.tracking.probes" -}}
+startupProbe:
+  httpGet: {path: /health, port: http}
+  periodSeconds: 1
+  failureThreshold: 300
+  timeoutSeconds: 5
+readinessProbe:
+  httpGet:
+    path: /api/2.0/mlflow/experiments/search?max_results=1
+    port: http
+    httpHeaders: [{name: Host, value: localhost}]
+  periodSeconds: 5
+  failureThreshold: 3
+  timeoutSeconds: 10
+livenessProbe:
+  httpGet: {path: /health, port: http}
+  periodSeconds: 10
+  failureThreshold: 6
+  timeoutSeconds: 10
+{{- end }}
