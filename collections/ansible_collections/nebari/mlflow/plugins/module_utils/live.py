@@ -1,0 +1,96 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Compare a manifest with the cluster by asking the API server what applying it would do, without doing it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .exceptions import ApiError, ReleaseError
+from .kube import MERGE, STRATEGIC
+from .manifest import Key, annotation, as_applied, by_key, clean, is_owned, key, RELEASE_NAME
+from .merge import differing, patch
+
+if TYPE_CHECKING:
+    from .manifest import Object
+    from .session import Session
+
+WORKERS = 6
+INVALID, FORBIDDEN = 422, 403
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One object of the manifest: as it is now and as it would become.
+
+    `refused` is the API server's answer where it would not take the change, such as to an immutable field.
+    """
+
+    key: Key
+    item: Object
+    live: Object | None
+    after: Object
+    refused: ApiError | None = None
+
+    @property
+    def fields(self) -> list[str]:
+        return differing(clean(self.live), clean(self.after)) if self.live is not None else []
+
+    @property
+    def differs(self) -> bool:
+        return self.live is None or self.refused is not None or bool(self.fields)
+
+
+def compare(session: Session, old: list[Object], new: list[Object]) -> list[Comparison]:
+    """Compare each object; `old` is the manifest that was applied last, for the fields that it set and `new` drops."""
+    before = by_key(old, session.options.namespace)
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(lambda item: _one(session, before, item), new))
+
+
+def _one(session: Session, before: dict[Key, Object], item: Object) -> Comparison:
+    options = session.options
+    which = key(item, options.namespace)
+    path = session.discovery.path(item, options.namespace)
+    applied = as_applied(item, options.name, options.namespace)
+    live = session.api.find(path)
+    if live is None:
+        return Comparison(which, item, None, applied)
+    _refuse_foreign(session, which, live)
+    old = before.get(which)
+    body = patch(as_applied(old, options.name, options.namespace) if old else None, applied, strategic=_strategic(session, item))
+    try:
+        return Comparison(which, item, live, send_patch(session, item, body, dry_run=True))
+    except ApiError as error:
+        if error.status not in {INVALID, FORBIDDEN} or "cannot patch resource" in error.message:
+            raise
+        return Comparison(which, item, live, applied, error)
+
+
+def send_patch(session: Session, item: Object, body: Object, *, dry_run: bool) -> Object:
+    """Apply a patch with the merge rules of the object's kind."""
+    return session.api.request(
+        "PATCH",
+        session.discovery.path(item, session.options.namespace),
+        query={"fieldManager": "helm", **({"dryRun": "All"} if dry_run else {})},
+        body=body,
+        content_type=STRATEGIC if _strategic(session, item) else MERGE,
+    )
+
+
+def _strategic(session: Session, item: Object) -> bool:
+    return session.discovery.get(item["apiVersion"], item["kind"]).built_in
+
+
+def _refuse_foreign(session: Session, which: Key, live: Object) -> None:
+    options = session.options
+    if is_owned(live, options.name, options.namespace):
+        return
+    owner = annotation(live, RELEASE_NAME)
+    whose = f"belongs to the Helm release {owner!r}" if owner else "was not made by Helm"
+    raise ReleaseError(
+        f"{which} in namespace {which.namespace} is there already and {whose}.",
+        f"Remove or rename it, or deploy under another name than {options.name!r}.",
+    )

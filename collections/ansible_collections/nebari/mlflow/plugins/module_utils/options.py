@@ -1,0 +1,76 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""What the module is asked to do."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from .exceptions import ReleaseError
+
+LONGEST_NAME = 53  # Helm's limit: a Service name of 63 characters less what charts append
+INSTANCE = "app.kubernetes.io/instance"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+OURS = "nebari-mlflow"
+KINDS = frozenset({"alphanumeric", "fernet"})  # of generated values
+
+
+@dataclass(frozen=True)
+class SecretSpec:
+    """A Secret to keep: `keys` maps each key to the kind of value that is generated when it is missing."""
+
+    name: str
+    keys: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Options:
+    """The module's parameters, with their documented names."""
+
+    name: str
+    namespace: str
+    chart: str = ""
+    values: dict[str, Any] = field(default_factory=dict)
+    state: str = "present"
+    secrets: tuple[SecretSpec, ...] = ()
+    delete_data: bool = False
+    create_namespace: bool = True
+    kubeconfig: str = ""
+    context: str = ""
+    helm: str = "helm"
+    timeout: int = 600
+    verify: bool = True
+
+    @classmethod
+    def from_params(cls, params: dict[str, Any]) -> Options:
+        known = {f.name for f in fields(cls)}
+        given = {key: value for key, value in params.items() if key in known and value is not None}
+        given["secrets"] = tuple(SecretSpec(**spec) for spec in given.get("secrets", ()))
+        options = cls(**given)
+        options.check()
+        return options
+
+    def check(self) -> None:
+        """Refuse what Kubernetes or Helm would refuse only half-way through."""
+        label = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+        if len(self.name) > LONGEST_NAME:
+            raise ReleaseError(
+                f"name: {self.name!r} has {len(self.name)} characters; Helm allows {LONGEST_NAME}.",
+                "Use a shorter name.",
+            )
+        for key, value, limit in (("name", self.name, LONGEST_NAME), ("namespace", self.namespace, 63)):
+            if not re.fullmatch(label, value) or len(value) > limit:
+                raise ReleaseError(
+                    f"{key}: {value!r} is not a Kubernetes name.",
+                    f"Use lower-case letters, digits and '-', at most {limit}, "
+                    "starting and ending with a letter or digit.",
+                )
+        for spec in self.secrets:
+            for kind in sorted({*spec.keys.values()} - KINDS):
+                raise ReleaseError(
+                    f"secrets: {kind!r} in {spec.name!r} is not a kind of value.", f"Use one of: {', '.join(sorted(KINDS))}."
+                )
+        if self.timeout < 1:
+            raise ReleaseError(f"timeout: {self.timeout} is not a positive number of seconds.", "Give 1 or more.")

@@ -1,0 +1,151 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Decide what a deploy has to do. Nothing here writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from . import secrets
+from .changes import Change
+from .live import Comparison, compare
+from .manifest import Key, by_key, is_kept, is_owned, key, split
+from .merge import differing, without_nulls
+from .record import DEPLOYED, PENDING, Record
+
+if TYPE_CHECKING:
+    from .manifest import Object
+    from .session import Session
+
+
+@dataclass
+class Plan:
+    """What is, what is wanted, and the steps between them."""
+
+    namespace_missing: bool
+    record: Record | None
+    objects: list[Object]
+    comparisons: list[Comparison] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    recover: bool = False
+    upgrade: bool = False
+    verify: bool = False
+    leftovers: list[tuple[Key, str]] = field(default_factory=list)  # objects of interrupted revisions, with paths
+
+    @property
+    def writes(self) -> bool:
+        return bool(self.changes)
+
+
+def build(session: Session, rendered: list[Object], chart: dict[str, str], *, namespace_missing: bool) -> Plan:
+    """Compare what is asked with Helm's record and with the cluster."""
+    objects, hooks = split(rendered)
+    statuses = {} if namespace_missing else session.records.statuses()
+    record = session.records.read(next(iter(statuses))) if statuses else None
+    plan = Plan(namespace_missing, record, objects)
+    _plan_namespace(session, plan)
+    _plan_secrets(session, plan)
+    _plan_objects(session, plan, _leftovers(session, statuses, objects))
+    _plan_release(session, plan, hooks, chart)
+    return plan
+
+
+def _plan_namespace(session: Session, plan: Plan) -> None:
+    if plan.namespace_missing:
+        name = session.options.namespace
+        after = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        plan.changes.append(Change("create", "Namespace", name, after=after))
+
+
+def _plan_secrets(session: Session, plan: Plan) -> None:
+    namespace = session.options.namespace
+    for spec in session.options.secrets:
+        path = f"/api/v1/namespaces/{namespace}/secrets/{spec.name}"
+        live = None if plan.namespace_missing else session.api.find(path)
+        wanted = secrets.missing(spec, live)
+        if live is not None and not wanted:
+            continue
+        before, after = secrets.before_and_after(spec, live)
+        action = "create" if live is None else "update"
+        fields = tuple(f"data.{name}" for name in wanted)
+        shown: list[dict[str, Any]] = [{"data": before} if live else {}, {"data": after}]
+        plan.changes.append(Change(action, "Secret", spec.name, namespace, fields, *shown))
+
+
+def _plan_objects(session: Session, plan: Plan, old: list[Object]) -> None:
+    namespace = session.options.namespace
+    if plan.namespace_missing:
+        plan.comparisons = [Comparison(key(item, namespace), item, None, item) for item in plan.objects]
+    else:
+        plan.comparisons = compare(session, old, plan.objects)
+    for found in plan.comparisons:
+        which = found.key
+        if found.live is None:
+            plan.changes.append(Change("create", which.kind, which.name, which.namespace, after=found.after))
+        elif found.differs:
+            fields = tuple(found.fields)
+            plan.changes.append(Change("update", which.kind, which.name, which.namespace, fields, found.live, found.after))
+    wanted = by_key(plan.objects, namespace)
+    for which, item in by_key(old, namespace).items():
+        if which not in wanted and not is_kept(item):
+            _plan_deletion(session, plan, which, item)
+
+
+def _plan_deletion(session: Session, plan: Plan, which: Key, item: Object) -> None:
+    """Plan to remove an object that an earlier revision made, unless it is kept, gone or somebody else's by now."""
+    resource = session.discovery.find(item["apiVersion"], item["kind"])
+    if resource is None:
+        return
+    path = resource.path(which.namespace, which.name)
+    live = session.api.find(path)
+    if live is None or is_kept(live) or not is_owned(live, session.options.name, session.options.namespace):
+        return
+    plan.leftovers.append((which, path))
+    plan.changes.append(Change("delete", which.kind, which.name, which.namespace, before=live))
+
+
+def _leftovers(session: Session, statuses: dict[int, str], objects: list[Object]) -> list[Object]:
+    """The objects of every revision since the last good one, newest first wins.
+
+    Helm compares with one revision only, so what an interrupted one created would stay for ever.
+    """
+    found: dict[Key, Object] = {}
+    for revision, status in statuses.items():
+        record = session.records.read(revision)
+        for which, item in by_key(record.objects if record else [], session.options.namespace).items():
+            found.setdefault(which, item)
+        if status == DEPLOYED:
+            break
+    return list(found.values())
+
+
+def _plan_release(session: Session, plan: Plan, hooks: list[Object], chart: dict[str, str]) -> None:
+    options, record = session.options, plan.record
+    touched = any(change.kind not in {"Namespace", "Secret"} for change in plan.changes)
+    if record is None:
+        plan.upgrade = True
+        after = {"chart": chart, "values": options.values, "revision": 1}
+        plan.changes.append(Change("create", "Release", options.name, options.namespace, after=after))
+    else:
+        plan.recover = record.status in PENDING
+        before = {"chart": record.chart, "values": without_nulls(record.config), "status": record.status}
+        before["chart"] = {name: str(record.chart.get(name, "")) for name in chart}
+        after = {"chart": chart, "values": without_nulls(options.values), "status": DEPLOYED}
+        fields = differing(before, after)
+        if record.objects != plan.objects or touched:
+            fields.append("manifest")
+        if record.hooks != hooks:
+            fields.append("hooks")
+        plan.upgrade = bool(fields)
+        if plan.recover:
+            state = {"status": record.status}, {"status": "failed"}
+            plan.changes.append(Change("recover", "Release", options.name, options.namespace, ("status",), *state))
+        if plan.upgrade:
+            plan.changes.append(
+                Change("update", "Release", options.name, options.namespace, tuple(fields), before, after)
+            )
+    tests = any("test" in str((hook["metadata"].get("annotations") or {}).get("helm.sh/hook", "")) for hook in hooks)
+    plan.verify = options.verify and tests and (plan.upgrade or record is None or not record.verified)
+    if plan.verify:
+        plan.changes.append(Change("verify", "Release", options.name, options.namespace))

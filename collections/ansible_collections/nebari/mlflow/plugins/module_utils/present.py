@@ -1,0 +1,72 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""state=present: plan, and then under the Lease do what was planned, wait, and prove that it works."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import rollout, secrets
+from .changes import Outcome
+from .live import compare, send_patch
+from .manifest import as_applied
+from .namespace import ensure_namespace, find_namespace
+from .plan import Plan, build
+from .render import render
+from .verification import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .manifest import Object
+    from .session import Session
+
+
+def ensure_present(session: Session, *, check_mode: bool) -> Outcome:
+    """Make the release what is asked. In check mode return the same changes without making them."""
+    chart = session.helm.chart_metadata()
+    missing = find_namespace(session) is None
+    rendered = render(session)
+    if not check_mode and not missing:
+        session.lease().refuse_if_held()
+    plan = build(session, rendered, chart, namespace_missing=missing)
+    if check_mode:
+        return Outcome(plan.changes, plan.record, chart)
+    if not plan.writes:
+        rollout.wait(session, plan.objects, lambda: None)
+        return Outcome([], plan.record, chart)
+    made = plan.changes[:1] if ensure_namespace(session) else []
+    with session.lease() as lease:
+        session.helm.must_stop = lease.check
+        plan = build(session, rendered, chart, namespace_missing=False)
+        apply(session, plan, lease.check)
+    newest = next(iter(session.records.statuses()), 0)
+    return Outcome([*made, *plan.changes], session.records.read(newest), chart)
+
+
+def apply(session: Session, plan: Plan, check: Callable[[], None]) -> None:
+    """Do what was planned, in the order in which a kill between two steps does the least harm."""
+    options = session.options
+    for spec in options.secrets:
+        secrets.ensure(session.api, spec, options.name, options.namespace)
+    if plan.recover and plan.record is not None:
+        session.progress.say(f"taking up revision {plan.record.revision}, left {plan.record.status}")
+        session.records.mark_failed(plan.record)
+    for _, path in plan.leftovers:
+        session.api.delete(path)
+    if plan.upgrade:
+        check()
+        session.progress.say("applying the chart")
+        session.helm.upgrade()
+        repair(session, plan.objects)
+    rollout.wait(session, plan.objects, check)
+    if plan.verify:
+        verify(session, check)
+
+
+def repair(session: Session, objects: list[Object]) -> None:
+    """Put back what Helm leaves as it finds it: it compares custom resources with its record, not with the cluster."""
+    for found in compare(session, [], objects):
+        if found.live is not None and found.refused is None and found.fields:
+            body = as_applied(found.item, session.options.name, session.options.namespace)
+            send_patch(session, found.item, body, dry_run=False)

@@ -1,0 +1,57 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""What every step of a deploy needs: the options, the connections, the clock."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .discovery import Discovery
+from .helm import Helm
+from .kube import Api
+from .lease import Lease
+from .record import Records
+
+if TYPE_CHECKING:
+    from .lease import Process
+    from .options import Options
+    from .progress import Progress
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run of the module against one release."""
+
+    options: Options
+    api: Api
+    discovery: Discovery
+    helm: Helm
+    records: Records
+    progress: Progress
+    controller: Process | None
+    deadline: float
+
+    @classmethod
+    def open(cls, options: Options, progress: Progress, controller: Process | None) -> Session:
+        """Check the helm program and the kubeconfig. The first request tells whether the cluster answers."""
+        helm = Helm(options)
+        helm.check_version()
+        api = Api(options.kubeconfig, options.context)
+        return cls(
+            options,
+            api,
+            Discovery(api),
+            helm,
+            Records(api, options.name, options.namespace),
+            progress,
+            controller,
+            time.monotonic() + options.timeout,
+        )
+
+    def lease(self) -> Lease:
+        return Lease(self.api, self.options.name, self.options.namespace, self.progress, self.controller)
+
+    def remaining(self) -> float:
+        return max(0.0, self.deadline - time.monotonic())
