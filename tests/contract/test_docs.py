@@ -1,0 +1,31 @@
+"""The documentation says what the code says, and leads somewhere."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [
+    Path(name)
+    for name in subprocess.run(
+        ["git", "ls-files", "*.md"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split()
+]
+
+
+def test_the_page_of_variables_is_up_to_date() -> None:
+    generated = runpy.run_path(str(ROOT / "docs/generate.py"))
+    assert generated["PAGE"].read_text() == generated["page"](), "run: python docs/generate.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", (ROOT / page).read_text(), flags=re.S)
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+        if not target.startswith(("http://", "https://")):
+            assert (ROOT / page.parent / target).exists(), target

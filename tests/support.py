@@ -1,0 +1,126 @@
+"""What tests of the real thing share: the shipped playbooks, kubectl, and pods that use MLflow."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Played:
+    """One run of a playbook."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+    @cached_property
+    def report(self) -> dict[str, Any]:
+        """The JSON of the callback ansible.posix.json."""
+        report: dict[str, Any] = json.loads(self.stdout[self.stdout.index("{\n") :])
+        return report
+
+    @property
+    def changed(self) -> int:
+        """How many tasks changed something, or would."""
+        return int(self.report["stats"]["localhost"]["changed"])
+
+    @property
+    def mlflow(self) -> dict[str, Any]:
+        """What the playbook reports through set_stats."""
+        facts: dict[str, Any] = self.report["global_custom_stats"]["mlflow"]
+        return facts
+
+    @property
+    def failure(self) -> str:
+        """The message of the task that failed; empty when none did."""
+        for play in self.report["plays"]:
+            for task in play["tasks"]:
+                for result in task["hosts"].values():
+                    if result.get("failed"):
+                        items = [item["msg"] for item in result.get("results", []) if item.get("failed")]
+                        return " ".join(items) or str(result["msg"])
+        return ""
+
+
+def command(playbook: str, *arguments: str, **variables: Any) -> list[str]:
+    """Return the command line that runs a playbook of the repository with these extra variables."""
+    return [
+        str(Path(sys.executable).with_name("ansible-playbook")),
+        f"playbooks/{playbook}.yml",
+        "--extra-vars",
+        json.dumps(variables),
+        *arguments,
+    ]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return the environment in which a playbook prints JSON."""
+    return {**os.environ, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_SHOW_CUSTOM_STATS": "1", **more}
+
+
+def play(playbook: str, *arguments: str, **variables: Any) -> Played:
+    """Run a playbook to its end."""
+    done = subprocess.run(
+        command(playbook, *arguments, **variables),
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Played(done.returncode, done.stdout, done.stderr)
+
+
+def kubectl(*arguments: str, stdin: str | None = None) -> str:
+    """Run kubectl and return what it prints."""
+    done = subprocess.run(["kubectl", *arguments], input=stdin, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr or done.stdout}")
+    return done.stdout
+
+
+def objects(namespace: str, kinds: str) -> dict[str, str]:
+    """Return the resourceVersion of each object, by kind/name."""
+    found = json.loads(kubectl("-n", namespace, "get", kinds, "-o", "json"))["items"]
+    return {f"{item['kind']}/{item['metadata']['name']}": item["metadata"]["resourceVersion"] for item in found}
+
+
+def run_pod(namespace: str, name: str, script: str, *arguments: str, timeout: int = 240, **env: str) -> str:
+    """Run a Python script in a pod that looks like a notebook's, and return what it printed."""
+    image = "ghcr.io/mlflow/mlflow:v3.17.2-full"
+    pod: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {"component": "singleuser-server"}},
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [
+                {
+                    "name": "notebook",
+                    "image": image,
+                    "command": ["python3", "-c", script, *arguments],
+                    "env": [{"name": key, "value": value} for key, value in {"HOME": "/tmp", **env}.items()],  # noqa: S108
+                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                }
+            ],
+        },
+    }
+    kubectl("-n", namespace, "delete", "pod", name, "--ignore-not-found", "--grace-period=0", "--force")
+    kubectl("-n", namespace, "apply", "-f", "-", stdin=json.dumps(pod))
+    try:
+        phase = "jsonpath={.status.phase}"
+        kubectl("-n", namespace, "wait", f"pod/{name}", f"--for={phase}=Succeeded", f"--timeout={timeout}s")
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{kubectl('-n', namespace, 'logs', name)}") from error
+    return kubectl("-n", namespace, "logs", name)
