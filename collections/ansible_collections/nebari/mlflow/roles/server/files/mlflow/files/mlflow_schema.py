@@ -158,7 +158,7 @@ def connect(clock: Clock) -> Database:
             connection.autocommit = True
             return Database(connection, migrations)
         except driver.OperationalError as error:
-            cause = str(error).strip().splitlines()[-1]
+            cause = str(error).strip().splitlines()[0]
             refuse_login(cause)
             if clock.expired():
                 raise TimeoutError(f"No connection to the database: {cause}") from None
@@ -180,5 +180,5 @@ def refuse_login(cause: str) -> None:
     }
     for sign, cure in cures.items():
         if sign in cause:
-            message = f"{cause} {cure}"
+            message = f"{cause}. {cure}"
             raise SchemaError(message)

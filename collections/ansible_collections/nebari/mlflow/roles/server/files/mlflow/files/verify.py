@@ -51,8 +51,8 @@ class Server:
             cause = getattr(error, "reason", error)
             raise StepError(step, f"no answer from {self.uri}: {cause}") from None
 
-    def call(self, step: str, method: str, name: str, **fields: Any) -> dict[str, Any]:
-        path, body = f"/api/2.0/mlflow/{name}", None
+    def call(self, step: str, method: str, endpoint: str, /, **fields: Any) -> dict[str, Any]:
+        path, body = f"/api/2.0/mlflow/{endpoint}", None
         if method == "GET":
             path = f"{path}?{urllib.parse.urlencode(fields)}"
         else:

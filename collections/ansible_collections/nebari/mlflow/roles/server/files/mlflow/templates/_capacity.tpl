@@ -1,7 +1,7 @@
 {{/* Numbers that follow from the resources: workers, database connections. */}}
 {{- define "mlflow.maxReplicas" -}}
 {{- with .Values.tracking -}}
-{{ ternary .autoscaling.maxReplicas .replicaCount .autoscaling.enabled | int }}
+{{ ternary .autoscaling.maxReplicas .replicaCount .autoscaling.enabled | int | max 1 }}
 {{- end -}}
 {{- end }}
 
@@ -36,24 +36,4 @@
 {{- end -}}
 {{ max 1 $workers }}
 {{- end -}}
-{{- end }}
-
-{{/*
-Connections that one pool may hold. Each worker has two pools, tracking and registry; the parent process of
-a pod holds two connections. 15 stay free: 3 for superusers, the rest for migration, backups and people.
-*/}}
-{{- define "mlflow.connectionsPerPool" -}}
-{{- $limit := ternary .Values.postgresql.maxConnections .Values.externalDatabase.maxConnections .Values.postgresql.enabled | int -}}
-{{- $replicas := include "mlflow.maxReplicas" . | int -}}
-{{- $pools := mul $replicas (include "mlflow.workers" . | int) 2 -}}
-{{ div (sub (sub $limit 15) (mul 2 $replicas)) $pools }}
-{{- end }}
-
-{{- define "mlflow.pool.env" -}}
-{{- $connections := include "mlflow.connectionsPerPool" . | int -}}
-{{- $size := max 1 (min 5 (sub $connections 1)) -}}
-- name: MLFLOW_SQLALCHEMYSTORE_POOL_SIZE
-  value: {{ $size | quote }}
-- name: MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW
-  value: {{ max 1 (min 10 (sub $connections $size)) | quote }}
 {{- end }}

@@ -42,3 +42,12 @@
 - {protocol: TCP, port: {{ . }}}
 {{- end }}
 {{- end }}
+
+{{- define "mlflow.network.server" -}}
+- to:
+    - podSelector:
+        matchLabels:
+          {{- include "mlflow.selector" (list . "tracking") | nindent 10 }}
+  ports:
+    - {protocol: TCP, port: 5000}
+{{- end }}
