@@ -10,4 +10,4 @@ ALTER ROLE :"role" PASSWORD :'password';
 SELECT format('CREATE DATABASE %I OWNER %I', :'database', :'role')
   WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \gexec
 REVOKE ALL ON DATABASE :"database" FROM PUBLIC;
-\! rm -f "$PGDATA/../initialising"
+\! rm -f "${PGDATA%/*}/initialising"

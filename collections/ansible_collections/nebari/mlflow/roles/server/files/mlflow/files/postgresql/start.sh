@@ -3,7 +3,7 @@
 # directory, which the entrypoint would take for a finished one. The mark is there only until
 # initialisation ends, and no client can connect before that: what is removed here never held data.
 set -eu
-mark="$PGDATA/../initialising"
+mark="${PGDATA%/*}/initialising"
 if [ -e "$mark" ]; then
   echo "start: the first start was interrupted; starting it over"
   rm -rf "$PGDATA"
