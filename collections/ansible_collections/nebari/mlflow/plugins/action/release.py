@@ -12,7 +12,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.nebari.mlflow.plugins.module_utils.lease import Process
+from ansible_collections.nebari.mlflow.plugins.module_utils.process import Process
 
 PAUSE = 0.2
 

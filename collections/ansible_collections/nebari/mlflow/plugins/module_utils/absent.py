@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import data, workloads
 from .changes import Change, Outcome
-from .exceptions import ReleaseError
+from .deletion import wait_for_pods
 from .manifest import HOOK, Key, annotation, by_key, is_kept, is_owned
 from .namespace import find_namespace, is_terminating, terminating
 
@@ -42,14 +42,14 @@ def ensure_absent(session: Session, *, check_mode: bool) -> Outcome:
     if not removal.changes and session.lease().exists():  # what a killed run left
         removal.changes.append(Change("delete", "Lease", session.options.name, session.options.namespace))
     if check_mode or not removal.changes:
-        return Outcome(removal.changes, warnings=removal.warnings)
+        return Outcome(removal.changes, warnings=removal.warnings, kept=removal.kept)
     planned = removal.changes
     with session.lease() as lease:
-        session.helm.must_stop = lease.check
+        session.take_over(lease)
         removal = Removal(session)
         removal.carry_out()
     lease.remove()
-    return Outcome(removal.changes or planned, warnings=removal.warnings)
+    return Outcome(removal.changes or planned, warnings=removal.warnings, kept=removal.kept)
 
 
 class Removal:
@@ -74,8 +74,11 @@ class Removal:
             self.changes.append(Change("delete", "Release", options.name, options.namespace))
         else:
             self.warnings += _strays(session)
-        self._data = data.find(session, list(self._objects.values())) if options.delete_data else []
-        self.changes += [Change("delete", item["kind"], item["metadata"]["name"], options.namespace) for item in self._data]
+        found = data.find(session, list(self._objects.values()))
+        self._data = found if options.delete_data else []
+        self.kept = [] if options.delete_data else [_place(item, options.namespace) for item in found]
+        for item in self._data:
+            self.changes.append(Change("delete", item["kind"], item["metadata"]["name"], options.namespace))
         if options.delete_data:
             self.warnings += data.not_ours(session)
 
@@ -98,28 +101,17 @@ class Removal:
         progress.say("removing the release's objects")
         for path in self._paths:
             self._session.api.delete(path)
-        self._wait_for_pods()
+        for item in self._objects.values():
+            if item["kind"] in workloads.WITH_PODS:
+                wait_for_pods(self._session, workloads.selector(item))
         if self._recorded:
             self._session.helm.uninstall()
         for item in self._data:
             data.remove(self._session, item)
 
-    def _wait_for_pods(self) -> None:
-        session = self._session
-        pods = f"/api/v1/namespaces/{session.options.namespace}/pods"
-        owners = [item for item in self._objects.values() if item["kind"] in workloads.WITH_PODS]
-        for owner in owners:
-            selector = workloads.selector(owner)
-            while selector and (left := session.api.request("GET", pods, query={"labelSelector": selector})["items"]):
-                session.helm.must_stop()
-                names = ", ".join(pod["metadata"]["name"] for pod in left)
-                session.progress.say(f"waiting for {len(left)} pods to end: {names}")
-                if session.remaining() <= 0:
-                    raise ReleaseError(
-                        f"Pods still there after {session.options.timeout} s: {names}.",
-                        "Look at their node and finalizers; run it again when they are gone.",
-                    )
-                time.sleep(PAUSE)
+
+def _place(item: Object, namespace: str) -> dict[str, str]:
+    return {"kind": item["kind"], "name": item["metadata"]["name"], "namespace": namespace}
 
 
 def _strays(session: Session) -> list[str]:
@@ -129,8 +121,8 @@ def _strays(session: Session) -> list[str]:
     for api_version, kind in STRAYS:
         path = session.discovery.get(api_version, kind).path(options.namespace)
         answer = session.api.request("GET", path, query={"labelSelector": "app.kubernetes.io/managed-by=Helm"})
-        owned = [item for item in answer["items"] if is_owned(item, options.name, options.namespace) and not is_kept(item)]
-        found += [f"{kind}/{item['metadata']['name']}" for item in owned]
+        owned = [item for item in answer["items"] if is_owned(item, options.name, options.namespace)]
+        found += [f"{kind}/{item['metadata']['name']}" for item in owned if not is_kept(item)]
     if not found:
         return []
     return [

@@ -16,8 +16,11 @@ from .exceptions import ApiError, ReleaseError
 TOO_MANY = 429
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
 GATEWAY = {502, 503, 504}
-PASSING = re.compile(r"leader changed|raft proposal dropped|etcdserver: request timed out|too many requests|"
-                     r"connection reset|http2: |TLS handshake timeout|context deadline exceeded", re.I)
+PASSING = re.compile(
+    r"leader changed|raft proposal dropped|etcdserver: request timed out|too many requests|"
+    r"connection reset|http2: |TLS handshake timeout|context deadline exceeded",
+    re.I,
+)
 RIGHT = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
     r'(?: in the namespace "(?P<namespace>[^"]+)")?'
@@ -32,7 +35,7 @@ def is_transient(status: int, data: bytes) -> bool:
     """Whether the same request may succeed a moment later. A 500 is only when its message says so."""
     if status == TOO_MANY or status in GATEWAY:
         return True
-    return status == 500 and bool(PASSING.search(data.decode("utf-8", "replace")))  # noqa: PLR2004
+    return status == 500 and bool(PASSING.search(data.decode("utf-8", "replace")))
 
 
 def from_response(method: str, path: str, status: int, data: bytes) -> ApiError:

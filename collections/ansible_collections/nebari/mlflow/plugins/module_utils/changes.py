@@ -7,10 +7,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .manifest import masked, clean
+from .manifest import clean, masked
 from .merge import FIELDS_SHOWN
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .manifest import Object
     from .record import Record
 
@@ -40,6 +42,14 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Step:
+    """Something to do before Helm, with the changes that it makes; nothing may fail half-way that could be foreseen."""
+
+    do: Callable[[], object]
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a run did, or in check mode would do; `record` is Helm's newest revision, None when there is none."""
 
@@ -47,6 +57,7 @@ class Outcome:
     record: Record | None = None
     chart: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    kept: list[dict[str, str]] = field(default_factory=list)
 
 
 def diff(changes: list[Change]) -> dict[str, Any]:

@@ -5,19 +5,16 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import TYPE_CHECKING
 
 from . import secrets
-from .exceptions import ReleaseError
+from .deletion import delete_and_wait
 from .manifest import is_owned
 from .options import INSTANCE
 
 if TYPE_CHECKING:
     from .manifest import Object
     from .session import Session
-
-PAUSE = 0.5
 
 
 def find(session: Session, objects: list[Object]) -> list[Object]:
@@ -47,18 +44,7 @@ def remove(session: Session, item: Object) -> None:
     """Delete one object and wait until it is really gone: a claim is held until its last pod has ended."""
     plural = "secrets" if item["kind"] == "Secret" else "persistentvolumeclaims"
     path = f"{_folder(session, plural)}/{item['metadata']['name']}"
-    session.api.delete(path, body={"preconditions": {"uid": item["metadata"]["uid"]}})
-    while (live := session.api.find(path)) and live["metadata"]["uid"] == item["metadata"]["uid"]:
-        session.helm.must_stop()
-        name = f"{item['kind']}/{item['metadata']['name']}"
-        session.progress.say(f"waiting for {name} to be deleted")
-        if session.remaining() <= 0:
-            held = ", ".join(live["metadata"].get("finalizers") or []) or "nothing that it names"
-            raise ReleaseError(
-                f"{name} is still there after {session.options.timeout} s, held by {held}.",
-                "End the pods that use it, then run it again.",
-            )
-        time.sleep(PAUSE)
+    delete_and_wait(session, path, f"{item['kind']}/{item['metadata']['name']}", uid=item["metadata"]["uid"])
 
 
 def _secrets(session: Session) -> list[Object]:

@@ -17,8 +17,19 @@ if TYPE_CHECKING:
 BUILT_IN = frozenset(
     f"{name}.k8s.io"
     for name in (
-        "admissionregistration", "apiextensions", "apiregistration", "certificates", "coordination", "discovery",
-        "events", "flowcontrol.apiserver", "networking", "node", "rbac.authorization", "resource", "scheduling",
+        "admissionregistration",
+        "apiextensions",
+        "apiregistration",
+        "certificates",
+        "coordination",
+        "discovery",
+        "events",
+        "flowcontrol.apiserver",
+        "networking",
+        "node",
+        "rbac.authorization",
+        "resource",
+        "scheduling",
         "storage",
     )
 )  # other groups under k8s.io, such as gateway.networking.k8s.io, are custom resources

@@ -14,7 +14,7 @@ from .exceptions import Cancelled
 if TYPE_CHECKING:
     from types import FrameType
 
-    from .lease import Process
+    from .process import Process
 
 LOOK_EVERY = 1.0
 

@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
+
 from .exceptions import ReleaseError
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ class Helm:
 
     def __init__(self, options: Options) -> None:
         self._options = options
+        self.mark = f"{MARK}={options.namespace}/{options.name}@{options.kubeconfig}"
         self.must_stop: Callable[[], None] = lambda: None  # raises when the deploy must not go on
 
     def check_version(self) -> str:
@@ -67,7 +70,9 @@ class Helm:
         found = self._run(["version", "--template", "{{.Version}}"], what="version").strip()
         match = re.match(r"v?(\d+)\.(\d+)\.", found)
         if not match:
-            raise ReleaseError(f"helm: {self._options.helm!r} is not Helm (its version is {found[:80]!r}).", f"{SUPPORTED}.")
+            raise ReleaseError(
+                f"helm: {self._options.helm!r} is not Helm (it answers {found[:80]!r}).", f"{SUPPORTED}."
+            )
         version = (int(match[1]), int(match[2]))
         if version < OLDEST or version[0] > OLDEST[0]:
             raise ReleaseError(
@@ -78,8 +83,6 @@ class Helm:
 
     def chart_metadata(self) -> dict[str, str]:
         """Name, version and appVersion of the chart."""
-        import yaml  # noqa: PLC0415
-
         path = Path(self._options.chart)
         packed = path.is_file()
         if not packed and not (path / "Chart.yaml").is_file():
@@ -111,7 +114,7 @@ class Helm:
         line = [self._options.helm, *command, *self._connection()]
         verb = what or command[0]
         try:
-            process = subprocess.Popen(  # noqa: PLW1509 (no thread of ours holds a lock across fork)
+            process = subprocess.Popen(
                 line,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -160,7 +163,8 @@ class Helm:
         """Ours without what would send Helm to another cluster or another kind of record."""
         unwanted = ("HELM_KUBE", "HELM_NAMESPACE", "HELM_DRIVER", "HELM_DEBUG")
         env = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
-        return {**env, MARK: f"{self._options.namespace}/{self._options.name}"}
+        name, _, value = self.mark.partition("=")
+        return {**env, name: value}
 
 
 def stop(process: subprocess.Popen[str]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
@@ -44,7 +44,7 @@ class Api:
 
     def now(self) -> datetime:
         """The API server's time, to a second: the one clock that all deployers of a release share."""
-        return datetime.now(timezone.utc) + self._skew
+        return datetime.now(UTC) + self._skew
 
     def request(
         self,
@@ -126,4 +126,4 @@ class Api:
         if "Date" in headers:
             there = parsedate_to_datetime(headers["Date"])
             if abs(there - self.now()) > timedelta(seconds=1.5):
-                self._skew = there - datetime.now(timezone.utc)
+                self._skew = there - datetime.now(UTC)

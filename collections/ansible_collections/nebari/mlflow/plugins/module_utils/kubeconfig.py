@@ -19,7 +19,7 @@ ASK = "Give `kubeconfig` the path of a working one, or set KUBECONFIG."
 def load(kubeconfig: str, context: str) -> Any:
     """Return a kubernetes ApiClient; with no file at all, the pod's own service account is used."""
     try:
-        from kubernetes import client, config  # noqa: PLC0415 (0.7 s, after the cheap checks)
+        from kubernetes import client, config
     except ImportError as error:
         raise ReleaseError(
             f"The Python package `kubernetes` is missing ({error}).",

@@ -15,10 +15,10 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .exceptions import ApiError, ReleaseError
+from .process import Process, host_id
 
 if TYPE_CHECKING:
     from .kube import Api, Json
@@ -27,50 +27,9 @@ if TYPE_CHECKING:
 DURATION = 15
 RENEW_EVERY = 5.0
 ORPHAN_GRACE = 40.0  # how long a run whose play was killed may take to notice and to stop
-CONFLICT = 409
+NOT_FOUND, CONFLICT = 404, 409
 PREFIX = "mlflow.nebari.dev/"
 STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
-
-
-@dataclass(frozen=True)
-class Process:
-    """A process that is told from a later one with the same pid by its start time (clock ticks since boot)."""
-
-    pid: int
-    start: str
-
-    @classmethod
-    def of(cls, pid: int) -> Process:
-        return cls(pid, _start(pid))
-
-    @classmethod
-    def parse(cls, text: str) -> Process | None:
-        pid, _, start = text.partition(":")
-        return cls(int(pid), start) if pid.isdigit() else None
-
-    def __str__(self) -> str:
-        return f"{self.pid}:{self.start}"
-
-    def alive(self) -> bool:
-        return bool(self.start) and _start(self.pid) == self.start
-
-
-def _start(pid: int) -> str:
-    """Field 22 of /proc/PID/stat; "" for a process that is gone, a zombie, or where there is no /proc."""
-    try:
-        after_name = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-    except (OSError, ValueError):
-        return ""
-    return "" if after_name[0] in "ZX" else after_name[19]
-
-
-def host_id() -> str:
-    """This boot of this kernel and this pid namespace: where a pid of ours means something. "" when unknown."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return ""
 
 
 @dataclass(frozen=True)
@@ -252,7 +211,7 @@ class Lease:
                 self._write({"renewTime": self._api.now().strftime(STAMP)})
                 renewed = time.monotonic()
             except ApiError as error:
-                if error.status == CONFLICT or error.status == 404:  # noqa: PLR2004
+                if error.status in {CONFLICT, NOT_FOUND}:
                     self._lost = f"it was taken or removed ({error.message})"
                     return
             except ReleaseError:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from .exceptions import ApiError, ReleaseError
 from .kube import MERGE, STRATEGIC
-from .manifest import Key, annotation, as_applied, by_key, clean, is_owned, key, RELEASE_NAME
-from .merge import differing, patch
+from .manifest import RELEASE_NAME, Key, annotation, as_applied, by_key, clean, is_owned, key
+from .merge import differing, patch, unmet
 
 if TYPE_CHECKING:
     from .manifest import Object
@@ -36,7 +36,11 @@ class Comparison:
 
     @property
     def fields(self) -> list[str]:
-        return differing(clean(self.live), clean(self.after)) if self.live is not None else []
+        if self.live is None:
+            return []
+        if self.refused is not None:
+            return unmet(self.item, self.live)
+        return differing(clean(self.live), clean(self.after))
 
     @property
     def differs(self) -> bool:
@@ -60,7 +64,8 @@ def _one(session: Session, before: dict[Key, Object], item: Object) -> Compariso
         return Comparison(which, item, None, applied)
     _refuse_foreign(session, which, live)
     old = before.get(which)
-    body = patch(as_applied(old, options.name, options.namespace) if old else None, applied, strategic=_strategic(session, item))
+    base = as_applied(old, options.name, options.namespace) if old else None
+    body = patch(base, applied, strategic=_strategic(session, item))
     try:
         return Comparison(which, item, live, send_patch(session, item, body, dry_run=True))
     except ApiError as error:

@@ -36,7 +36,7 @@ class Key(NamedTuple):
 def parse(text: str) -> list[Object]:
     """Read a stream of YAML documents; Lists are unpacked, empty documents left out."""
     objects: list[Object] = []
-    for document in yaml.load_all(text, Loader=_Loader):  # noqa: S506 (a SafeLoader either way)
+    for document in yaml.load_all(text, Loader=_Loader):
         if isinstance(document, dict):
             items = document.get("items") if str(document.get("kind")) == "List" else None
             objects.extend(items if items is not None else [document])

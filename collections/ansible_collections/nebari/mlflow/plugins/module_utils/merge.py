@@ -66,7 +66,7 @@ def differing(before: Any, after: Any, prefix: str = "") -> list[str]:
         names_before, names_after = _names(before), _names(after)
         if names_before is not None and names_after is not None:
             named = differing(names_before, names_after)
-            return [f"{prefix}[{_first(path)}]{path[len(_first(path)):]}" for path in named] or [prefix]
+            return [f"{prefix}[{_first(path)}]{path[len(_first(path)) :]}" for path in named] or [prefix]
     return [prefix]
 
 
@@ -78,6 +78,17 @@ def _names(items: list[Any]) -> dict[str, Any] | None:
 
 def _first(path: str) -> str:
     return path.partition(".")[0]
+
+
+def unmet(wanted: Any, live: Any, prefix: str = "") -> list[str]:
+    """The paths of what a manifest asks for and a live object has not. The API server's defaults do not count."""
+    if isinstance(wanted, dict) and isinstance(live, dict):
+        names = [name for name in wanted if wanted[name] is not None]
+        return [path for name in names for path in unmet(wanted[name], live.get(name), f"{prefix}.{name}".lstrip("."))]
+    if isinstance(wanted, list) and isinstance(live, list) and len(wanted) == len(live):
+        pairs = enumerate(zip(wanted, live, strict=True))
+        return [path for index, (one, other) in pairs for path in unmet(one, other, f"{prefix}[{index}]")]
+    return [] if wanted == live else [prefix]
 
 
 def without_nulls(value: Any) -> Any:

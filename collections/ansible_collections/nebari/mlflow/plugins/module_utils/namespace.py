@@ -25,7 +25,8 @@ def find_namespace(session: Session, *, allow_terminating: bool = False) -> dict
     if live is None:
         if session.options.state == "present" and not session.options.create_namespace:
             raise ReleaseError(
-                f"namespace: {name!r} does not exist.", f"Create it (kubectl create namespace {name}), or set create_namespace."
+                f"namespace: {name!r} does not exist.",
+                f"Create it (kubectl create namespace {name}), or set create_namespace.",
             )
         return None
     if is_terminating(live) and not allow_terminating:

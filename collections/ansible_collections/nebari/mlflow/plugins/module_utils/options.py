@@ -70,7 +70,8 @@ class Options:
         for spec in self.secrets:
             for kind in sorted({*spec.keys.values()} - KINDS):
                 raise ReleaseError(
-                    f"secrets: {kind!r} in {spec.name!r} is not a kind of value.", f"Use one of: {', '.join(sorted(KINDS))}."
+                    f"secrets: {kind!r} in {spec.name!r} is not a kind of value.",
+                    f"Use one of: {', '.join(sorted(KINDS))}.",
                 )
         if self.timeout < 1:
             raise ReleaseError(f"timeout: {self.timeout} is not a positive number of seconds.", "Give 1 or more.")

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import secrets
-from .changes import Change
+from .changes import Change, Step
+from .immutable import steps
 from .live import Comparison, compare
-from .manifest import Key, by_key, is_kept, is_owned, key, split
+from .manifest import Key, as_applied, by_key, is_kept, is_owned, key, split
 from .merge import differing, without_nulls
 from .record import DEPLOYED, PENDING, Record
 
@@ -31,7 +32,7 @@ class Plan:
     recover: bool = False
     upgrade: bool = False
     verify: bool = False
-    leftovers: list[tuple[Key, str]] = field(default_factory=list)  # objects of interrupted revisions, with paths
+    steps: list[Step] = field(default_factory=list)  # what has to be done before Helm
 
     @property
     def writes(self) -> bool:
@@ -46,7 +47,11 @@ def build(session: Session, rendered: list[Object], chart: dict[str, str], *, na
     plan = Plan(namespace_missing, record, objects)
     _plan_namespace(session, plan)
     _plan_secrets(session, plan)
-    _plan_objects(session, plan, _leftovers(session, statuses, objects))
+    applied, of_helm = _history(session, statuses, record)
+    _plan_objects(session, plan, list(applied.values()))
+    for which, item in applied.items():
+        if which not in by_key(objects, session.options.namespace) and not is_kept(item):
+            _plan_deletion(session, plan, which, item, by_helm=which in of_helm)
     _plan_release(session, plan, hooks, chart)
     return plan
 
@@ -74,25 +79,28 @@ def _plan_secrets(session: Session, plan: Plan) -> None:
 
 
 def _plan_objects(session: Session, plan: Plan, old: list[Object]) -> None:
-    namespace = session.options.namespace
+    options = session.options
     if plan.namespace_missing:
-        plan.comparisons = [Comparison(key(item, namespace), item, None, item) for item in plan.objects]
+        plan.comparisons = [
+            Comparison(key(item, options.namespace), item, None, as_applied(item, options.name, options.namespace))
+            for item in plan.objects
+        ]
     else:
         plan.comparisons = compare(session, old, plan.objects)
     for found in plan.comparisons:
         which = found.key
+        before = steps(session, found)
+        replaced = [change for step in before for change in step.changes]
+        plan.steps += before
+        plan.changes += replaced
         if found.live is None:
             plan.changes.append(Change("create", which.kind, which.name, which.namespace, after=found.after))
-        elif found.differs:
-            fields = tuple(found.fields)
-            plan.changes.append(Change("update", which.kind, which.name, which.namespace, fields, found.live, found.after))
-    wanted = by_key(plan.objects, namespace)
-    for which, item in by_key(old, namespace).items():
-        if which not in wanted and not is_kept(item):
-            _plan_deletion(session, plan, which, item)
+        elif found.differs and which.kind != "Job":
+            place = (which.kind, which.name, which.namespace)
+            plan.changes.append(Change("update", *place, tuple(found.fields), found.live, found.after))
 
 
-def _plan_deletion(session: Session, plan: Plan, which: Key, item: Object) -> None:
+def _plan_deletion(session: Session, plan: Plan, which: Key, item: Object, *, by_helm: bool) -> None:
     """Plan to remove an object that an earlier revision made, unless it is kept, gone or somebody else's by now."""
     resource = session.discovery.find(item["apiVersion"], item["kind"])
     if resource is None:
@@ -101,23 +109,26 @@ def _plan_deletion(session: Session, plan: Plan, which: Key, item: Object) -> No
     live = session.api.find(path)
     if live is None or is_kept(live) or not is_owned(live, session.options.name, session.options.namespace):
         return
-    plan.leftovers.append((which, path))
+    if not by_helm:
+        plan.steps.append(Step(lambda: session.api.delete(path)))
     plan.changes.append(Change("delete", which.kind, which.name, which.namespace, before=live))
 
 
-def _leftovers(session: Session, statuses: dict[int, str], objects: list[Object]) -> list[Object]:
-    """The objects of every revision since the last good one, newest first wins.
+def _history(session: Session, statuses: dict[int, str], newest: Record | None) -> tuple[dict[Key, Object], set[Key]]:
+    """The objects of every revision since the last good one (newest wins), and those that Helm itself compares with.
 
     Helm compares with one revision only, so what an interrupted one created would stay for ever.
     """
     found: dict[Key, Object] = {}
+    of_helm: set[Key] = set()
     for revision, status in statuses.items():
-        record = session.records.read(revision)
-        for which, item in by_key(record.objects if record else [], session.options.namespace).items():
-            found.setdefault(which, item)
+        record = newest if newest and newest.revision == revision else session.records.read(revision)
+        objects = by_key(record.objects if record else [], session.options.namespace)
+        of_helm = of_helm if found and status != DEPLOYED else set(objects)
+        found = {**objects, **found}
         if status == DEPLOYED:
             break
-    return list(found.values())
+    return found, of_helm
 
 
 def _plan_release(session: Session, plan: Plan, hooks: list[Object], chart: dict[str, str]) -> None:

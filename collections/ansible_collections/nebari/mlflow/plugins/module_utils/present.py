@@ -13,6 +13,7 @@ from .manifest import as_applied
 from .namespace import ensure_namespace, find_namespace
 from .plan import Plan, build
 from .render import render
+from .rights import needed, require
 from .verification import verify
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ def ensure_present(session: Session, *, check_mode: bool) -> Outcome:
     if not plan.writes:
         rollout.wait(session, plan.objects, lambda: None)
         return Outcome([], plan.record, chart)
+    require(session, needed(session, plan))
     made = plan.changes[:1] if ensure_namespace(session) else []
     with session.lease() as lease:
-        session.helm.must_stop = lease.check
+        session.take_over(lease)
         plan = build(session, rendered, chart, namespace_missing=False)
         apply(session, plan, lease.check)
     newest = next(iter(session.records.statuses()), 0)
@@ -52,8 +54,9 @@ def apply(session: Session, plan: Plan, check: Callable[[], None]) -> None:
     if plan.recover and plan.record is not None:
         session.progress.say(f"taking up revision {plan.record.revision}, left {plan.record.status}")
         session.records.mark_failed(plan.record)
-    for _, path in plan.leftovers:
-        session.api.delete(path)
+    for step in plan.steps:
+        check()
+        step.do()
     if plan.upgrade:
         check()
         session.progress.say("applying the chart")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .kube import METADATA_LIST, MERGE
+from .kube import MERGE, METADATA_LIST
 from .manifest import parse
 
 if TYPE_CHECKING:
@@ -116,9 +116,7 @@ class Records:
             },
             "data": {"release": encode(release)},
         }
-        self._api.request(
-            "PATCH", f"{self._path}/{self._secret(record.revision)}", body=body, content_type=MERGE
-        )
+        self._api.request("PATCH", f"{self._path}/{self._secret(record.revision)}", body=body, content_type=MERGE)
 
     def _secret(self, revision: int) -> str:
         return f"sh.helm.release.v1.{self._name}.v{revision}"

@@ -8,12 +8,14 @@ import time
 from typing import TYPE_CHECKING
 
 from . import workloads
+from .diagnose import Diagnosis
 from .exceptions import ReleaseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .manifest import Object
+    from .problems import Problem
     from .session import Session
 
 FASTEST, SLOWEST = 0.4, 2.0  # seconds between two looks
@@ -34,27 +36,38 @@ def unready(session: Session, objects: list[Object]) -> list[tuple[Object, str]]
 
 def wait(session: Session, objects: list[Object], check: Callable[[], None]) -> None:
     """Return when all workloads are ready; `check` raises when the deploy has lost the right to go on."""
-    from .diagnose import Diagnosis  # noqa: PLC0415 (only when there is something to wait for)
-
+    waiting = unready(session, objects)
+    if not waiting:
+        return
     diagnosis = Diagnosis(session)
     pause = FASTEST
     started = session.progress.elapsed()
-    while waiting := unready(session, objects):
+    while waiting:
         check()
-        problems = diagnosis.look([live for live, _ in waiting])
-        live, state = waiting[0]
-        what = f"{live['kind']}/{live['metadata']['name']} {state}"
-        detail = f": {problems[0].brief}" if problems else ""
-        passed = session.progress.elapsed() - started
-        session.progress.say(f"waiting for {what}{detail}", f"({passed:.0f} s of {session.options.timeout} s)")
-        definite = next((problem for problem in problems if problem.definite), None)
-        if definite is not None:
-            raise definite.error()
+        problems = diagnosis.look([live for live, _ in waiting if "uid" in live["metadata"]])
+        first = problems[0] if problems else None
+        passed = f"({session.progress.elapsed() - started:.0f} s of {session.options.timeout} s)"
+        session.progress.say(_line(waiting, first), passed)
+        if first is not None and diagnosis.is_lasting(first):
+            raise diagnosis.explained(first).error()
         if session.remaining() <= 0:
-            names = ", ".join(f"{item['kind']}/{item['metadata']['name']} {how}" for item, how in waiting)
-            cause = f"Not ready after {session.options.timeout} s: {names}."
-            if problems:
-                raise ReleaseError(f"{cause} {problems[0].cause}", problems[0].fix)
-            raise ReleaseError(cause, "Look at its pods and events, or give it more `timeout`.")
+            raise _too_late(session, waiting, diagnosis.explained(first) if first else None)
         time.sleep(min(pause, max(0.1, session.remaining())))
         pause = min(pause * 1.3, SLOWEST)
+        waiting = unready(session, objects)
+
+
+def _line(waiting: list[tuple[Object, str]], problem: Problem | None) -> str:
+    item, state = waiting[0]
+    more = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
+    why = f": {problem.where} {problem.brief}" if problem else ""
+    return f"waiting for {item['kind']}/{item['metadata']['name']} {state}{more}{why}"
+
+
+def _too_late(session: Session, waiting: list[tuple[Object, str]], problem: Problem | None) -> ReleaseError:
+    names = ", ".join(f"{item['kind']}/{item['metadata']['name']} {state}" for item, state in waiting)
+    cause = f"Not ready after {session.options.timeout} s: {names}."
+    if problem is None or not problem.cause:
+        brief = f" {problem.where}: {problem.brief}." if problem else ""
+        return ReleaseError(cause + brief, "Look at its pods and events, or give it more `timeout`; then run it again.")
+    return ReleaseError(f"{cause} {problem.cause}", problem.fix)

@@ -12,11 +12,12 @@ from .discovery import Discovery
 from .helm import Helm
 from .kube import Api
 from .lease import Lease
+from .process import wait_for_orphans
 from .record import Records
 
 if TYPE_CHECKING:
-    from .lease import Process
     from .options import Options
+    from .process import Process
     from .progress import Progress
 
 
@@ -52,6 +53,13 @@ class Session:
 
     def lease(self) -> Lease:
         return Lease(self.api, self.options.name, self.options.namespace, self.progress, self.controller)
+
+    def take_over(self, lease: Lease) -> None:
+        """Let nobody else's helm work beside ours, and stop ours when the Lease is lost."""
+        self.helm.must_stop = lease.check
+        if lease.took_over:
+            self.progress.say(f"taking over from a run that was killed ({lease.took_over})")
+            wait_for_orphans(self.helm.mark)
 
     def remaining(self) -> float:
         return max(0.0, self.deadline - time.monotonic())

@@ -19,7 +19,7 @@ description:
   - Whatever ended the last run, the next one finishes the job. A release left pending or failed is taken up again, a
     Job that gave up is made anew, and objects of interrupted revisions are removed.
   - Two runs for one release take turns by a Lease in the namespace; the second one fails and says who is first.
-  - Waiting ends early, with the cause and the fix, when a cause is certain to stay, such as an image that does not exist.
+  - Waiting ends early, with the cause and the fix, when a cause is certain to stay, such as a missing image.
 notes:
   - Everything runs on the controller or wherever the task runs, so that host needs Helm and a kubeconfig.
   - O(values) must hold no secrets, because Helm stores them in its release record. Name Secrets in them instead.
@@ -40,7 +40,7 @@ options:
     description: Path of the chart, a folder or a packed chart. Required with O(state=present).
     type: path
   values:
-    description: Values for the chart. The chart's defaults fill in the rest; values of earlier revisions are not reused.
+    description: Values for the chart. Its defaults fill in the rest; values of earlier revisions are not reused.
     type: dict
     default: {}
   state:
@@ -94,7 +94,7 @@ options:
     type: int
     default: 600
   verify:
-    description: Whether to run the chart's tests (C(helm test)) after a change, and after a run whose tests did not pass.
+    description: Whether to run the chart's tests (C(helm test)) after a change, and until they have passed.
     type: bool
     default: true
 attributes:
@@ -190,6 +190,13 @@ verified:
   description: Whether the chart's tests have passed for that revision. True for a chart without tests.
   returned: success
   type: bool
+kept:
+  description: The volume claims and generated Secrets that O(state=absent) left in place.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {kind: PersistentVolumeClaim, name: data-demo-postgresql-0, namespace: dev}
 elapsed:
   description: Seconds that the module ran.
   returned: always
@@ -211,9 +218,9 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.absent import ensure
 from ansible_collections.nebari.mlflow.plugins.module_utils.changes import diff
 from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ReleaseError
 from ansible_collections.nebari.mlflow.plugins.module_utils.guard import install
-from ansible_collections.nebari.mlflow.plugins.module_utils.lease import Process
 from ansible_collections.nebari.mlflow.plugins.module_utils.options import Options
 from ansible_collections.nebari.mlflow.plugins.module_utils.present import ensure_present
+from ansible_collections.nebari.mlflow.plugins.module_utils.process import Process
 from ansible_collections.nebari.mlflow.plugins.module_utils.progress import Progress
 from ansible_collections.nebari.mlflow.plugins.module_utils.session import Session
 
@@ -264,6 +271,7 @@ def run(module: AnsibleModule, progress: Progress) -> dict[str, Any]:
         "chart_version": outcome.chart.get("version", ""),
         "app_version": outcome.chart.get("appVersion", ""),
         "verified": bool(outcome.record and outcome.record.verified),
+        "kept": outcome.kept,
         "elapsed": round(progress.elapsed(), 1),
     }
 

@@ -1,0 +1,81 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Why a workload is not ready: one cause, its fix, and for how long it may still turn out to be a blip."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from .exceptions import ReleaseError
+
+AGAIN = "then run it again"
+PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+(@)")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`grace` is the seconds after which the cause is taken for lasting; None means that waiting may always help.
+
+    `brief` is for a progress line, `cause` for an error; `log_of` names the container whose last lines explain it.
+    """
+
+    where: str
+    brief: str
+    cause: str = ""
+    fix: str = ""
+    grace: float | None = None
+    pod: str = ""
+    log_of: str = ""
+    stuck: bool = False  # in a back-off that outlasts its cause: only a new pod tries at once
+
+    def error(self) -> ReleaseError:
+        return ReleaseError(self.cause or f"{self.where}: {self.brief}.", self.fix)
+
+    def with_log(self, lines: str) -> Problem:
+        """Add the last lines of a log, less the password of any URI in them."""
+        return replace(self, cause=f"{self.cause} Its last lines:\n" + PASSWORD.sub(r"\1***\2", lines) + "\n")
+
+
+def creation(owner: str, message: str) -> Problem:
+    """Read why a controller could not create a pod; `message` is from its condition or its event."""
+    text = re.sub(r"^.*?is forbidden: |^Error creating: |^create Pod .*? failed error: ", "", message)
+    if "exceeded quota" in message or "failed quota" in message:
+        return Problem(
+            owner,
+            "quota exceeded",
+            f"{owner} cannot create its pod: {text}.",
+            f"Raise that ResourceQuota, or lower `resources` in the values; {AGAIN}.",
+            grace=20,
+        )
+    if "violates PodSecurity" in message:
+        return Problem(
+            owner,
+            "refused by Pod Security",
+            f"{owner} cannot create its pod: {text}.",
+            f"Correct the securityContext in the values, or the namespace's pod-security labels; {AGAIN}.",
+            grace=5,
+        )
+    if "serviceaccount" in message.lower():
+        return Problem(
+            owner,
+            "service account missing",
+            f"{owner} cannot create its pod: {text}.",
+            f"Create that ServiceAccount, or correct its name in the values; {AGAIN}.",
+            grace=15,
+        )
+    return Problem(
+        owner, "pod not created", f"{owner} cannot create its pod: {text}.", f"Remove that cause; {AGAIN}.", grace=30
+    )
+
+
+def job_failed(owner: str, message: str, pod: str, container: str) -> Problem:
+    return Problem(
+        owner,
+        "failed",
+        f"{owner} failed: {message.rstrip('.') or 'no message'}.",
+        "Remove that cause and run it again: the Job is made anew.",
+        grace=0,
+        pod=pod,
+        log_of=container,
+    )

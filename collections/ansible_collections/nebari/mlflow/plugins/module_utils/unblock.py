@@ -1,0 +1,48 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Make Kubernetes try again now what it would try again in minutes, once the cause may have been repaired."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .kube import MERGE
+from .podstate import is_ready
+
+if TYPE_CHECKING:
+    from .manifest import Object
+    from .problems import Problem
+    from .session import Session
+
+RETRIED = "mlflow.nebari.dev/retried-at"
+MADE_BY = {
+    "Deployment": ("apps/v1", "ReplicaSet"),
+    "StatefulSet": ("apps/v1", "StatefulSet"),
+    "DaemonSet": ("apps/v1", "DaemonSet"),
+    "Job": ("batch/v1", "Job"),
+}  # which controller's object makes the pods
+
+
+def retry_now(session: Session, owner: Object, kind: str) -> None:
+    """Touch the object that makes the pods: its controller backs off for up to 16 minutes, unless it changes."""
+    resource = session.discovery.get(*MADE_BY[kind])
+    path = resource.path(session.options.namespace, owner["metadata"]["name"])
+    mark = {"metadata": {"annotations": {RETRIED: session.api.now().isoformat(timespec="seconds")}}}
+    session.api.request("PATCH", path, body=mark, content_type=MERGE)
+
+
+def start_anew(session: Session, stuck: list[Problem]) -> None:
+    """Delete pods that an earlier run left in a back-off, which lasts up to five minutes beyond the repair."""
+    for name in {problem.where.partition("/")[2] for problem in stuck}:
+        session.api.delete(f"/api/v1/namespaces/{session.options.namespace}/pods/{name}")
+
+
+def replace_outdated(session: Session, item: Object, pods: list[Object]) -> None:
+    """Delete a StatefulSet's broken pods of an older template: it would wait for them to become ready first."""
+    status = item.get("status") or {}
+    if int(status.get("observedGeneration") or 0) < int(item["metadata"].get("generation") or 0):
+        return
+    for pod in pods:
+        outdated = pod["metadata"]["labels"].get("controller-revision-hash") != status.get("updateRevision")
+        if outdated and not is_ready(pod) and not pod["metadata"].get("deletionTimestamp"):
+            session.api.delete(f"/api/v1/namespaces/{session.options.namespace}/pods/{pod['metadata']['name']}")
