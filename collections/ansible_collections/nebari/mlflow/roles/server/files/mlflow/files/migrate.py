@@ -79,7 +79,7 @@ def heartbeat(clock: Clock, message: str) -> Iterator[None]:
 
 def upgrade() -> None:
     """Run `mlflow db upgrade` inside this process: the URI may hold a password and must not be an argument."""
-    from mlflow.db import commands  # noqa: PLC0415  four seconds, and only when there is work
+    from mlflow.db import commands  # four seconds of CPU, only when there is work
 
     commands.main(args=["upgrade", os.environ["MLFLOW_BACKEND_STORE_URI"]], standalone_mode=False)
 

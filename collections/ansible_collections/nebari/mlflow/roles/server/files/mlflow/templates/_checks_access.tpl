@@ -7,8 +7,8 @@
 {{- define "mlflow.checks.route" -}}
 {{- $route := .Values.route -}}
 {{- if ne $route.type "none" -}}
-{{- if not $route.host -}}
-{{- fail (printf "route.type is %q but route.host is empty: set it to the UI's host name, such as mlflow.example.org." $route.type) -}}
+{{- if not $route.domain -}}
+{{- fail (printf "route.type is %q but route.domain is empty: set it to the UI's host name, such as mlflow.example.org." $route.type) -}}
 {{- end -}}
 {{- include "mlflow.checks.login" . -}}
 {{- $prefix := include "mlflow.route.prefix" . -}}
@@ -31,7 +31,7 @@
 {{- $login = or $login (and (eq $route.type "nebariapp") $route.nebariapp.auth.enabled) -}}
 {{- if not $login -}}
 {{- $way := get (dict "traefik" "set route.traefik.forwardAuth.name" "nebariapp" "set route.nebariapp.auth.enabled" "ingress" "have the Ingress controller ask for a login (route.ingress.annotations)" "gateway" "attach a policy to the HTTPRoute that asks for a login") $route.type -}}
-{{- fail (printf "route.type %q would open MLflow to everyone who reaches %s: %s. Where something that the chart cannot see asks for the login, set route.externalAuthentication to true." $route.type $route.host $way) -}}
+{{- fail (printf "route.type %q would open MLflow to everyone who reaches %s: %s. Where something that the chart cannot see asks for the login, set route.externalAuthentication to true." $route.type $route.domain $way) -}}
 {{- end -}}
 {{- end }}
 

@@ -5,7 +5,7 @@
 {{- $names := list $service $namespaced (printf "%s.svc" $namespaced) (printf "%s.svc.%s" $namespaced .Values.clusterDomain) -}}
 {{- $names = concat $names (list "localhost" "127.0.0.1") -}}
 {{- if ne .Values.route.type "none" -}}
-{{- $names = append $names .Values.route.host -}}
+{{- $names = append $names .Values.route.domain -}}
 {{- end -}}
 {{- $hosts := list -}}
 {{- range $names -}}
@@ -22,13 +22,13 @@
 {{- define "mlflow.corsOrigins" -}}
 {{- $origins := list -}}
 {{- if ne .Values.route.type "none" -}}
-{{- $origins = append $origins (printf "%s://%s" (ternary "https" "http" .Values.route.tls) .Values.route.host) -}}
+{{- $origins = append $origins (printf "%s://%s" (ternary "https" "http" .Values.route.tls) .Values.route.domain) -}}
 {{- end -}}
 {{- concat $origins .Values.tracking.corsAllowedOrigins | uniq | join "," -}}
 {{- end }}
 
 {{- define "mlflow.uiUrl" -}}
-{{ ternary "https" "http" .Values.route.tls }}://{{ .Values.route.host }}{{ .Values.route.path | trimSuffix "/" }}/
+{{ ternary "https" "http" .Values.route.tls }}://{{ .Values.route.domain }}{{ .Values.route.path | trimSuffix "/" }}/
 {{- end }}
 
 {{/* Sources of model versions that need no request of the server to an address of the client's choice. */}}

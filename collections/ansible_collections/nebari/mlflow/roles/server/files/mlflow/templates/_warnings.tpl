@@ -4,7 +4,7 @@
 networkPolicy.enabled is false: every pod of the cluster can read and change everything in MLflow, which has no login.
 {{- end }}
 {{- if .Values.route.externalAuthentication }}
-route.externalAuthentication is true: nothing that this chart makes asks for a login at {{ .Values.route.host }}.
+route.externalAuthentication is true: nothing that this chart makes asks for a login at {{ .Values.route.domain }}.
 {{- end }}
 {{- if eq .Values.tracking.strategy.type "RollingUpdate" }}
 tracking.strategy.type is RollingUpdate: an upgrade to another database schema waits until the server is scaled to 0.

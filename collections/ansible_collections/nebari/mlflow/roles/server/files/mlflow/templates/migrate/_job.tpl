@@ -10,7 +10,7 @@
 {{ include "mlflow.environment.common" . }}
 - name: TIMEOUT_SECONDS
   value: {{ .Values.migrate.timeoutSeconds | quote }}
-{{- include "mlflow.database.env" . | nindent 0 }}
+{{ include "mlflow.database.env" . | trim }}
 {{- end }}
 
 {{- define "mlflow.migrate.volumeMounts" -}}

@@ -1,4 +1,23 @@
+{{/* What the chart sets, less what storage.env and tracking.extraEnvVars set themselves: names stay unique. */}}
 {{- define "mlflow.tracking.env" -}}
+{{- $more := list -}}
+{{- range $name, $value := .Values.storage.env -}}
+{{- $more = append $more (dict "name" $name "value" $value) -}}
+{{- end -}}
+{{- $entries := include "mlflow.tracking.ownEnv" . | fromYamlArray -}}
+{{- range $added := list $more .Values.tracking.extraEnvVars -}}
+{{- $names := list -}}
+{{- range $added -}}{{- $names = append $names .name -}}{{- end -}}
+{{- $kept := list -}}
+{{- range $entries -}}
+{{- if not (has .name $names) -}}{{- $kept = append $kept . -}}{{- end -}}
+{{- end -}}
+{{- $entries = concat $kept $added -}}
+{{- end -}}
+{{ toYaml $entries }}
+{{- end }}
+
+{{- define "mlflow.tracking.ownEnv" -}}
 {{ include "mlflow.environment.common" . }}
 - name: MLFLOW_LOGGING_LEVEL
   value: {{ .Values.tracking.logLevel }}
@@ -8,15 +27,8 @@
 {{- end }}
 - name: PGAPPNAME
   value: mlflow-server
-{{- include "mlflow.database.env" . | nindent 0 }}
+{{ include "mlflow.database.env" . | trim }}
 {{ include "mlflow.pool.env" . }}
-{{- include "mlflow.environment.keys" . | nindent 0 }}
+{{ include "mlflow.environment.keys" . | trim }}
 {{ include "mlflow.environment.restrictions" . }}
-{{- range $name, $value := .Values.storage.env }}
-- name: {{ $name }}
-  value: {{ $value | quote }}
-{{- end }}
-{{- with .Values.tracking.extraEnvVars }}
-{{ toYaml . }}
-{{- end }}
 {{- end }}

@@ -1,0 +1,54 @@
+"""Configurations that tests of every object go through: each switches on what others leave off."""
+
+from __future__ import annotations
+
+from typing import Any
+
+S3 = {
+    "uri": "s3://bucket/path",
+    "env": {"AWS_REGION": "eu-west-1"},
+    "service_account_annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/mlflow"},
+}
+AZURE = {
+    "uri": "wasbs://nebari-mlflow@account.blob.core.windows.net/mlflow",
+    "service_account_annotations": {"azure.workload.identity/client-id": "1b"},
+    "pod_labels": {"azure.workload.identity/use": "true"},
+}
+GCS = {"uri": "gs://bucket", "service_account_annotations": {"iam.gke.io/gcp-service-account": "m@p.iam"}}
+MINIO = {
+    "uri": "s3://bucket",
+    "env": {"MLFLOW_S3_ENDPOINT_URL": "http://minio.storage.svc:9000"},
+    "secret": "minio-credentials",
+}
+TRAEFIK = {
+    "type": "traefik",
+    "domain": "nebari.example.org",
+    "traefik": {"forwardAuth": {"name": "traefik-forward-auth"}},
+}
+EXTERNAL_PARTS: dict[str, Any] = {
+    "postgresql": {"enabled": False},
+    "externalDatabase": {"host": "db.example.org", "user": "user@server", "existingSecret": "db", "caSecret": "ca"},
+}
+EXTERNAL_URI: dict[str, Any] = {
+    "postgresql": {"enabled": False},
+    "externalDatabase": {"existingSecret": "db", "existingSecretUriKey": "uri"},
+}
+
+CONFIGURATIONS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "s3, replicas, metrics": {
+        "storage": S3,
+        "tracking": {
+            "replicaCount": 3,
+            "metrics": {"enabled": True, "serviceMonitor": {"enabled": True}},
+        },
+    },
+    "azure, autoscaling": {"storage": AZURE, "tracking": {"autoscaling": {"enabled": True}}},
+    "gcs": {"storage": GCS},
+    "minio": {"storage": MINIO},
+    "external database by parts": EXTERNAL_PARTS,
+    "external database by URI": EXTERNAL_URI,
+    "run as a Deployment": {"run": {"enabled": True, "source": {"launchCommand": "python3 train.py"}}},
+    "run as a Job": {"run": {"enabled": True, "useJob": True, "command": ["python3", "-c", "pass"]}},
+    "traefik": {"route": TRAEFIK},
+}

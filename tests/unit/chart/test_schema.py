@@ -1,0 +1,95 @@
+"""The schema explains every value, refuses every other, and says what values.yaml and the README say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.unit.chart.rendering import CHART, refusal, render
+from tests.unit.chart.values_table import END, START, table
+
+SCHEMA: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+
+
+def keys(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    for key, child in schema.get("properties", {}).items():
+        yield f"{path}{key}", child
+        yield from keys(child, f"{path}{key}.")
+
+
+def leaves(values: Any, schema: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Yield the keys of values, down to where the schema leaves the form to Kubernetes."""
+    for key, value in values.items():
+        yield f"{path}{key}"
+        child = schema.get("properties", {}).get(key, {})
+        if isinstance(value, dict) and "properties" in child:
+            yield from leaves(value, child, f"{path}{key}.")
+
+
+@pytest.mark.parametrize(
+    ("key", "schema"), list(keys(SCHEMA)), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_a_value_is_explained_and_closed(key: str, schema: dict[str, Any]) -> None:
+    assert schema["description"].endswith((".", ")")), key
+    if "properties" in schema:
+        assert schema["additionalProperties"] is False, key
+
+
+def test_values_and_schema_have_the_same_keys() -> None:
+    optional = {"storage.volume.size", "storage.volume.storage_class", "storage.volume.access_mode"}
+    optional |= {"tracking.strategy.rollingUpdate"}
+    known = {key for key, _ in keys(SCHEMA) if not key.endswith(".claims")}
+    assert set(leaves(VALUES, SCHEMA)) == known - optional
+
+
+def test_every_value_is_used_by_a_template() -> None:
+    templates = "".join(file.read_text(encoding="utf-8") for file in (CHART / "templates").rglob("*.*"))
+    names = {key.rpartition(".")[2] for key, schema in keys(SCHEMA) if "properties" not in schema}
+    assert {name for name in names if name not in templates} <= {"requests", "limits", "claims", "rollingUpdate"}
+
+
+def test_the_readme_explains_the_values() -> None:
+    readme = (CHART / "README.md").read_text(encoding="utf-8")
+    written = readme[readme.index(START) : readme.index(END)]
+    assert written == f"{START}\n{table()}", "run: python -m tests.unit.chart.values_table"
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"trakcing": {}}, "trakcing"),
+        ({"tracking": {"replicas": 2}}, "replicas"),
+        ({"tracking": {"resources": {"limit": {}}}}, "limit"),
+        ({"tracking": {"workers": 0}}, "workers"),
+        ({"tracking": {"allowedHosts": ["*"]}}, "allowedHosts"),
+        ({"tracking": {"corsAllowedOrigins": ["*"]}}, "corsAllowedOrigins"),
+        ({"tracking": {"extraEnvVars": {"A": "b"}}}, "extraEnvVars"),
+        ({"storage": {"volume": {"size": "ten"}}}, "size"),
+        ({"storage": {"volume": {"access_mode": "RWO"}}}, "access_mode"),
+        ({"storage": {"uri": "mlflow/artifacts"}}, "uri"),
+        ({"storage": {"env": {"A": 1}}}, "env"),
+        ({"postgresql": {"auth": {"password": "p"}}}, "password"),
+        ({"postgresql": {"auth": {"username": "a b"}}}, "username"),
+        ({"postgresql": {"primary": {"persistence": {"size": "10 GB"}}}}, "size"),
+        ({"externalDatabase": {"password": "p"}}, "password"),
+        ({"externalDatabase": {"sslMode": "on"}}, "sslMode"),
+        ({"route": {"type": "nginx"}}, "type"),
+        ({"route": {"path": "mlflow/"}}, "path"),
+        ({"route": {"domain": "https://a.b"}}, "domain"),
+        ({"image": {"digest": "sha256:1"}}, "digest"),
+        ({"image": {"tag": 3.17}}, "tag"),
+    ],
+    ids=str,
+)
+def test_a_wrong_value_is_refused_by_name(values: dict[str, Any], named: str) -> None:
+    assert named in refusal(values)
+
+
+def test_quantities_of_every_form_are_accepted() -> None:
+    limits = {"cpu": 1, "memory": "1500M", "ephemeral-storage": "6Gi"}
+    assert render({"tracking": {"resources": {"limits": limits}}})

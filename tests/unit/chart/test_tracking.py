@@ -1,0 +1,303 @@
+"""The server: its environment, addresses, sizes, and the shapes of storage and database."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from typing import Any
+
+import pytest
+
+from tests.unit.chart.configurations import AZURE, EXTERNAL_PARTS, EXTERNAL_URI, GCS, MINIO, S3, TRAEFIK
+from tests.unit.chart.rendering import Object, containers, env, one, pods, refusal, render, server
+
+URI = "MLFLOW_BACKEND_STORE_URI"
+
+
+def test_restricted_by_default() -> None:
+    found = env(server(render()))
+    assert {name: found[name] for name in found if found[name] in ("true", "false", "SAMEORIGIN")} == {
+        "MLFLOW_ALLOW_MODEL_CODE_EXECUTION": "false",
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_ENABLE_AI_GATEWAY": "false",
+        "MLFLOW_SERVER_ENABLE_CUSTOM_SCORERS": "false",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_SERVER_X_FRAME_OPTIONS": "SAMEORIGIN",
+    }
+    for key in ("CRYPTO_KEK_PASSPHRASE", "WEBHOOK_SECRET_ENCRYPTION_KEY", "FLASK_SERVER_SECRET_KEY"):
+        expected = {"secretKeyRef": {"name": "demo-mlflow-keys", "key": f"MLFLOW_{key}"}}
+        assert found[f"MLFLOW_{key}"] == expected
+
+
+def test_what_is_asked_for_is_switched_on() -> None:
+    asked = {"jobExecution": True, "aiGateway": True, "modelCodeExecution": True, "telemetry": True}
+    found = env(server(render({"tracking": asked})))
+    assert found["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == found["MLFLOW_ENABLE_AI_GATEWAY"] == "true"
+    assert found["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "true"
+    assert found["MLFLOW_DISABLE_TELEMETRY"] == "false"
+
+
+def test_arguments() -> None:
+    assert server(render())["command"] == ["mlflow", "server"]
+    assert server(render({"tracking": {"extraArgs": ["--uvicorn-opts=--timeout-keep-alive=120"]}}))["args"] == [
+        "--host=0.0.0.0",
+        "--port=5000",
+        "--workers=2",
+        "--serve-artifacts",
+        "--artifacts-destination=/mlflow/artifacts",
+        "--uvicorn-opts=--timeout-keep-alive=120",
+    ]
+
+
+def allowed(hosts: str, host: str) -> bool:
+    """Compare as MLflow does: exactly, or by pattern where there is an asterisk."""
+    return any(fnmatch.fnmatch(host, known) if "*" in known else host == known for known in hosts.split(","))
+
+
+@pytest.mark.parametrize(
+    ("host", "answered"),
+    [
+        ("demo-mlflow-tracking", True),
+        ("demo-mlflow-tracking:5000", True),
+        ("demo-mlflow-tracking.dev", True),
+        ("demo-mlflow-tracking.dev.svc:5000", True),
+        ("demo-mlflow-tracking.dev.svc.cluster.local", True),
+        ("demo-mlflow-tracking.dev.svc.cluster.local:5000", True),
+        ("localhost", True),
+        ("localhost:5000", True),
+        ("127.0.0.1:43210", True),
+        ("nebari.example.org", True),
+        ("nebari.example.org:8443", True),
+        ("other.example.org", True),
+        ("other.example.org:8443", False),
+        ("demo-mlflow-tracking.evil.org", False),
+        ("nebari.example.org.evil.org", False),
+        ("evil.org", False),
+        ("10.244.0.5:5000", False),
+    ],
+)
+def test_hosts_that_are_answered(host: str, answered: bool) -> None:
+    values = {"route": TRAEFIK, "tracking": {"allowedHosts": ["other.example.org"]}}
+    hosts = env(server(render(values)))["MLFLOW_SERVER_ALLOWED_HOSTS"]
+    assert allowed(hosts, host) is answered
+
+
+def test_a_scraper_is_answered_at_the_address_of_the_pod() -> None:
+    container = server(render({"tracking": {"metrics": {"enabled": True}}}))
+    found = env(container)
+    assert "$(POD_IP):5000" in found["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+    names = [entry["name"] for entry in container["env"]]
+    assert names.index("POD_IP") < names.index("MLFLOW_SERVER_ALLOWED_HOSTS")
+    assert "--expose-prometheus=/tmp/metrics" in container["args"]
+
+
+@pytest.mark.parametrize(
+    ("values", "origins"),
+    [
+        ({}, None),
+        ({"route": TRAEFIK}, "https://nebari.example.org"),
+        ({"route": {**TRAEFIK, "tls": False}}, "http://nebari.example.org"),
+        (
+            {"route": TRAEFIK, "tracking": {"corsAllowedOrigins": ["https://a.example.org:8443"]}},
+            "https://nebari.example.org,https://a.example.org:8443",
+        ),
+    ],
+)
+def test_origins(values: Object, origins: str | None) -> None:
+    assert env(server(render(values))).get("MLFLOW_SERVER_CORS_ALLOWED_ORIGINS") == origins
+
+
+@pytest.mark.parametrize(
+    ("source", "accepted"),
+    [
+        ("mlflow-artifacts:/1/2/artifacts/model", True),
+        ("models:/m-1", True),
+        ("runs:/1/model", True),
+        ("dummy-source", True),
+        ("prompt-template", True),
+        ("s3://bucket/path/1/model", True),
+        ("s3://bucket/pathology/model", False),
+        ("s3://other/path/1", False),
+        ("http://169.254.169.254/latest", False),
+        ("file:///etc/passwd", False),
+        ("/etc/passwd", False),
+        ("dummy-source/../etc", False),
+    ],
+)
+def test_sources_of_model_versions(source: str, accepted: bool) -> None:
+    pattern = env(server(render({"storage": S3})))["MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX"]
+    assert bool(re.search(pattern, source)) is accepted
+
+
+@pytest.mark.parametrize(
+    ("limits", "workers"),
+    [
+        ({"cpu": "2", "memory": "2Gi"}, "2"),
+        ({"cpu": 4, "memory": "4Gi"}, "4"),
+        ({"cpu": "2500m", "memory": "2Gi"}, "2"),
+        ({"cpu": "500m", "memory": "2Gi"}, "1"),
+        ({"cpu": "1.5", "memory": "2Gi"}, "1"),
+        ({"cpu": "8", "memory": "1Gi"}, "3"),
+        ({"cpu": "8", "memory": "300Mi"}, "1"),
+        ({"cpu": "8", "memory": "2G"}, "6"),
+        ({"cpu": "3", "memory": None}, "3"),
+        ({"cpu": None, "memory": None}, "2"),
+    ],
+    ids=str,
+)
+def test_workers_follow_the_limits(limits: Object, workers: str) -> None:
+    assert f"--workers={workers}" in server(render({"tracking": {"resources": {"limits": limits}}}))["args"]
+
+
+def test_workers_can_be_given() -> None:
+    assert "--workers=7" in server(render({"tracking": {"workers": 7}}))["args"]
+
+
+@pytest.mark.parametrize(
+    ("tracking", "connections"),
+    [({}, 100), ({"workers": 4}, 60), ({"replicaCount": 4}, 100), ({"jobExecution": True}, 50)],
+)
+def test_pools_fit_into_the_connections(tracking: Object, connections: int) -> None:
+    values = {"tracking": tracking, "storage": S3, "postgresql": {"maxConnections": connections}}
+    container = server(render(values))
+    found = env(container)
+    size = int(found["MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"])
+    overflow = int(found["MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW"])
+    workers = next(int(argument[10:]) for argument in container["args"] if argument.startswith("--workers="))
+    pools = workers * (3 if tracking.get("jobExecution") else 2)
+    assert size >= 1
+    assert overflow >= 1, "0 would be SQLAlchemy's default of 10"
+    assert tracking.get("replicaCount", 1) * (pools * (size + overflow) + 2) <= connections - 15
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"postgresql": {"maxConnections": 24}}, "raise it to at least 25"),
+        ({"storage": S3, "tracking": {"replicaCount": 10}, "postgresql": {"maxConnections": 60}}, "at least 115"),
+        ({"tracking": {"replicaCount": 2}}, "ReadWriteMany"),
+        ({"tracking": {"autoscaling": {"enabled": True}}}, "ReadWriteMany"),
+        ({"storage": S3, "tracking": {"replicaCount": 2, "jobExecution": True}}, "MLFLOW_SERVER_JOB_HUEY_REDIS_URL"),
+        ({"image": {"tag": "v3.16.2-full"}}, "at least 3.17.0"),
+        ({"image": {"tag": "3.3.2"}}, "at least 3.17.0"),
+        ({"storage": {"uri": "file:///mlflow"}}, "storage.uri"),
+        ({"storage": {"uri": "s3://b", "volume": {"size": "1Gi"}}}, "remove storage.volume"),
+        ({"storage": {"uri": "/mlflow/scripts/"}}, "use another path"),
+        ({"storage": {"env": {"MLFLOW_WORKSPACE": "a"}}}, "MLFLOW_WORKSPACE"),
+        ({"tracking": {"extraEnvVars": [{"name": "MLFLOW_SERVER_ALLOWED_HOSTS", "value": "*"}]}}, "allowedHosts"),
+        ({"postgresql": {"enabled": False}}, "externalDatabase.host"),
+        ({"externalDatabase": {"host": "db"}}, "postgresql.enabled"),
+        ({"postgresql": {"enabled": False}, "externalDatabase": {"host": "db"}}, "existingSecret"),
+        (
+            {
+                "postgresql": {"enabled": False},
+                "externalDatabase": {"host": "d", "existingSecret": "s", "existingSecretUriKey": "u"},
+            },
+            "Empty one",
+        ),
+    ],
+    ids=str,
+)
+def test_what_cannot_work_is_refused_with_the_way_out(values: Object, sentence: str) -> None:
+    assert sentence in refusal(values)
+
+
+@pytest.mark.parametrize(
+    ("release", "sentence"), [("a" * 42, "at most 41"), ("a.b", "lower-case"), ("1a", "a letter first")]
+)
+def test_names_of_releases_that_cannot_work(release: str, sentence: str) -> None:
+    assert sentence in refusal({}, release=release)
+
+
+def test_the_longest_name_fits() -> None:
+    objects = render(release="a" * 41)
+    assert max(len(item["metadata"]["name"]) for item in objects if item["kind"] in {"Job", "Service"}) <= 63
+
+
+def test_artifacts_on_a_volume() -> None:
+    values = {
+        "storage": {
+            "uri": "/data/mlflow",
+            "volume": {"size": "1Ti", "storage_class": "nfs", "access_mode": "ReadWriteMany"},
+        }
+    }
+    objects = render(values | {"tracking": {"replicaCount": 2}})
+    claim = one(objects, "PersistentVolumeClaim")
+    assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert claim["spec"] == {
+        "accessModes": ["ReadWriteMany"],
+        "storageClassName": "nfs",
+        "resources": {"requests": {"storage": "1Ti"}},
+    }
+    assert {"name": "artifacts", "mountPath": "/data/mlflow"} in server(objects)["volumeMounts"]
+
+
+@pytest.mark.parametrize("storage", [S3, GCS, AZURE, MINIO], ids=["s3", "gcs", "azure", "minio"])
+def test_artifacts_in_an_object_store(storage: dict[str, Any]) -> None:
+    objects = render({"storage": storage})
+    container = server(objects)
+    assert f"--artifacts-destination={storage['uri']}" in container["args"]
+    assert storage.get("env", {}).items() <= env(container).items()
+    assert not [item for item in objects if item["kind"] == "PersistentVolumeClaim"]
+    account = one(objects, "ServiceAccount")["metadata"]
+    assert account.get("annotations", {}) == storage.get("service_account_annotations", {})
+    labels = one(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert storage.get("pod_labels", {}).items() <= labels.items()
+    sources = [source["secretRef"]["name"] for source in container.get("envFrom", [])]
+    assert sources == ([storage["secret"]] if "secret" in storage else [])
+
+
+@pytest.mark.parametrize("values", [{}, EXTERNAL_PARTS, EXTERNAL_URI], ids=["own", "parts", "uri"])
+def test_the_database_is_the_same_for_all_that_use_it(values: Object) -> None:
+    users = [
+        {name: value for name, value in env(container).items() if name.startswith("PG") or name == URI}
+        for name, pod in pods(render(values))
+        for container in containers(pod)
+        if name.startswith(("Deployment", "Job"))
+    ]
+    assert len(users) == 3
+    assert {user.pop("PGAPPNAME") for user in users} == {"mlflow-server", "mlflow-migrate", "mlflow-wait-for-schema"}
+    assert users[0] == users[1] == users[2]
+
+
+def test_the_database_of_the_release() -> None:
+    found = env(server(render()))
+    assert found[URI] == "postgresql+psycopg2://mlflow@demo-mlflow-postgresql:5432/mlflow"
+    assert found["PGPASSWORD"] == {"secretKeyRef": {"name": "demo-mlflow-postgresql", "key": "password"}}
+    assert "PGSSLMODE" not in found
+
+
+def test_a_database_by_its_parts() -> None:
+    objects = render(EXTERNAL_PARTS)
+    found = env(server(objects))
+    assert found[URI] == "postgresql+psycopg2://user%40server@db.example.org:5432/mlflow"
+    assert (found["PGSSLMODE"], found["PGSSLROOTCERT"]) == ("require", "/mlflow/database-ca/ca.crt")
+    assert not [item for item in objects if item["metadata"]["name"].endswith("-postgresql")]
+
+
+def test_a_database_by_its_uri() -> None:
+    assert env(server(render(EXTERNAL_URI)))[URI] == {"secretKeyRef": {"name": "db", "key": "uri"}}
+
+
+def test_one_replica_has_no_budget_and_several_do() -> None:
+    assert not [item for item in render() if item["kind"] == "PodDisruptionBudget"]
+    objects = render({"storage": S3, "tracking": {"replicaCount": 2}})
+    assert one(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    assert one(objects, "Deployment")["spec"]["template"]["spec"]["topologySpreadConstraints"]
+
+
+def test_autoscaling_leaves_the_replicas_alone() -> None:
+    objects = render({"storage": S3, "tracking": {"autoscaling": {"enabled": True, "maxReplicas": 3}}})
+    assert "replicas" not in one(objects, "Deployment")["spec"]
+    assert one(objects, "HorizontalPodAutoscaler")["spec"]["maxReplicas"] == 3
+
+
+def test_probes() -> None:
+    container = server(render())
+    assert container["startupProbe"]["httpGet"]["path"] == container["livenessProbe"]["httpGet"]["path"] == "/health"
+    assert container["readinessProbe"]["httpGet"] == {
+        "path": "/api/2.0/mlflow/experiments/search?max_results=1",
+        "port": "http",
+        "httpHeaders": [{"name": "Host", "value": "localhost"}],
+    }
