@@ -55,7 +55,7 @@ format: $(LINT)/.done  ## Format the Python code
 	@$(LINT)/bin/ruff check --fix-only . && $(LINT)/bin/ruff format .
 
 bench: $(VENV)/.done up  ## Measure, each against its baseline in the same run
-	@for bench in benchmarks/bench_*.py; do python $$bench; done
+	@for bench in benchmarks/bench_*.py; do python -m $$(echo $${bench%.py} | tr / .); done
 
 lock: $(UV)  ## Resolve the locked requirements anew
 	@$(UV) pip compile -q --universal --generate-hashes --no-header requirements/uv.in -o requirements/uv.txt

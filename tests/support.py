@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+NOTEBOOK = {"component": "singleuser-server"}
 
 
 @dataclass(frozen=True)
@@ -94,13 +96,21 @@ def objects(namespace: str, kinds: str) -> dict[str, str]:
     return {f"{item['kind']}/{item['metadata']['name']}": item["metadata"]["resourceVersion"] for item in found}
 
 
-def run_pod(namespace: str, name: str, script: str, *arguments: str, timeout: int = 240, **env: str) -> str:
-    """Run a Python script in a pod that looks like a notebook's, and return what it printed."""
+def run_pod(
+    namespace: str,
+    name: str,
+    script: str,
+    *arguments: str,
+    timeout: int = 240,
+    labels: Mapping[str, str] = NOTEBOOK,
+    **env: str,
+) -> str:
+    """Run a Python script in a pod that looks like a notebook's, and return what it printed; timeout in seconds."""
     image = "ghcr.io/mlflow/mlflow:v3.17.2-full"
     pod: dict[str, Any] = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": name, "labels": {"component": "singleuser-server"}},
+        "metadata": {"name": name, "labels": dict(labels)},
         "spec": {
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,

@@ -112,8 +112,8 @@ def test_every_entry_point_has_tasks_and_none_is_called_by_a_file_name(role: str
 @pytest.mark.parametrize("role", ROLES)
 def test_roles_look_alike(role: str) -> None:
     folder = COLLECTION / "roles" / role
-    for path in ("README.md", "defaults/main.yml", "meta/argument_specs.yml", "tasks/main.yml"):
-        assert (folder / path).is_file(), path
+    for name in ("README.md", "defaults/main.yml", "meta/argument_specs.yml", "tasks/main.yml"):
+        assert (folder / name).is_file(), name
     for path, _ in task_files(role):
         assert len(path.read_text().splitlines()) <= 75, path
 
