@@ -28,6 +28,7 @@ def of_claim(claim: Object, classes: list[Object] | None, events: list[Object]) 
         if wanted is None and not any(_is_default(item) for item in classes):
             return Problem(
                 where,
+                "class",
                 "no default StorageClass",
                 f"{where} cannot be bound: it names no StorageClass and the cluster has no default one ({there}).",
                 f"Set the storage class in the values, or mark one as default "
@@ -37,6 +38,7 @@ def of_claim(claim: Object, classes: list[Object] | None, events: list[Object]) 
         if wanted and wanted not in names:
             return Problem(
                 where,
+                "class",
                 f"no StorageClass {wanted}",
                 f"{where} cannot be bound: there is no StorageClass {wanted!r} ({there}).",
                 f"Correct the storage class in the values, or create it; {AGAIN}.",
@@ -46,8 +48,8 @@ def of_claim(claim: Object, classes: list[Object] | None, events: list[Object]) 
     if failed:
         message = str(failed[-1].get("message") or "")
         cause = f"{where} cannot be bound: {message}."
-        return Problem(where, "volume not provisioned", cause, f"Remove that cause; {AGAIN}.", grace=40)
-    return Problem(where, "waits for its volume")
+        return Problem(where, "provisioning", "volume not provisioned", cause, f"Remove that cause; {AGAIN}.", grace=40)
+    return Problem(where, "claim", "waits for its volume")
 
 
 def _is_default(storage_class: Object) -> bool:

@@ -13,7 +13,7 @@ from .claims import of_claim
 from .exceptions import ApiError
 from .lease import parse_time
 from .podstate import is_ready, of_pod
-from .problems import Problem, creation, job_failed
+from .problems import Patience, Problem, creation, job_failed
 
 if TYPE_CHECKING:
     from .manifest import Object
@@ -25,13 +25,13 @@ CLOCK_STEP = timedelta(seconds=2)
 
 
 class Diagnosis:
-    """Remembers for how long each cause has been there: only a lasting one ends the wait early."""
+    """Looks again and again while a deploy waits. The first look also sets right what an earlier run left."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._root = f"/api/v1/namespaces/{session.options.namespace}"
         self._since = session.api.now() - CLOCK_STEP
-        self._seen: dict[tuple[str, str], float] = {}
+        self.patience = Patience()
         self._first = True
         self._classes: list[Object] | None = None
         self._classes_read = 0.0
@@ -42,15 +42,9 @@ class Diagnosis:
         found: list[Problem] = []
         for item in sorted(waiting, key=lambda workload: ORDER.index(workload["kind"])):
             found += self._of_workload(item, events)
-        now = time.monotonic()
-        keys = {(problem.where, problem.cause.partition(" (")[0][:60]): problem for problem in found if problem.cause}
-        self._seen = {key: self._seen.get(key, now) for key in keys}
+        self.patience.note(found)
         self._first = False
-        return sorted(found, key=lambda problem: (not self.is_lasting(problem), not problem.cause))
-
-    def is_lasting(self, problem: Problem) -> bool:
-        since = self._seen.get((problem.where, problem.cause.partition(" (")[0][:60]))
-        return since is not None and problem.grace is not None and time.monotonic() - since >= problem.grace
+        return sorted(found, key=lambda p: (not self.patience.is_lasting(p), p.grace is None, not p.cause))
 
     def explained(self, problem: Problem) -> Problem:
         """The problem with the last log lines of the container that shows it."""
@@ -131,8 +125,10 @@ class Diagnosis:
         found = []
         for name in dict.fromkeys(names):
             claim = self._session.api.find(f"{self._root}/persistentvolumeclaims/{name}")
-            about = [event for event in events if event.get("involvedObject", {}).get("name") == name]
-            problem = of_claim(claim, self._storage_classes(), about) if claim else None
+            if claim is None:
+                continue
+            about = [event for event in events if _about(event, claim)]
+            problem = of_claim(claim, self._storage_classes(), about)
             if problem:
                 found.append(problem)
         return found
@@ -164,5 +160,4 @@ def _time(event: Object) -> Any:
 
 
 def _about(event: Object, item: Object) -> bool:
-    involved = event.get("involvedObject") or {}
-    return bool(involved.get("kind") == item["kind"] and involved.get("name") == item["metadata"]["name"])
+    return bool((event.get("involvedObject") or {}).get("uid") == item["metadata"]["uid"])

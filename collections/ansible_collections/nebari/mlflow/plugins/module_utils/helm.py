@@ -1,23 +1,19 @@
 # Copyright the nebari-mlflow maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Run the helm program so that it never outlives this process."""
+"""The helm program, as far as a deploy needs it."""
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
 from .exceptions import ReleaseError
+from .program import Program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,18 +23,7 @@ if TYPE_CHECKING:
 OLDEST = (3, 15)
 SUPPORTED = "Helm 3.15 or newer, but not 4, is supported"
 HISTORY = 10
-PR_SET_PDEATHSIG = 1
-GRACE = 20.0  # seconds that helm gets to write its record after SIGTERM
 MARK = "NEBARI_MLFLOW_RELEASE"  # in helm's environment, so that a later run finds one that was left alone
-
-if sys.platform == "linux":
-    _libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _die_with_parent() -> None:
-    """Run in the child before exec: get SIGTERM when the thread that forked ends, kill -9 included."""
-    if sys.platform == "linux":
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 class HelmError(ReleaseError):
@@ -63,11 +48,21 @@ class Helm:
     def __init__(self, options: Options) -> None:
         self._options = options
         self.mark = f"{MARK}={options.namespace}/{options.name}@{options.kubeconfig}"
+        self._version: Program | None = None
+        self._template: Program | None = None
         self.must_stop: Callable[[], None] = lambda: None  # raises when the deploy must not go on
 
+    def begin(self) -> None:
+        """Start what is needed in any case, to run while this process is still connecting."""
+        self._version = self._start(["version", "--template", "{{.Version}}"])
+        if self._options.state == "present":
+            self._template = self._start_template()
+
     def check_version(self) -> str:
-        """Refuse a binary that is missing or not supported."""
-        found = self._run(["version", "--template", "{{.Version}}"], what="version").strip()
+        """Refuse a binary that is not supported."""
+        program = self._version or self._start(["version", "--template", "{{.Version}}"])
+        self._version = None
+        found = self._end("version", program).strip()
         match = re.match(r"v?(\d+)\.(\d+)\.", found)
         if not match:
             raise ReleaseError(
@@ -93,13 +88,21 @@ class Helm:
 
     def template(self) -> str:
         """Render the chart against the real cluster's version and APIs, hooks included; writes nothing."""
-        command = ["template", self._options.name, self._options.chart, "--validate", "--is-upgrade"]
-        return self._run([*command, "--disable-openapi-validation", "-f", "-"], values=True)
+        rendered = self._end("template", self._template or self._start_template())
+        self._template = None
+        return rendered
 
-    def upgrade(self) -> None:
-        """Install or upgrade without waiting: progress and diagnosis while waiting are ours."""
+    def stop(self) -> None:
+        """End what was started early and not asked for."""
+        for program in (self._version, self._template):
+            if program is not None:
+                program.stop()
+
+    def upgrade(self, seconds: int, poll: Callable[[], None]) -> None:
+        """Install or upgrade without waiting for pods: progress and diagnosis are ours. Hooks are waited for."""
         command = ["upgrade", self._options.name, self._options.chart, "--install", "--reset-values"]
-        self._run([*command, "--history-max", str(HISTORY), "-f", "-", "--output", "json"], values=True)
+        limits = ["--history-max", str(HISTORY), "--timeout", f"{seconds}s"]
+        self._run([*command, *limits, "-f", "-", "--hide-notes"], values=True, poll=poll)
 
     def uninstall(self) -> None:
         self._run(["uninstall", self._options.name, "--ignore-not-found"])
@@ -108,21 +111,17 @@ class Helm:
         """Run the chart's tests; `poll` is called about twice a second meanwhile and may raise."""
         return self._run(["test", self._options.name, "--logs", "--timeout", f"{seconds}s"], poll=poll)
 
-    def _run(
-        self, command: list[str], *, what: str = "", values: bool = False, poll: Callable[[], None] | None = None
-    ) -> str:
+    def _start_template(self) -> Program:
+        command = ["template", self._options.name, self._options.chart, "--validate", "--is-upgrade"]
+        return self._start([*command, "--disable-openapi-validation", "-f", "-"], values=True)
+
+    def _run(self, command: list[str], *, values: bool = False, poll: Callable[[], None] = lambda: None) -> str:
+        return self._end(command[0], self._start(command, values=values), poll)
+
+    def _start(self, command: list[str], *, values: bool = False) -> Program:
         line = [self._options.helm, *command, *self._connection()]
-        verb = what or command[0]
         try:
-            process = subprocess.Popen(
-                line,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                env=self._environment(),
-                preexec_fn=_die_with_parent,
-            )
+            return Program(line, self._environment(), json.dumps(self._options.values) if values else "")
         except FileNotFoundError as error:
             raise ReleaseError(
                 f"helm: the program {self._options.helm!r} is not found.",
@@ -132,26 +131,16 @@ class Helm:
             raise ReleaseError(
                 f"helm: {self._options.helm!r} cannot be run ({error.strerror}).", "Set `helm` to a working binary."
             ) from error
-        try:
-            stdout, stderr = self._communicate(process, json.dumps(self._options.values) if values else "", poll)
-        finally:
-            stop(process)
-        if process.returncode != 0:
+
+    def _end(self, verb: str, program: Program, poll: Callable[[], None] = lambda: None) -> str:
+        def check() -> None:
+            self.must_stop()
+            poll()
+
+        code, stdout, stderr = program.finish(check)
+        if code != 0:
             raise HelmError(verb, f"{stdout}\n{stderr}")
         return stdout
-
-    def _communicate(
-        self, process: subprocess.Popen[str], stdin: str, poll: Callable[[], None] | None
-    ) -> tuple[str, str]:
-        given: str | None = stdin
-        while True:
-            try:
-                return process.communicate(given, timeout=0.5)
-            except subprocess.TimeoutExpired:
-                given = None
-                self.must_stop()
-                if poll is not None:
-                    poll()
 
     def _connection(self) -> list[str]:
         options = self._options
@@ -165,16 +154,3 @@ class Helm:
         env = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
         name, _, value = self.mark.partition("=")
         return {**env, name: value}
-
-
-def stop(process: subprocess.Popen[str]) -> None:
-    """End a helm that still runs, and wait for it: SIGTERM lets it write its record."""
-    if process.poll() is not None:
-        return
-    process.terminate()
-    deadline = time.monotonic() + GRACE
-    while process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.1)
-    if process.poll() is None:
-        process.kill()
-        process.wait()

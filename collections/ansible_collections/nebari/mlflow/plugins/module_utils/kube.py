@@ -36,9 +36,8 @@ class Api:
     """One connection to one cluster, usable from several threads."""
 
     def __init__(self, kubeconfig: str, context: str) -> None:
-        self._client = load(kubeconfig, context)
-        self.server: str = self._client.configuration.host
-        self.user_hint = kubeconfig or "the default kubeconfig"
+        self._connection = load(kubeconfig, context)
+        self.server = self._connection.server
         self._skew = timedelta()
         self._reached = False
 
@@ -97,10 +96,10 @@ class Api:
         pause = 0.25
         while True:
             headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": "nebari-mlflow"}
-            self._client.update_params_for_auth(headers, [], ["BearerToken"])
+            self._connection.authorize(headers)
             wait = random.uniform(0, pause)  # noqa: S311 (jitter)
             try:
-                response = self._client.rest_client.pool_manager.request(
+                response = self._connection.pool.request(
                     method,
                     url,
                     body=payload,

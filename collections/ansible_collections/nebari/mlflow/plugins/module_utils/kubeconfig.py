@@ -11,42 +11,54 @@ from typing import Any
 
 import yaml
 
+from .connection import Connection, by_library, connect, is_plain
 from .exceptions import ReleaseError
 
 ASK = "Give `kubeconfig` the path of a working one, or set KUBECONFIG."
 
 
-def load(kubeconfig: str, context: str) -> Any:
-    """Return a kubernetes ApiClient; with no file at all, the pod's own service account is used."""
-    try:
-        from kubernetes import client, config
-    except ImportError as error:
-        raise ReleaseError(
-            f"The Python package `kubernetes` is missing ({error}).",
-            "Install it for the interpreter that Ansible uses: pip install 'kubernetes>=27.2'.",
-        ) from error
+def load(kubeconfig: str, context: str) -> Connection:
+    """Check the kubeconfig and connect; with no file at all, a pod's own service account is used."""
     files = [Path(part).expanduser() for part in _paths(kubeconfig)]
     if not kubeconfig and not any(path.exists() for path in files) and os.environ.get("KUBERNETES_SERVICE_HOST"):
-        settings = client.Configuration()
-        config.load_incluster_config(client_configuration=settings)
-        return client.ApiClient(settings)
-    documents = [read(path) for path in files if kubeconfig or path.exists() or len(files) == 1]
-    check_context(documents, context, os.pathsep.join(map(str, files)))
+        return by_library("", "")
+    present = [path for path in files if kubeconfig or path.exists() or len(files) == 1]
+    documents = [read(path) for path in present]
+    where = os.pathsep.join(map(str, present))
+    name = check_context(documents, context, where)
+    if len(documents) == 1:
+        entry = _named(documents[0], "contexts", name, "context", where)
+        cluster = _named(documents[0], "clusters", str(entry.get("cluster")), "cluster", where)
+        user = _named(documents[0], "users", str(entry.get("user")), "user", where) if entry.get("user") else {}
+        if is_plain(cluster, user):
+            return connect(cluster, user, present[0].parent)
+    return _log_in(where, name)
+
+
+def _log_in(where: str, context: str) -> Connection:
     said = _Listener()
     logging.getLogger().addHandler(said)
     try:
-        return config.new_client_from_config(
-            config_file=os.pathsep.join(map(str, files)), context=context or None, persist_config=False
-        )
+        connection = by_library(where, context)
+    except ReleaseError:
+        raise
     except Exception as error:
-        raise ReleaseError(f"The kubeconfig {files[0]} cannot be used: {error}.", ASK) from error
+        raise ReleaseError(f"The kubeconfig {where} cannot be used: {error}.", ASK) from error
     finally:
         logging.getLogger().removeHandler(said)
-        if said.lines:  # the client only logs that a login program failed, and goes on as nobody
-            raise ReleaseError(
-                f"The kubeconfig's login program failed: {said.lines[-1]}",
-                "Run it by hand (`users[].user.exec` in the kubeconfig) and log in again.",
-            )
+    if said.lines:  # the library only logs that a login program failed, and goes on as nobody
+        raise ReleaseError(
+            f"The kubeconfig's login program failed: {said.lines[-1]}",
+            "Run it by hand (`users[].user.exec` in the kubeconfig) and log in again.",
+        )
+    return connection
+
+
+def _named(document: dict[str, Any], folder: str, name: str, kind: str, where: str) -> dict[str, Any]:
+    for entry in document.get(folder) or []:
+        if entry.get("name") == name:
+            return entry.get(kind) or {}
+    raise ReleaseError(f"The kubeconfig {where} names the {kind} {name!r}, but does not have it.", ASK)
 
 
 def _paths(kubeconfig: str) -> list[str]:
@@ -81,8 +93,8 @@ def read(path: Path) -> dict[str, Any]:
     return document
 
 
-def check_context(documents: list[dict[str, Any]], context: str, where: str) -> None:
-    """Refuse a context that no file has; say which ones there are."""
+def check_context(documents: list[dict[str, Any]], context: str, where: str) -> str:
+    """Return the context's name. Refuse one that no file has, and say which ones there are."""
     names = [str(entry.get("name")) for document in documents for entry in document["contexts"] or []]
     current = next((document["current-context"] for document in documents if document.get("current-context")), "")
     listed = ", ".join(sorted(names)) or "none"
@@ -93,6 +105,7 @@ def check_context(documents: list[dict[str, Any]], context: str, where: str) -> 
             f"The kubeconfig {where} has no usable current-context ({current!r}).",
             f"Set `context` to one of: {listed}.",
         )
+    return context or str(current)
 
 
 class _Listener(logging.Handler):

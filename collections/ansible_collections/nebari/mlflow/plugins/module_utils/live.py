@@ -65,7 +65,7 @@ def _one(session: Session, before: dict[Key, Object], item: Object) -> Compariso
     _refuse_foreign(session, which, live)
     old = before.get(which)
     base = as_applied(old, options.name, options.namespace) if old else None
-    body = patch(base, applied, strategic=_strategic(session, item))
+    body = patch(base, applied, strategic=is_built_in(session, item))
     try:
         return Comparison(which, item, live, send_patch(session, item, body, dry_run=True))
     except ApiError as error:
@@ -81,11 +81,12 @@ def send_patch(session: Session, item: Object, body: Object, *, dry_run: bool) -
         session.discovery.path(item, session.options.namespace),
         query={"fieldManager": "helm", **({"dryRun": "All"} if dry_run else {})},
         body=body,
-        content_type=STRATEGIC if _strategic(session, item) else MERGE,
+        content_type=STRATEGIC if is_built_in(session, item) else MERGE,
     )
 
 
-def _strategic(session: Session, item: Object) -> bool:
+def is_built_in(session: Session, item: Object) -> bool:
+    """Whether the API server itself defines the kind, and so merges its lists by their keys."""
     return session.discovery.get(item["apiVersion"], item["kind"]).built_in
 
 

@@ -62,6 +62,11 @@ def split(objects: list[Object]) -> tuple[list[Object], list[Object]]:
     return [o for o in objects if not annotation(o, HOOK)], [o for o in objects if annotation(o, HOOK)]
 
 
+def tests(hooks: list[Object]) -> list[Object]:
+    """Those hooks that `helm test` runs."""
+    return [hook for hook in hooks if "test" in annotation(hook, HOOK)]
+
+
 def is_kept(item: Object) -> bool:
     return annotation(item, POLICY) == "keep"
 

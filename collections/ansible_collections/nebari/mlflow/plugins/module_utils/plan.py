@@ -11,7 +11,7 @@ from . import secrets
 from .changes import Change, Step
 from .immutable import steps
 from .live import Comparison, compare
-from .manifest import Key, as_applied, by_key, is_kept, is_owned, key, split
+from .manifest import Key, as_applied, by_key, is_kept, is_owned, key, split, tests
 from .merge import differing, without_nulls
 from .record import DEPLOYED, PENDING, Record
 
@@ -27,6 +27,7 @@ class Plan:
     namespace_missing: bool
     record: Record | None
     objects: list[Object]
+    hooks: list[Object]
     comparisons: list[Comparison] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     recover: bool = False
@@ -44,7 +45,7 @@ def build(session: Session, rendered: list[Object], chart: dict[str, str], *, na
     objects, hooks = split(rendered)
     statuses = {} if namespace_missing else session.records.statuses()
     record = session.records.read(next(iter(statuses))) if statuses else None
-    plan = Plan(namespace_missing, record, objects)
+    plan = Plan(namespace_missing, record, objects, hooks)
     _plan_namespace(session, plan)
     _plan_secrets(session, plan)
     applied, of_helm = _history(session, statuses, record)
@@ -52,7 +53,7 @@ def build(session: Session, rendered: list[Object], chart: dict[str, str], *, na
     for which, item in applied.items():
         if which not in by_key(objects, session.options.namespace) and not is_kept(item):
             _plan_deletion(session, plan, which, item, by_helm=which in of_helm)
-    _plan_release(session, plan, hooks, chart)
+    _plan_release(session, plan, chart)
     return plan
 
 
@@ -131,7 +132,7 @@ def _history(session: Session, statuses: dict[int, str], newest: Record | None) 
     return found, of_helm
 
 
-def _plan_release(session: Session, plan: Plan, hooks: list[Object], chart: dict[str, str]) -> None:
+def _plan_release(session: Session, plan: Plan, chart: dict[str, str]) -> None:
     options, record = session.options, plan.record
     touched = any(change.kind not in {"Namespace", "Secret"} for change in plan.changes)
     if record is None:
@@ -146,7 +147,7 @@ def _plan_release(session: Session, plan: Plan, hooks: list[Object], chart: dict
         fields = differing(before, after)
         if record.objects != plan.objects or touched:
             fields.append("manifest")
-        if record.hooks != hooks:
+        if record.hooks != plan.hooks:
             fields.append("hooks")
         plan.upgrade = bool(fields)
         if plan.recover:
@@ -156,7 +157,6 @@ def _plan_release(session: Session, plan: Plan, hooks: list[Object], chart: dict
             plan.changes.append(
                 Change("update", "Release", options.name, options.namespace, tuple(fields), before, after)
             )
-    tests = any("test" in str((hook["metadata"].get("annotations") or {}).get("helm.sh/hook", "")) for hook in hooks)
-    plan.verify = options.verify and tests and (plan.upgrade or record is None or not record.verified)
+    plan.verify = options.verify and bool(tests(plan.hooks)) and (plan.upgrade or record is None or not record.verified)
     if plan.verify:
         plan.changes.append(Change("verify", "Release", options.name, options.namespace))

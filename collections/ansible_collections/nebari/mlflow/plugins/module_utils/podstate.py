@@ -21,7 +21,7 @@ MANY_RESTARTS, MANY_OOM = 4, 2
 def of_pod(pod: Object) -> list[Problem]:
     """The problems of one pod, worst first; a pod that is merely starting gets one without a cause."""
     if pod["metadata"].get("deletionTimestamp"):
-        return [Problem(_where(pod), "ending")]
+        return [Problem(_where(pod), "ending", "ending")]
     status = pod.get("status") or {}
     statuses = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
     found = [problem for container in statuses if (problem := _of_container(pod, container))]
@@ -30,8 +30,10 @@ def of_pod(pod: Object) -> list[Problem]:
         found.append(unscheduled)
     if status.get("phase") == "Failed" and status.get("reason"):
         cause = f"{_where(pod)} was ended: {status['reason']}, {status.get('message', '')}"
-        found.append(Problem(_where(pod), str(status["reason"]), cause, f"Remove that cause; {AGAIN}."))
-    return sorted(found, key=lambda problem: not problem.cause) or [Problem(_where(pod), _brief(pod, status))]
+        found.append(Problem(_where(pod), "ended", str(status["reason"]), cause, f"Remove that cause; {AGAIN}."))
+    return sorted(found, key=lambda problem: not problem.cause) or [
+        Problem(_where(pod), "starting", _brief(pod, status))
+    ]
 
 
 def is_ready(pod: Object) -> bool:
@@ -66,7 +68,9 @@ def _of_container(pod: Object, container: dict[str, Any]) -> Problem | None:
     if reason in CONFIG:
         cause = f"{where} cannot start container {name}: {message or reason}."
         fix = f"Make what it names exist, or correct the values; {AGAIN}."
-        return Problem(where, f"{name}: {reason}", cause, fix, grace=15, stuck=reason == "RunContainerError")
+        start = reason == "RunContainerError"
+        kind = "start" if start else "config"
+        return Problem(where, kind, f"{name}: {reason}", cause, fix, grace=15, stuck=start)
     last = (container.get("lastState") or {}).get("terminated") or {}
     ended = state.get("terminated") or (last if reason == "CrashLoopBackOff" else {})
     if ended and int(ended.get("exitCode") or 0) != 0:
@@ -80,6 +84,7 @@ def _pull(where: str, name: str, image: str, reason: str, message: str) -> Probl
     detail = re.sub(r"^(Back-off pulling image \S+: )?(ErrImagePull: )?(rpc error: code = \S+ desc = )?", "", message)
     return Problem(
         where,
+        "pull",
         f"{name}: {reason}",
         f"{where} cannot pull image {image!r} for container {name}: {detail or reason}.",
         f"Correct the image's name and tag in the values, load it onto the nodes, or give pull credentials; {AGAIN}.",
@@ -93,15 +98,18 @@ def _crash(pod: Object, container: dict[str, Any], ended: dict[str, Any], *, wai
     restarts = int(container.get("restartCount") or 0)
     oom = ended.get("reason") == "OOMKilled"
     how = "ran out of memory (OOMKilled)" if oom else f"ended with exit code {ended.get('exitCode')}"
-    if ended.get("reason") in {"StartError", "ContainerCannotRun"}:
+    start = ended.get("reason") in {"StartError", "ContainerCannotRun"}
+    if start:
         how = f"could not be started ({ended.get('message', '')})"
-    fix = "Raise its memory limit" if oom else "Remove the cause that its log names"
+    fix = "Raise its memory limit" if oom else "Correct its command" if start else "Remove the cause that its log names"
+    many = restarts >= (MANY_OOM if oom else MANY_RESTARTS)
     return Problem(
         where,
+        "start" if start else "crash",
         f"{name} {'crashes, waits to restart' if waits else 'ended'} (restarts: {restarts})",
         f"{where}: container {name} {how}, {restarts} restarts.",
         f"{fix}; {AGAIN}.",
-        grace=5 if restarts >= (MANY_OOM if oom else MANY_RESTARTS) else None,
+        grace=15 if start else 5 if many else None,
         pod=pod["metadata"]["name"],
         log_of=name,
         stuck=waits,
@@ -111,8 +119,8 @@ def _crash(pod: Object, container: dict[str, Any], ended: dict[str, Any], *, wai
 def _unscheduled(pod: Object, status: Object) -> Problem | None:
     for condition in status.get("conditions") or []:
         if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
-            message = str(condition.get("message") or "")
-            cause = f"{_where(pod)} fits on no node: {message}"
+            message = str(condition.get("message") or "").partition(". ")[0].rstrip(".")
+            cause = f"{_where(pod)} fits on no node: {message}."
             fix = f"Add a node, or change `resources`, nodeSelector or tolerations in the values; {AGAIN}."
-            return Problem(_where(pod), f"unschedulable: {message.split(' preemption:')[0]}", cause, fix)
+            return Problem(_where(pod), "schedule", f"unschedulable: {message}", cause, fix)
     return None

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from . import rollout, secrets
 from .changes import Outcome
-from .live import compare, send_patch
-from .manifest import as_applied
+from .live import compare, is_built_in, send_patch
+from .manifest import as_applied, tests
 from .namespace import ensure_namespace, find_namespace
 from .plan import Plan, build
 from .render import render
 from .rights import needed, require
-from .verification import verify
+from .verification import heartbeat, seconds, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,17 +59,16 @@ def apply(session: Session, plan: Plan, check: Callable[[], None]) -> None:
         step.do()
     if plan.upgrade:
         check()
-        session.progress.say("applying the chart")
-        session.helm.upgrade()
+        session.helm.upgrade(seconds(session), heartbeat(session, "applying the chart", seconds(session), check))
         repair(session, plan.objects)
     rollout.wait(session, plan.objects, check)
     if plan.verify:
-        verify(session, check)
+        verify(session, tests(plan.hooks), check)
 
 
 def repair(session: Session, objects: list[Object]) -> None:
     """Put back what Helm leaves as it finds it: it compares custom resources with its record, not with the cluster."""
-    for found in compare(session, [], objects):
+    for found in compare(session, [], [item for item in objects if not is_built_in(session, item)]):
         if found.live is not None and found.refused is None and found.fields:
             body = as_applied(found.item, session.options.name, session.options.namespace)
             send_patch(session, found.item, body, dry_run=False)

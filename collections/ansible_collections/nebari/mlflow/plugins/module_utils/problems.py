@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, replace
 
 from .exceptions import ReleaseError
@@ -21,6 +22,7 @@ class Problem:
     """
 
     where: str
+    kind: str  # the same cause keeps its kind while its words change
     brief: str
     cause: str = ""
     fix: str = ""
@@ -37,12 +39,30 @@ class Problem:
         return replace(self, cause=f"{self.cause} Its last lines:\n" + PASSWORD.sub(r"\1***\2", lines) + "\n")
 
 
+class Patience:
+    """Remembers for how long each cause has been there: only a lasting one ends a wait early."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str], float] = {}
+
+    def note(self, problems: list[Problem]) -> None:
+        """Take these for all there are now; one that went away and comes back starts anew."""
+        now = time.monotonic()
+        keys = [(problem.where, problem.kind) for problem in problems]
+        self._seen = {key: self._seen.get(key, now) for key in keys}
+
+    def is_lasting(self, problem: Problem) -> bool:
+        since = self._seen.get((problem.where, problem.kind))
+        return since is not None and problem.grace is not None and time.monotonic() - since >= problem.grace
+
+
 def creation(owner: str, message: str) -> Problem:
     """Read why a controller could not create a pod; `message` is from its condition or its event."""
     text = re.sub(r"^.*?is forbidden: |^Error creating: |^create Pod .*? failed error: ", "", message)
     if "exceeded quota" in message or "failed quota" in message:
         return Problem(
             owner,
+            "creation",
             "quota exceeded",
             f"{owner} cannot create its pod: {text}.",
             f"Raise that ResourceQuota, or lower `resources` in the values; {AGAIN}.",
@@ -51,6 +71,7 @@ def creation(owner: str, message: str) -> Problem:
     if "violates PodSecurity" in message:
         return Problem(
             owner,
+            "creation",
             "refused by Pod Security",
             f"{owner} cannot create its pod: {text}.",
             f"Correct the securityContext in the values, or the namespace's pod-security labels; {AGAIN}.",
@@ -59,19 +80,20 @@ def creation(owner: str, message: str) -> Problem:
     if "serviceaccount" in message.lower():
         return Problem(
             owner,
+            "creation",
             "service account missing",
             f"{owner} cannot create its pod: {text}.",
             f"Create that ServiceAccount, or correct its name in the values; {AGAIN}.",
             grace=15,
         )
-    return Problem(
-        owner, "pod not created", f"{owner} cannot create its pod: {text}.", f"Remove that cause; {AGAIN}.", grace=30
-    )
+    cause = f"{owner} cannot create its pod: {text}."
+    return Problem(owner, "creation", "pod not created", cause, f"Remove that cause; {AGAIN}.", grace=30)
 
 
 def job_failed(owner: str, message: str, pod: str, container: str) -> Problem:
     return Problem(
         owner,
+        "job",
         "failed",
         f"{owner} failed: {message.rstrip('.') or 'no message'}.",
         "Remove that cause and run it again: the Job is made anew.",

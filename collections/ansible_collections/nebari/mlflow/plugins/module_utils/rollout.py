@@ -48,7 +48,7 @@ def wait(session: Session, objects: list[Object], check: Callable[[], None]) -> 
         first = problems[0] if problems else None
         passed = f"({session.progress.elapsed() - started:.0f} s of {session.options.timeout} s)"
         session.progress.say(_line(waiting, first), passed)
-        if first is not None and diagnosis.is_lasting(first):
+        if first is not None and diagnosis.patience.is_lasting(first):
             raise diagnosis.explained(first).error()
         if session.remaining() <= 0:
             raise _too_late(session, waiting, diagnosis.explained(first) if first else None)

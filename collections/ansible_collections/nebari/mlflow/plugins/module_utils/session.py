@@ -38,8 +38,13 @@ class Session:
     def open(cls, options: Options, progress: Progress, controller: Process | None) -> Session:
         """Check the helm program and the kubeconfig. The first request tells whether the cluster answers."""
         helm = Helm(options)
-        helm.check_version()
-        api = Api(options.kubeconfig, options.context)
+        helm.begin()
+        try:
+            helm.check_version()
+            api = Api(options.kubeconfig, options.context)
+        except BaseException:
+            helm.stop()
+            raise
         return cls(
             options,
             api,

@@ -1,0 +1,169 @@
+"""What nebari.mlflow.release says it would do, does, and does not do a second time."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.release import IMAGE, Release, fresh
+from tests.support import kubectl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.cluster
+SECRETS = [{"name": "one-keys", "keys": {"password": "alphanumeric", "key": "fernet"}}]
+DATABASE = {"database": {"size": "1Gi"}, "volume": {"size": "1Gi"}}
+CRD = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "widgets.example.org"},
+    "spec": {
+        "group": "example.org",
+        "scope": "Namespaced",
+        "names": {"plural": "widgets", "singular": "widget", "kind": "Widget"},
+        "versions": [
+            {
+                "name": "v1",
+                "served": True,
+                "storage": True,
+                "schema": {
+                    "openAPIV3Schema": {
+                        "type": "object",
+                        "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
+                    }
+                },
+            }
+        ],
+    },
+}
+
+
+@pytest.fixture
+def release(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Release]:
+    yield from fresh(tmp_path, request.node.name.removeprefix("test_"))
+
+
+def test_check_is_true_and_the_second_run_writes_nothing(release: Release) -> None:
+    passing = {"test": {"image": IMAGE, "command": ["sh", "-c", "true"]}}
+    planned = release.deploy(check=True, secrets=SECRETS, **passing)
+    assert not kubectl("get", "namespace", release.namespace, "--ignore-not-found")
+    done = release.deploy(secrets=SECRETS, **passing)
+    assert (
+        done.acts
+        == planned.acts
+        == [
+            f"create Namespace/{release.namespace}",
+            "create Secret/one-keys",
+            "create ConfigMap/one",
+            "create Deployment/one-web",
+            "create Release/one",
+            "verify Release/one",
+        ]
+    )
+    assert done.result["verified"]
+    assert done.result["revision"] == 1
+    before = release.versions()
+    again = release.deploy(secrets=SECRETS, **passing)
+    assert not again.changed
+    assert not release.deploy(check=True, secrets=SECRETS, **passing).changed
+    assert release.versions() == before
+
+
+def test_secrets_are_made_once_and_never_shown(release: Release) -> None:
+    kubectl("create", "namespace", release.namespace)
+    release.kubectl("create", "secret", "generic", "one-keys", "--from-literal=password=mine")
+    run = release.run(secrets=SECRETS, values={"deployment": False}, _ansible_diff=True)
+    data = release.get("secret/one-keys")["data"]
+    assert data["password"] == "bWluZQ=="  # base64 of `mine`
+    assert set(data) == {"password", "key"}
+    assert "update Secret/one-keys" in run.acts
+    assert data["key"] not in json.dumps(run.result)
+    removed = release.run(state="absent", secrets=SECRETS, delete_data=True)
+    assert "one-keys was not made by this module" in str(removed.result["warnings"])
+    assert release.exists("secret/one-keys")
+
+
+def test_drift_is_found_and_repaired(release: Release) -> None:
+    kubectl("apply", "-f", "-", stdin=json.dumps(CRD))
+    kubectl("wait", "--for=condition=Established", "crd/widgets.example.org", "--timeout=20s")
+    values = {"env": {"A": "1", "B": "2"}, "custom": {"size": 3}}
+    release.deploy(**values)
+    release.kubectl("delete", "configmap", "one")
+    release.kubectl("set", "env", "deployment/one-web", "A=9", "C=3")
+    release.kubectl("patch", "widget/one", "--type=merge", "-p", '{"spec":{"size":4}}')
+    planned = release.deploy(check=True, **values)
+    done = release.deploy(**values)
+    assert (
+        done.acts
+        == planned.acts
+        == [
+            "create ConfigMap/one",
+            "update Deployment/one-web",
+            "update Widget/one",
+            "update Release/one",
+        ]
+    )
+    env = {
+        e["name"]: e["value"]
+        for e in release.get("deployment/one-web")["spec"]["template"]["spec"]["containers"][0]["env"]
+    }
+    assert env == {"A": "1", "B": "2", "C": "3"}  # C is not ours
+    assert release.get("widget/one")["spec"]["size"] == 3
+    assert not release.deploy(**values).changed
+
+
+def test_what_leaves_the_chart_leaves_the_cluster(release: Release) -> None:
+    job = {"image": IMAGE, "command": ["true"]}
+    release.deploy(env={"A": "1", "B": "2"}, job={**job, "name": "first"})
+    planned = release.deploy(check=True, env={"A": "1"}, job={**job, "name": "second"})
+    done = release.deploy(env={"A": "1"}, job={**job, "name": "second"})
+    assert (
+        set(done.acts)
+        == set(planned.acts)
+        == {
+            "update Deployment/one-web",
+            "create Job/one-second",
+            "delete Job/one-first",
+            "update Release/one",
+        }
+    )
+    assert len(release.get("deployment/one-web")["spec"]["template"]["spec"]["containers"][0]["env"]) == 1
+    assert not release.exists("job/one-first")
+
+
+def test_data_outlives_the_release_until_it_is_asked_to_go(release: Release) -> None:
+    release.deploy(secrets=SECRETS, **DATABASE)
+    kept = {name: release.get(name)["metadata"]["uid"] for name in ("pvc/data-one-db-0", "pvc/one-files")}
+    password = release.get("secret/one-keys")["data"]
+    planned = release.run(state="absent", check=True, secrets=SECRETS)
+    removed = release.run(state="absent", secrets=SECRETS)
+    assert removed.acts == planned.acts
+    assert {item["name"] for item in removed.result["kept"]} == {"data-one-db-0", "one-files", "one-keys"}
+    assert release.revisions() == {}
+    assert not release.exists("pod,deployment,statefulset,lease")
+    assert not release.run(state="absent", secrets=SECRETS).changed
+    release.deploy(secrets=SECRETS, **DATABASE)
+    assert {name: release.get(name)["metadata"]["uid"] for name in kept} == kept
+    assert release.get("secret/one-keys")["data"] == password
+    release.run(state="absent", secrets=SECRETS)
+    gone = release.run(state="absent", secrets=SECRETS, delete_data=True)
+    assert "delete PersistentVolumeClaim/data-one-db-0" in gone.acts
+    assert not release.exists("pvc,secret,lease")
+    assert not release.run(state="absent", secrets=SECRETS, delete_data=True).changed
+
+
+def test_a_release_whose_test_fails_is_not_done(release: Release) -> None:
+    failing = {"test": {"image": IMAGE, "command": ["sh", "-c", "echo cannot log a run; exit 1"]}, "deployment": False}
+    assert "cannot log a run" in release.fail(**failing).message
+    assert "cannot log a run" in release.fail(**failing).message  # nothing differs, but it is still not proven
+    assert release.deploy(test={"image": IMAGE, "command": ["true"]}, deployment=False).result["verified"]
+
+
+def test_a_test_pod_that_never_starts_ends_the_wait(release: Release) -> None:
+    run = release.fail(test={"image": "registry.invalid/none:1", "command": ["true"]}, deployment=False)
+    assert "registry.invalid/none:1" in run.message
+    assert run.seconds < 60
