@@ -1,0 +1,431 @@
+"""The chart on a real cluster, with Helm alone: the README's commands, used and abused."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import kubectl
+from tests.unit.chart.configurations import CONFIGURATIONS
+from tests.unit.chart.rendering import CHART, RELEASE, helm, pods, render
+
+pytestmark = pytest.mark.cluster
+
+NAMESPACE = "chart-test"
+SERVER = f"http://{RELEASE}-tracking.{NAMESPACE}.svc:5000"
+RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn", "audit")}
+SERVED = ("apps/v1", "batch/v1", "v1", "networking.k8s.io/v1", "policy/v1", "autoscaling/v2")
+NOTES: dict[str, str] = {}
+"""What Helm printed at the installation, for the tests that read it."""
+
+
+def readme(section: str) -> list[str]:
+    """Return the shell blocks of a section of the chart's README, for the namespace of this test."""
+    text = (CHART / "README.md").read_text(encoding="utf-8").split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return [
+        block.replace("namespace=mlflow", f"namespace={NAMESPACE}")
+        for block in re.findall(r"```bash\n(.*?)```", text, re.S)
+    ]
+
+
+def shell(script: str) -> str:
+    """Run what a person would paste."""
+    names = f"namespace={NAMESPACE} release={RELEASE}\n"
+    path = f"{Path(helm()).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euc", names + script],
+        cwd=CHART,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def own(*arguments: str, stdin: str | None = None) -> str:
+    return kubectl("-n", NAMESPACE, *arguments, stdin=stdin)
+
+
+def until(what: str, check: Any, limit: float = 90) -> None:
+    """Ask every half second until it is so."""
+    started = time.monotonic()
+    while not check():
+        assert time.monotonic() - started < limit, f"{what}: not within {limit} s"
+        time.sleep(0.5)
+
+
+def uids(*names: str) -> dict[str, str]:
+    return {name: own("get", name, "-o", "jsonpath={.metadata.uid}") for name in names}
+
+
+def python(script: str, *arguments: str, **env: str) -> str:
+    """Run Python in the client pod; it has MLflow, the chart's scripts and nothing of the server's."""
+    assigned = [f"{name}={value}" for name, value in env.items()]
+    return own("exec", "client", "--", "env", *assigned, "python3", "-c", script, *arguments)
+
+
+def sql(statement: str, database: str = "postgres") -> str:
+    pod = f"{RELEASE}-postgresql-0"
+    command = ["psql", "-v", "ON_ERROR_STOP=1", "-qAt", "-U", "postgres", "-d", database, "-c", statement]
+    return own("exec", pod, "-c", "postgresql", "--", *command).strip()
+
+
+CLIENT: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "client", "labels": {"app": "client"}},
+    "spec": {
+        "terminationGracePeriodSeconds": 0,
+        "automountServiceAccountToken": False,
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [
+            {
+                "name": "client",
+                "image": "ghcr.io/mlflow/mlflow:v3.17.2-full",
+                "command": ["sleep", "3600"],
+                "env": [{"name": "HOME", "value": "/tmp"}, {"name": "PYTHONUNBUFFERED", "value": "1"}],  # noqa: S108
+                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                "volumeMounts": [{"name": "scripts", "mountPath": "/scripts"}],
+            }
+        ],
+        "volumes": [{"name": "scripts", "configMap": {"name": f"{RELEASE}-migrate", "optional": True}}],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def namespace() -> Iterator[None]:
+    """A namespace that lets nothing in that is not restricted."""
+    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+    yield
+    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def installed(namespace: None) -> None:
+    """The README's installation, in a restricted namespace, and a client pod."""
+    first, *rest = readme("Install")
+    assert not rest
+    create = "kubectl create namespace $namespace\n"
+    assert create in first
+    labels = " ".join(f"{key}={value}" for key, value in RESTRICTED.items())
+    NOTES["install"] = shell(first.replace(create, f"{create}kubectl label namespace $namespace {labels}\n"))
+    own("apply", "-f", "-", stdin=json.dumps(CLIENT))
+    own("wait", "pod/client", "--for=condition=Ready", "--timeout=60s")
+
+
+REQUEST = """
+import sys, urllib.request, urllib.error
+request = urllib.request.Request(sys.argv[1], data=sys.argv[3].encode() if len(sys.argv) > 3 else None)
+for pair in filter(None, sys.argv[2].split(";")):
+    request.add_header(*pair.split("=", 1))
+try:
+    print(urllib.request.urlopen(request, timeout=3).status)
+except urllib.error.HTTPError as error:
+    print(error.code, error.read().decode()[:200])
+except OSError as error:
+    print("no answer", error)
+"""
+
+
+def request(headers: str = "", path: str = "/api/2.0/mlflow/experiments/search?max_results=1", *body: str) -> str:
+    return python(REQUEST, f"{SERVER}{path}", headers, *body).strip()
+
+
+def test_the_api_server_accepts_every_rendering_without_a_warning(installed: None) -> None:
+    for name, values in CONFIGURATIONS.items():
+        objects = [item for item in render(values) if item["apiVersion"] in SERVED]
+        for item in objects:
+            item["metadata"] = {**item["metadata"], "namespace": NAMESPACE, "name": f"x-{item['metadata']['name']}"}
+        assert len(list(pods(objects))) >= 3
+        done = subprocess.run(
+            ["kubectl", "create", "--dry-run=server", "-f", "-"],
+            input=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert not done.returncode and not done.stderr, f"{name}: {done.stderr}"
+
+
+def test_the_installation_says_what_to_do_next_and_verifies_itself(installed: None) -> None:
+    notes = NOTES["install"]
+    assert f"helm test {RELEASE} -n {NAMESPACE} --logs" in notes
+    assert SERVER in notes
+    result = json.loads(next(line for line in notes.splitlines() if line.startswith("{")))
+    assert re.fullmatch("[0-9a-f]{32}", result["run_id"])
+    assert result["model_version"] == "1"
+
+
+def test_the_verification_leaves_nothing_behind(installed: None) -> None:
+    shell("helm test $release -n $namespace")
+    assert sql("SELECT count(*) FROM model_versions", "mlflow") == "0"
+    assert sql("SELECT count(*) FROM runs WHERE lifecycle_stage = 'active'", "mlflow") == "0"
+    files = own("exec", f"deploy/{RELEASE}-tracking", "-c", "tracking", "--", "find", "/mlflow/artifacts", "-type", "f")
+    assert files == ""
+
+
+def test_who_is_let_in(installed: None) -> None:
+    assert request().startswith("no answer")
+    for label in ("component=singleuser-server", "gateway.dask.org/cluster=abc", "mlflow.nebari.dev/client=true"):
+        own("label", "pod", "client", label)
+        until(f"a pod with {label} is let in", lambda: request() == "200", 15)
+        own("label", "pod", "client", f"{label.partition('=')[0]}-")
+        until(f"a pod without {label} is kept out", lambda: request().startswith("no answer"), 15)
+    own("label", "pod", "client", "mlflow.nebari.dev/client=true")
+    until("the client is let in", lambda: request() == "200", 15)
+    database = f"import socket; socket.create_connection(('{RELEASE}-postgresql', 5432), 3)"
+    with pytest.raises(AssertionError, match="timed out|refused"):
+        python(database)
+
+
+def test_foreign_hosts_origins_and_sources_are_refused(installed: None) -> None:
+    assert request("Host=evil.example.org").startswith("403 Invalid Host header")
+    assert request(f"Host={RELEASE}-tracking.{NAMESPACE}.svc.cluster.local") == "200"
+    create, body = "/api/2.0/mlflow/experiments/create", '{"name": "from-a-page"}'
+    json_from = "Content-Type=application/json;Origin=https://evil.example.org"
+    assert request(json_from, create, body).startswith("403 Cross-origin")
+    source = '{"name": "m", "source": "http://169.254.169.254/latest"}'
+    answer = request("Content-Type=application/json", "/api/2.0/mlflow/model-versions/create", source)
+    assert answer.startswith("400")
+    assert "Invalid model version source" in answer
+
+
+LOG = """
+import sys, mlflow
+mlflow.set_experiment("kept")
+with mlflow.start_run() as run:
+    mlflow.log_metric("accuracy", 0.9)
+    mlflow.log_text(sys.argv[1], "note.txt")
+mlflow.register_model(f"runs:/{run.info.run_id}/note.txt", "kept") if len(sys.argv) > 2 else None
+print(run.info.run_id)
+"""
+READ = """
+import sys, mlflow
+run = mlflow.get_run(sys.argv[1])
+print(run.data.metrics["accuracy"], mlflow.artifacts.load_text(f"{run.info.artifact_uri}/note.txt"))
+"""
+
+
+def test_everything_is_there_after_uninstall_and_reinstall(installed: None) -> None:
+    run_id = python(LOG, "hello", MLFLOW_TRACKING_URI=SERVER).splitlines()[-1]
+    kept = (
+        f"pvc/data-{RELEASE}-postgresql-0",
+        f"pvc/{RELEASE}-artifacts",
+        f"secret/{RELEASE}-postgresql",
+        f"secret/{RELEASE}-keys",
+    )
+    before = uids(*kept)
+    (uninstall,) = readme("Uninstall")
+    shell(uninstall)
+    left = own("get", "deploy,sts,job,svc,cm,netpol,sa,pdb", "-o", "name").split()
+    assert set(left) <= {"configmap/kube-root-ca.crt", "serviceaccount/default"}
+    assert uids(*kept) == before
+    shell("helm install $release . -n $namespace --wait --timeout 5m")
+    assert uids(*kept) == before
+    until("the client is let in", lambda: request() == "200", 15)
+    assert python(READ, run_id, MLFLOW_TRACKING_URI=SERVER).splitlines()[-1] == "0.9 hello"
+
+
+def ready() -> bool:
+    return own("get", f"deploy/{RELEASE}-tracking", "-o", "jsonpath={.status.readyReplicas}") == "1"
+
+
+def test_readiness_follows_the_database(installed: None) -> None:
+    own("scale", f"sts/{RELEASE}-postgresql", "--replicas=0")
+    until("the server is not ready without its database", lambda: not ready(), 60)
+    own("scale", f"sts/{RELEASE}-postgresql", "--replicas=1")
+    until("the server is ready again", ready, 60)
+    restarts = "jsonpath={.items[0].status.containerStatuses[0].restartCount}"
+    assert own("get", "pod", "-l", "app.kubernetes.io/component=tracking", "-o", restarts) == "0"
+
+
+@pytest.fixture(scope="module")
+def databases(installed: None) -> str:
+    """A user with a password full of characters that URIs reserve; the client may reach the database."""
+    password = "p%41@:/?#&+ 'w"
+    own("label", "pod", "client", "mlflow.nebari.dev/database-client=true")
+    quoted = password.replace("'", "''")
+    sql(f"CREATE ROLE odd LOGIN PASSWORD '{quoted}'")
+    for name in ("old", "foreign_one", "together"):
+        sql(f"CREATE DATABASE {name} OWNER odd")
+    sql("SET ROLE odd; CREATE TABLE orders (id int)", "foreign_one")
+    return password
+
+
+ENCODE = "import sys, urllib.parse; print(urllib.parse.quote(sys.argv[1], safe=''))"
+
+
+def uri(password: str, database: str) -> str:
+    encoded = python(ENCODE, password).strip()
+    return f"postgresql+psycopg2://odd:{encoded}@{RELEASE}-postgresql:5432/{database}"
+
+
+def migrate(target: str, *, count: int = 1, **env: str) -> list[tuple[int, str]]:
+    """Run the migration as often as asked, at the same time; return exit codes and logs."""
+    variables = {"MLFLOW_BACKEND_STORE_URI": target, "TIMEOUT_SECONDS": "60", **env}
+    command = [
+        "kubectl",
+        "-n",
+        NAMESPACE,
+        "exec",
+        "client",
+        "--",
+        "env",
+        *(f"{key}={value}" for key, value in variables.items()),
+    ]
+    running = [
+        subprocess.Popen(
+            [*command, "python3", "/scripts/migrate.py"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for _ in range(count)
+    ]
+    logs = [process.communicate(timeout=200)[0] for process in running]
+    return [(process.returncode, log) for process, log in zip(running, logs, strict=True)]
+
+
+OLD = """
+import os
+from alembic import command
+from mlflow.store.db import utils
+from mlflow.store.tracking.dbmodels.initial_models import Base
+target = os.environ["TARGET"]
+engine = utils.create_sqlalchemy_engine(target)
+Base.metadata.create_all(engine)
+config = utils._get_alembic_config(target)
+config.attributes["connection"] = engine.connect()
+command.upgrade(config, os.environ["REVISION"])
+"""
+HOLD = """
+import os, sys, time, psycopg2
+connection = psycopg2.connect(os.environ["TARGET"].replace("+psycopg2", ""), application_name="mlflow-server")
+print("connected", flush=True)
+time.sleep(float(sys.argv[1]))
+"""
+
+
+def test_migrations_at_the_same_time(databases: str) -> None:
+    done = migrate(uri(databases, "together"), count=3)
+    assert [code for code, _ in done] == [0, 0, 0], done
+    assert sum("migrated after" in log for _, log in done) == 1
+    assert sum("nothing to do" in log for _, log in done) == 2
+
+
+def test_a_password_by_itself_needs_no_escaping(databases: str) -> None:
+    target = f"postgresql+psycopg2://odd@{RELEASE}-postgresql:5432/together"
+    code, log = migrate(target, PGPASSWORD=databases)[0]
+    assert (code, "nothing to do" in log) == (0, True), log
+
+
+def test_a_wrong_password_ends_at_once_and_says_so(databases: str) -> None:
+    code, log = migrate(f"postgresql+psycopg2://odd@{RELEASE}-postgresql:5432/together", PGPASSWORD="wrong")[0]
+    assert code == 78
+    assert "password authentication failed" in log
+    assert "Put the right one into the Secret" in log
+
+
+def test_tables_of_somebody_else_are_left_alone(databases: str) -> None:
+    code, log = migrate(uri(databases, "foreign_one"))[0]
+    assert code == 78
+    assert "not MLflow's (orders)" in log
+
+
+PREVIOUS = """
+import re, sys
+from importlib.util import find_spec
+from pathlib import Path
+sys.path.insert(0, "/scripts")
+from mlflow_schema import installed_migrations
+head = installed_migrations().head
+directory = Path(find_spec("mlflow").submodule_search_locations[0], "store/db_migrations/versions")
+file = next(directory.glob(f"{head}*"))
+print(head, re.search(r"^down_revision.*[\"'](.*)[\"']", file.read_text(), re.M).group(1))
+"""
+
+
+def test_an_upgrade_waits_for_the_old_server_to_stop(databases: str) -> None:
+    target = uri(databases, "old")
+    head, previous = python(PREVIOUS).split()
+    python(OLD, TARGET=target, REVISION=previous)
+    assert sql("SELECT version_num FROM alembic_version", "old") == previous
+    holder = subprocess.Popen(
+        ["kubectl", "-n", NAMESPACE, "exec", "client", "--", "env", f"TARGET={target}", "python3", "-c", HOLD, "4"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "connected\n"
+    code, log = migrate(target)[0]
+    holder.communicate()
+    assert code == 0, log
+    assert "waiting for the running server to stop: 1 sessions" in log
+    assert f"schema {previous} -> {head}: migrating" in log
+    assert sql("SELECT version_num FROM alembic_version", "old") == head
+
+
+def test_an_older_version_on_a_newer_schema_is_refused_by_the_job(installed: None) -> None:
+    head = sql("SELECT version_num FROM alembic_version", "mlflow")
+    sql("UPDATE alembic_version SET version_num = 'ffffffffffff'", "mlflow")
+    try:
+        shell("helm upgrade $release . -n $namespace --set migrate.resources.requests.cpu=51m")
+        selector = ("job", "-l", "app.kubernetes.io/component=migrate", "-o")
+        reason = "jsonpath={.items[0].status.conditions[?(@.type=='Failed')].reason}"
+        until("the Job has failed", lambda: own("get", *selector, reason) == "PodFailurePolicy", 60)
+        log = own("logs", "-l", "app.kubernetes.io/component=migrate", "--tail=-1")
+        assert "is newer than this image's MLflow" in log
+        assert "restore the backup" in log
+    finally:
+        sql(f"UPDATE alembic_version SET version_num = '{head}'", "mlflow")
+        shell("helm upgrade $release . -n $namespace --wait --timeout 3m")
+
+
+def test_another_database_by_a_uri_with_an_odd_password(databases: str) -> None:
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "odd"},
+        "stringData": {"uri": uri(databases, "together")},
+    }
+    own("apply", "-f", "-", stdin=json.dumps(secret))
+    values = {
+        "postgresql": {"enabled": False},
+        "externalDatabase": {"existingSecret": "odd", "existingSecretUriKey": "uri", "sslMode": "prefer"},
+        "secrets": {"keys": f"{RELEASE}-keys"},
+        "serviceAccount": {"name": "odd"},
+        "commonLabels": {"mlflow.nebari.dev/database-client": "true"},
+        "tracking": {"workers": 1},
+    }
+    given = shlex.quote(json.dumps(values))
+    shell(f"echo {given} | helm install odd . -n $namespace --wait --timeout 5m -f -; helm test odd -n $namespace")
+    shell("helm uninstall odd -n $namespace")
+
+
+def test_the_pods_are_as_closed_as_they_look(installed: None) -> None:
+    pod = f"deploy/{RELEASE}-tracking"
+    inside = own("exec", pod, "-c", "tracking", "--", "sh", "-c", "id -u; touch /x 2>&1; ls /var/run/secrets 2>&1; env")
+    lines = inside.splitlines()
+    assert lines[0] == "10001"
+    assert "Read-only file system" in lines[1]
+    assert "No such file" in lines[2]
+    assert not [line for line in lines if re.match(r"\w+_(SERVICE_HOST|PORT)=", line) and "KUBERNETES" not in line]
+    arguments = own("exec", pod, "-c", "tracking", "--", "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+    password = own("get", "secret", f"{RELEASE}-postgresql", "-o", "jsonpath={.data.password}")
+    assert password
+    for value in (
+        password,
+        subprocess.run(["base64", "-d"], input=password, capture_output=True, text=True, check=True).stdout,
+    ):
+        assert value not in arguments
+        assert value not in own("get", "pods,deploy,sts,job,cm", "-o", "yaml")
+        assert value not in shell("helm get all $release -n $namespace")
