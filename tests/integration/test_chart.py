@@ -18,7 +18,7 @@ from tests.support import kubectl
 from tests.unit.chart.configurations import CONFIGURATIONS
 from tests.unit.chart.rendering import CHART, RELEASE, helm, pods, render
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("installed")]
 
 NAMESPACE = "chart-test"
 SERVER = f"http://{RELEASE}-tracking.{NAMESPACE}.svc:5000"
@@ -105,24 +105,18 @@ CLIENT: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def namespace() -> Iterator[None]:
-    """A namespace that lets nothing in that is not restricted."""
+def installed() -> Iterator[None]:
+    """The README's installation, in a namespace that lets nothing in that is not restricted, and a client pod."""
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
-    yield
-    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
-
-
-@pytest.fixture(scope="module")
-def installed(namespace: None) -> None:
-    """The README's installation, in a restricted namespace, and a client pod."""
-    first, *rest = readme("Install")
-    assert not rest
+    (install,) = readme("Install")
     create = "kubectl create namespace $namespace\n"
-    assert create in first
+    assert create in install
     labels = " ".join(f"{key}={value}" for key, value in RESTRICTED.items())
-    NOTES["install"] = shell(first.replace(create, f"{create}kubectl label namespace $namespace {labels}\n"))
+    NOTES["install"] = shell(install.replace(create, f"{create}kubectl label namespace $namespace {labels}\n"))
     own("apply", "-f", "-", stdin=json.dumps(CLIENT))
     own("wait", "pod/client", "--for=condition=Ready", "--timeout=60s")
+    yield
+    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
 
 
 REQUEST = """
@@ -143,7 +137,7 @@ def request(headers: str = "", path: str = "/api/2.0/mlflow/experiments/search?m
     return python(REQUEST, f"{SERVER}{path}", headers, *body).strip()
 
 
-def test_the_api_server_accepts_every_rendering_without_a_warning(installed: None) -> None:
+def test_the_api_server_accepts_every_rendering_without_a_warning() -> None:
     for name, values in CONFIGURATIONS.items():
         objects = [item for item in render(values) if item["apiVersion"] in SERVED]
         for item in objects:
@@ -156,10 +150,10 @@ def test_the_api_server_accepts_every_rendering_without_a_warning(installed: Non
             text=True,
             check=False,
         )
-        assert not done.returncode and not done.stderr, f"{name}: {done.stderr}"
+        assert (done.returncode, done.stderr) == (0, ""), f"{name}: {done.stderr}"
 
 
-def test_the_installation_says_what_to_do_next_and_verifies_itself(installed: None) -> None:
+def test_the_installation_says_what_to_do_next_and_verifies_itself() -> None:
     notes = NOTES["install"]
     assert f"helm test {RELEASE} -n {NAMESPACE} --logs" in notes
     assert SERVER in notes
@@ -168,7 +162,7 @@ def test_the_installation_says_what_to_do_next_and_verifies_itself(installed: No
     assert result["model_version"] == "1"
 
 
-def test_the_verification_leaves_nothing_behind(installed: None) -> None:
+def test_the_verification_leaves_nothing_behind() -> None:
     shell("helm test $release -n $namespace")
     assert sql("SELECT count(*) FROM model_versions", "mlflow") == "0"
     assert sql("SELECT count(*) FROM runs WHERE lifecycle_stage = 'active'", "mlflow") == "0"
@@ -176,7 +170,7 @@ def test_the_verification_leaves_nothing_behind(installed: None) -> None:
     assert files == ""
 
 
-def test_who_is_let_in(installed: None) -> None:
+def test_who_is_let_in() -> None:
     assert request().startswith("no answer")
     for label in ("component=singleuser-server", "gateway.dask.org/cluster=abc", "mlflow.nebari.dev/client=true"):
         own("label", "pod", "client", label)
@@ -186,11 +180,11 @@ def test_who_is_let_in(installed: None) -> None:
     own("label", "pod", "client", "mlflow.nebari.dev/client=true")
     until("the client is let in", lambda: request() == "200", 15)
     database = f"import socket; socket.create_connection(('{RELEASE}-postgresql', 5432), 3)"
-    with pytest.raises(AssertionError, match="timed out|refused"):
+    with pytest.raises(AssertionError, match=r"timed out|refused"):
         python(database)
 
 
-def test_foreign_hosts_origins_and_sources_are_refused(installed: None) -> None:
+def test_foreign_hosts_origins_and_sources_are_refused() -> None:
     assert request("Host=evil.example.org").startswith("403 Invalid Host header")
     assert request(f"Host={RELEASE}-tracking.{NAMESPACE}.svc.cluster.local") == "200"
     create, body = "/api/2.0/mlflow/experiments/create", '{"name": "from-a-page"}'
@@ -218,7 +212,7 @@ print(run.data.metrics["accuracy"], mlflow.artifacts.load_text(f"{run.info.artif
 """
 
 
-def test_everything_is_there_after_uninstall_and_reinstall(installed: None) -> None:
+def test_everything_is_there_after_uninstall_and_reinstall() -> None:
     run_id = python(LOG, "hello", MLFLOW_TRACKING_URI=SERVER).splitlines()[-1]
     kept = (
         f"pvc/data-{RELEASE}-postgresql-0",
@@ -242,7 +236,7 @@ def ready() -> bool:
     return own("get", f"deploy/{RELEASE}-tracking", "-o", "jsonpath={.status.readyReplicas}") == "1"
 
 
-def test_readiness_follows_the_database(installed: None) -> None:
+def test_readiness_follows_the_database() -> None:
     own("scale", f"sts/{RELEASE}-postgresql", "--replicas=0")
     until("the server is not ready without its database", lambda: not ready(), 60)
     own("scale", f"sts/{RELEASE}-postgresql", "--replicas=1")
@@ -252,7 +246,7 @@ def test_readiness_follows_the_database(installed: None) -> None:
 
 
 @pytest.fixture(scope="module")
-def databases(installed: None) -> str:
+def databases() -> str:
     """A user with a password full of characters that URIs reserve; the client may reach the database."""
     password = "p%41@:/?#&+ 'w"
     own("label", "pod", "client", "mlflow.nebari.dev/database-client=true")
@@ -328,7 +322,8 @@ def test_a_password_by_itself_needs_no_escaping(databases: str) -> None:
     assert (code, "nothing to do" in log) == (0, True), log
 
 
-def test_a_wrong_password_ends_at_once_and_says_so(databases: str) -> None:
+@pytest.mark.usefixtures("databases")
+def test_a_wrong_password_ends_at_once_and_says_so() -> None:
     code, log = migrate(f"postgresql+psycopg2://odd@{RELEASE}-postgresql:5432/together", PGPASSWORD="wrong")[0]
     assert code == 78
     assert "password authentication failed" in log
@@ -342,15 +337,14 @@ def test_tables_of_somebody_else_are_left_alone(databases: str) -> None:
 
 
 PREVIOUS = """
-import re, sys
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 sys.path.insert(0, "/scripts")
-from mlflow_schema import installed_migrations
+from mlflow_schema import _assigned, installed_migrations
 head = installed_migrations().head
 directory = Path(find_spec("mlflow").submodule_search_locations[0], "store/db_migrations/versions")
-file = next(directory.glob(f"{head}*"))
-print(head, re.search(r"^down_revision.*[\"'](.*)[\"']", file.read_text(), re.M).group(1))
+print(head, _assigned(next(directory.glob(f"{head}*")).read_text(), "down_revision")[0])
 """
 
 
@@ -374,7 +368,7 @@ def test_an_upgrade_waits_for_the_old_server_to_stop(databases: str) -> None:
     assert sql("SELECT version_num FROM alembic_version", "old") == head
 
 
-def test_an_older_version_on_a_newer_schema_is_refused_by_the_job(installed: None) -> None:
+def test_an_older_version_on_a_newer_schema_is_refused_by_the_job() -> None:
     head = sql("SELECT version_num FROM alembic_version", "mlflow")
     sql("UPDATE alembic_version SET version_num = 'ffffffffffff'", "mlflow")
     try:
@@ -386,7 +380,7 @@ def test_an_older_version_on_a_newer_schema_is_refused_by_the_job(installed: Non
         assert "is newer than this image's MLflow" in log
         assert "restore the backup" in log
     finally:
-        sql(f"UPDATE alembic_version SET version_num = '{head}'", "mlflow")
+        sql(f"UPDATE alembic_version SET version_num = '{head}'", "mlflow")  # noqa: S608
         shell("helm upgrade $release . -n $namespace --wait --timeout 3m")
 
 
@@ -411,7 +405,7 @@ def test_another_database_by_a_uri_with_an_odd_password(databases: str) -> None:
     shell("helm uninstall odd -n $namespace")
 
 
-def test_the_pods_are_as_closed_as_they_look(installed: None) -> None:
+def test_the_pods_are_as_closed_as_they_look() -> None:
     pod = f"deploy/{RELEASE}-tracking"
     inside = own("exec", pod, "-c", "tracking", "--", "sh", "-c", "id -u; touch /x 2>&1; ls /var/run/secrets 2>&1; env")
     lines = inside.splitlines()

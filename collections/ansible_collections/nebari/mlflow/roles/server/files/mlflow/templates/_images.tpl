@@ -18,7 +18,7 @@
 {{- end }}
 
 {{- define "mlflow.pullSecrets" -}}
-{{- with .Values.image.pullSecrets }}
+{{- with .Values.image.pullSecrets -}}
 imagePullSecrets:
   {{- range . }}
   - name: {{ . }}

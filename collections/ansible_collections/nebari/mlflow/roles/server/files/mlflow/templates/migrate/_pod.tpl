@@ -8,7 +8,9 @@ metadata:
   annotations:
     checksum/scripts: {{ include "mlflow.migrate.scripts" . | sha256sum }}
 spec:
-  {{- include "mlflow.pullSecrets" . | nindent 2 }}
+  {{- with include "mlflow.pullSecrets" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
   restartPolicy: Never
   serviceAccountName: {{ .Values.serviceAccount.name }}
   automountServiceAccountToken: false

@@ -6,7 +6,9 @@ metadata:
   annotations:
     checksum/source: {{ .Values.run.source.configMap | toJson | sha256sum }}
 spec:
-  {{- include "mlflow.pullSecrets" . | nindent 2 }}
+  {{- with include "mlflow.pullSecrets" . }}
+  {{- . | nindent 2 }}
+  {{- end }}
   {{- if .Values.run.useJob }}
   restartPolicy: Never
   {{- end }}
