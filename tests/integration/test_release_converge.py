@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.cluster
 SECRETS = [{"name": "one-keys", "keys": {"password": "alphanumeric", "key": "fernet"}}]
-DATABASE = {"database": {"size": "1Gi"}, "volume": {"size": "1Gi"}}
+DATABASE: dict[str, Any] = {"database": {"size": "1Gi"}, "volume": {"size": "1Gi"}}
 CRD = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",
@@ -48,7 +48,7 @@ def release(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Release]
 
 
 def test_check_is_true_and_the_second_run_writes_nothing(release: Release) -> None:
-    passing = {"test": {"image": IMAGE, "command": ["sh", "-c", "true"]}}
+    passing: dict[str, Any] = {"test": {"image": IMAGE, "command": ["sh", "-c", "true"]}}
     planned = release.deploy(check=True, secrets=SECRETS, **passing)
     assert not kubectl("get", "namespace", release.namespace, "--ignore-not-found")
     done = release.deploy(secrets=SECRETS, **passing)
@@ -90,7 +90,7 @@ def test_secrets_are_made_once_and_never_shown(release: Release) -> None:
 def test_drift_is_found_and_repaired(release: Release) -> None:
     kubectl("apply", "-f", "-", stdin=json.dumps(CRD))
     kubectl("wait", "--for=condition=Established", "crd/widgets.example.org", "--timeout=20s")
-    values = {"env": {"A": "1", "B": "2"}, "custom": {"size": 3}}
+    values: dict[str, Any] = {"env": {"A": "1", "B": "2"}, "custom": {"size": 3}}
     release.deploy(**values)
     release.kubectl("delete", "configmap", "one")
     release.kubectl("set", "env", "deployment/one-web", "A=9", "C=3")
@@ -117,7 +117,7 @@ def test_drift_is_found_and_repaired(release: Release) -> None:
 
 
 def test_what_leaves_the_chart_leaves_the_cluster(release: Release) -> None:
-    job = {"image": IMAGE, "command": ["true"]}
+    job: dict[str, Any] = {"image": IMAGE, "command": ["true"]}
     release.deploy(env={"A": "1", "B": "2"}, job={**job, "name": "first"})
     planned = release.deploy(check=True, env={"A": "1"}, job={**job, "name": "second"})
     done = release.deploy(env={"A": "1"}, job={**job, "name": "second"})
@@ -157,7 +157,10 @@ def test_data_outlives_the_release_until_it_is_asked_to_go(release: Release) -> 
 
 
 def test_a_release_whose_test_fails_is_not_done(release: Release) -> None:
-    failing = {"test": {"image": IMAGE, "command": ["sh", "-c", "echo cannot log a run; exit 1"]}, "deployment": False}
+    failing: dict[str, Any] = {
+        "test": {"image": IMAGE, "command": ["sh", "-c", "echo cannot log a run; exit 1"]},
+        "deployment": False,
+    }
     assert "cannot log a run" in release.fail(**failing).message
     assert "cannot log a run" in release.fail(**failing).message  # nothing differs, but it is still not proven
     assert release.deploy(test={"image": IMAGE, "command": ["true"]}, deployment=False).result["verified"]

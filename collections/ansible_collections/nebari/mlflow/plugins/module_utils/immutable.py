@@ -21,6 +21,8 @@ def steps(session: Session, found: Comparison) -> list[Step]:
     """What makes the planned change possible. Raise ReleaseError when nothing may."""
     live = found.live
     if live is None:
+        if found.refused is not None:
+            raise refusal(found)
         return []
     if found.key.kind == "Job" and (found.refused or workloads.has_failed(live)):
         return [_replace_job(session, found, live)]
@@ -42,6 +44,12 @@ def refusal(found: Comparison) -> ReleaseError:
     error = found.refused
     causes = error.causes if error else []
     reasons = [f"{cause['field']}: {cause.get('message')}" for cause in causes if cause.get("field")]
+    if found.live is None:
+        return ReleaseError(
+            f"The API server refuses {found.key}: {'; '.join(reasons) or (error.message if error else '')}. "
+            "Nothing of the chart was applied.",
+            "Correct the values.",
+        )
     return ReleaseError(
         f"{found.key} cannot be changed like this: {'; '.join(reasons) or (error.message if error else '')}. "
         "Nothing was changed.",

@@ -6,19 +6,23 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from .api_errors import RIGHT
 from .exceptions import ApiError, ReleaseError
 from .kube import MERGE, STRATEGIC
 from .manifest import RELEASE_NAME, Key, annotation, as_applied, by_key, clean, is_owned, key
 from .merge import differing, patch, unmet
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .manifest import Object
     from .session import Session
 
 WORKERS = 6
-INVALID, FORBIDDEN = 422, 403
+INVALID, FORBIDDEN, CONFLICT = 422, 403, 409
 
 
 @dataclass(frozen=True)
@@ -61,17 +65,27 @@ def _one(session: Session, before: dict[Key, Object], item: Object) -> Compariso
     applied = as_applied(item, options.name, options.namespace)
     live = session.api.find(path)
     if live is None:
-        return Comparison(which, item, None, applied)
+        folder = path.rpartition("/")[0]
+        create = partial(session.api.request, "POST", folder, query={"dryRun": "All"}, body=applied)
+        return Comparison(which, item, None, applied, _answer(create)[1])
     _refuse_foreign(session, which, live)
     old = before.get(which)
     base = as_applied(old, options.name, options.namespace) if old else None
     body = patch(base, applied, strategic=is_built_in(session, item))
+    after, refused = _answer(partial(send_patch, session, item, body, dry_run=True))
+    return Comparison(which, item, live, after or (applied if refused or unmet(item, live) else live), refused)
+
+
+def _answer(dry_run: Callable[[], Object]) -> tuple[Object | None, ApiError | None]:
+    """What a dry run says: the object, or why not. Neither when an admission webhook cannot take part in one."""
     try:
-        return Comparison(which, item, live, send_patch(session, item, body, dry_run=True))
+        return dry_run(), None
     except ApiError as error:
-        if error.status not in {INVALID, FORBIDDEN} or "cannot patch resource" in error.message:
+        if "does not support dry run" in error.message or error.status == CONFLICT:
+            return None, None
+        if error.status not in {INVALID, FORBIDDEN} or RIGHT.search(error.message):
             raise
-        return Comparison(which, item, live, applied, error)
+        return None, error
 
 
 def send_patch(session: Session, item: Object, body: Object, *, dry_run: bool) -> Object:

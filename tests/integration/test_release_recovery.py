@@ -1,0 +1,217 @@
+"""Whatever ends a deploy, the next one finishes it; and two at once take turns."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from ansible_collections.nebari.mlflow.plugins.module_utils.record import decode, encode
+
+from tests.integration.release import CHART, IMAGE, PYTHONPATH, Release, fresh
+from tests.support import ROOT, kubectl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.cluster
+SECRETS = [{"name": "one-keys", "keys": {"password": "alphanumeric"}}]
+LEASE = "lease.coordination.k8s.io/one"
+
+
+def hook(seconds: int) -> dict[str, Any]:
+    """Values with which Helm waits for a hook before it touches anything else."""
+    return {"hook": {"image": IMAGE, "command": ["sleep", str(seconds)]}, "deployment": False}
+
+
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait for a condition that must come true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.1)
+
+
+def status(release: Release) -> str:
+    """Helm's status of the newest revision, "" when there is none yet."""
+    found = kubectl("get", "namespace", release.namespace, "--ignore-not-found") and release.revisions()
+    return found[max(found)] if found else ""
+
+
+def helm(release: Release, *arguments: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        ["helm", *arguments, "-n", release.namespace], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def helms_of(release: Release) -> list[int]:
+    """The pids of helm programs that work on the release."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if release.namespace.encode() in line and b"upgrade" in line:
+            found.append(int(folder.name))
+    return found
+
+
+@pytest.fixture
+def release(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Release]:
+    yield from fresh(tmp_path, request.node.name.removeprefix("test_"))
+
+
+@pytest.mark.parametrize("left", ["pending-install", "pending-upgrade", "pending-rollback", "uninstalling"])
+def test_a_killed_helm_is_taken_up(release: Release, left: str) -> None:
+    slow = release.folder / "slow.json"
+    slow.write_text(json.dumps(hook(60)))
+    kubectl("create", "namespace", release.namespace)
+    secret = ["secret", "generic", "one-keys", "--from-literal=password=kept"]
+    release.kubectl("create", *secret)
+    if left != "pending-install":
+        quick = hook(2) if left in {"pending-rollback", "uninstalling"} else {"deployment": False}
+        release.deploy(secrets=SECRETS, volume={"size": "1Gi"}, **quick)
+        claim = release.get("pvc/one-files")["metadata"]["uid"]
+    commands = {
+        "pending-install": ["install", "one", str(CHART), "-f", str(slow)],
+        "pending-upgrade": ["upgrade", "one", str(CHART), "-f", str(slow)],
+        "pending-rollback": ["rollback", "one", "1"],
+        "uninstalling": ["uninstall", "one"],
+    }
+    process = helm(release, *commands[left])
+    until(lambda: status(release) == left)
+    process.kill()
+    process.wait()
+    assert status(release) == left
+    planned = release.deploy(check=True, secrets=SECRETS, volume={"size": "1Gi"}, deployment=False)
+    done = release.deploy(secrets=SECRETS, volume={"size": "1Gi"}, deployment=False)
+    assert "recover Release/one" in done.acts
+    assert done.acts == planned.acts
+    assert done.result["status"] == "deployed"
+    assert release.get("secret/one-keys")["data"] == {"password": "a2VwdA=="}
+    if left != "pending-install":
+        assert release.get("pvc/one-files")["metadata"]["uid"] == claim
+    assert not release.deploy(secrets=SECRETS, volume={"size": "1Gi"}, deployment=False).changed
+
+
+def test_a_killed_module_takes_its_helm_along_and_is_followed_at_once(release: Release) -> None:
+    process = release.start(values=hook(60), secrets=SECRETS)
+    until(lambda: status(release) == "pending-install")
+    password = release.get("secret/one-keys")["data"]
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    started = time.monotonic()
+    done = release.deploy(secrets=SECRETS, deployment=False)
+    assert not helms_of(release)
+    assert any("taking over from a run that was killed" in line for line in done.progress)
+    assert time.monotonic() - started < 12  # less than the Lease would take to expire
+    assert release.get("secret/one-keys")["data"] == password
+    assert list(release.revisions().values()).count("deployed") == 1
+
+
+def test_sigterm_ends_helm_and_gives_the_lease_back(release: Release) -> None:
+    process = release.start(values=hook(60))
+    until(lambda: status(release) == "pending-install")
+    process.terminate()
+    run = release.finish(process)
+    assert "Stopped by SIGTERM" in run.message
+    assert not helms_of(release)
+    assert "holderIdentity" not in release.get(LEASE)["spec"]
+    release.deploy(deployment=False)
+
+
+def test_of_several_at_once_one_wins_and_the_others_say_who(release: Release) -> None:
+    kubectl("create", "namespace", release.namespace)
+    processes = [release.start(values=hook(8)) for _ in range(4)]
+    runs = [release.finish(process) for process in processes]
+    won = [process.pid for process, run in zip(processes, runs, strict=True) if not run.result.get("failed")]
+    assert len(won) == 1
+    for run in runs:
+        if run.result.get("failed"):
+            assert "Another deploy of one" in run.message
+            assert f"pid {won[0]} started" in run.message
+            assert "last heard of" in run.message
+    assert release.revisions() == {1: "deployed"}
+
+
+def test_a_lease_of_another_host_is_respected_until_it_expires(release: Release) -> None:
+    def lease(age: int) -> str:
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(time.time() - age))
+        spec = {
+            "holderIdentity": "someone@elsewhere pid 7",
+            "leaseDurationSeconds": 15,
+            "acquireTime": stamp,
+            "renewTime": stamp,
+        }
+        body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "one"}, "spec": spec}
+        return json.dumps(body)
+
+    kubectl("create", "namespace", release.namespace)
+    release.kubectl("apply", "-f", "-", stdin=lease(2))
+    message = release.fail(deployment=False).message
+    assert "someone@elsewhere pid 7" in message
+    assert not release.revisions()
+    release.kubectl("replace", "-f", "-", stdin=lease(20))
+    release.deploy(deployment=False)
+    assert release.run(state="absent").changed
+    assert not release.exists(LEASE)
+
+
+def test_objects_of_an_interrupted_revision_go(release: Release) -> None:
+    for extra in ("a", "b"):
+        release.deploy(deployment=False, extra=extra)
+    for revision, state in ((1, "deployed"), (2, "failed")):  # as a Helm leaves them that is killed at the very end
+        name = f"sh.helm.release.v1.one.v{revision}"
+        record = decode(release.get(f"secret/{name}")["data"]["release"])
+        record["info"]["status"] = state
+        body = {"metadata": {"labels": {"status": state}}, "data": {"release": encode(record)}}
+        release.kubectl("patch", "secret", name, "--type=merge", "-p", json.dumps(body))
+    done = release.deploy(deployment=False, extra="c")
+    assert "delete ConfigMap/one-b" in done.acts
+    assert not release.exists("configmap/one-a")
+    assert not release.exists("configmap/one-b")
+
+
+def test_a_killed_play_is_followed_by_one_that_converges(release: Release, tmp_path: Path) -> None:
+    def play(**values: Any) -> subprocess.Popen[str]:
+        task = {
+            "name": "Deploy",
+            "nebari.mlflow.release": {
+                "name": "one",
+                "namespace": release.namespace,
+                "chart": str(CHART),
+                "values": values,
+                "secrets": SECRETS,
+            },
+        }
+        path = tmp_path / "play.yml"
+        path.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
+        return subprocess.Popen(
+            [str(Path(sys.executable).with_name("ansible-playbook")), str(path)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": PYTHONPATH},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    killed = play(**hook(60))
+    until(lambda: status(release) == "pending-install")
+    password = release.get("secret/one-keys")["data"]
+    killed.kill()
+    killed.wait()
+    again = play(deployment=False)
+    stdout, _ = again.communicate(timeout=60)
+    assert again.returncode == 0, stdout
+    assert "  one: applying the chart" in stdout  # progress reaches the terminal
+    assert release.get("secret/one-keys")["data"] == password
+    assert status(release) == "deployed"
+    until(lambda: not helms_of(release), 5)
