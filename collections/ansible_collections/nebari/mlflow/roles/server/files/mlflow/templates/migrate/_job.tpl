@@ -16,7 +16,9 @@
 {{- define "mlflow.migrate.volumeMounts" -}}
 - {name: scripts, mountPath: /mlflow/scripts, readOnly: true}
 - {name: temporary, mountPath: /tmp}
-{{- include "mlflow.database.volumeMounts" . | nindent 0 }}
+{{- with include "mlflow.database.volumeMounts" . | trim }}
+{{- . | nindent 0 }}
+{{- end }}
 {{- end }}
 
 {{/* Starts before the server and lets it start only on the schema that it was written for. */}}

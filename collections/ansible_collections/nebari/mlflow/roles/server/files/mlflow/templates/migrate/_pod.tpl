@@ -45,7 +45,9 @@ spec:
       emptyDir: {sizeLimit: 64Mi}
     - name: scripts
       configMap: {name: {{ include "mlflow.migrate.name" . }}, defaultMode: 0444}
-    {{- include "mlflow.database.volumes" . | nindent 4 }}
+    {{- with include "mlflow.database.volumes" . | trim }}
+    {{- . | nindent 4 }}
+    {{- end }}
 {{- end }}
 
 {{/* A Job's template is immutable, so its name carries a hash of it: another template is another Job. */}}

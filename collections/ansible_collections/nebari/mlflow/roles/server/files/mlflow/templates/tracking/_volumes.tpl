@@ -8,7 +8,9 @@
 {{- if include "mlflow.storage.hasVolume" . }}
 - {name: artifacts, mountPath: {{ .Values.storage.uri }}}
 {{- end }}
-{{- include "mlflow.database.volumeMounts" . | nindent 0 }}
+{{- with include "mlflow.database.volumeMounts" . | trim }}
+{{- . | nindent 0 }}
+{{- end }}
 {{- with .Values.tracking.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -23,7 +25,9 @@
 - name: artifacts
   persistentVolumeClaim: {claimName: {{ include "mlflow.artifacts.name" . }}}
 {{- end }}
-{{- include "mlflow.database.volumes" . | nindent 0 }}
+{{- with include "mlflow.database.volumes" . | trim }}
+{{- . | nindent 0 }}
+{{- end }}
 {{- with .Values.tracking.extraVolumes }}
 {{ toYaml . }}
 {{- end }}
