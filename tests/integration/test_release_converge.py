@@ -157,10 +157,8 @@ def test_data_outlives_the_release_until_it_is_asked_to_go(release: Release) -> 
 
 
 def test_a_release_whose_test_fails_is_not_done(release: Release) -> None:
-    failing: dict[str, Any] = {
-        "test": {"image": IMAGE, "command": ["sh", "-c", "echo cannot log a run; exit 1"]},
-        "deployment": False,
-    }
+    test = {"image": IMAGE, "command": ["sh", "-c", "echo cannot log a run; exit 1"]}
+    failing: dict[str, Any] = {"test": test, "deployment": False}
     assert "cannot log a run" in release.fail(**failing).message
     assert "cannot log a run" in release.fail(**failing).message  # nothing differs, but it is still not proven
     assert release.deploy(test={"image": IMAGE, "command": ["true"]}, deployment=False).result["verified"]

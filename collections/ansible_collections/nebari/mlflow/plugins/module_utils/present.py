@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from . import rollout, secrets
 from .changes import Outcome
+from .exceptions import ApiError
 from .live import compare, is_built_in, send_patch
 from .manifest import as_applied, tests
 from .namespace import ensure_namespace, find_namespace
 from .plan import Plan, build
 from .render import render
-from .rights import needed, require
+from .rights import explain, needed, require
 from .verification import heartbeat, seconds, verify
 
 if TYPE_CHECKING:
@@ -28,9 +29,13 @@ def ensure_present(session: Session, *, check_mode: bool) -> Outcome:
     chart = session.helm.chart_metadata()
     missing = find_namespace(session) is None
     rendered = render(session)
-    if not check_mode and not missing:
-        session.lease().refuse_if_held()
-    plan = build(session, rendered, chart, namespace_missing=missing)
+    try:
+        if not check_mode and not missing:
+            session.lease().refuse_if_held()
+        plan = build(session, rendered, chart, namespace_missing=missing)
+    except ApiError as error:
+        explain(session, rendered, error)
+        raise
     if check_mode:
         return Outcome(plan.changes, plan.record, chart)
     if not plan.writes:

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from .api_errors import FORBIDDEN, RIGHT
 from .exceptions import ReleaseError
 
 if TYPE_CHECKING:
+    from .exceptions import ApiError
     from .kube import Api, Json
+    from .manifest import Object
     from .plan import Plan
     from .session import Session
 
@@ -29,14 +32,31 @@ class Right(NamedTuple):
         return f"{self.verb} {what}" + (f" in namespace {self.namespace}" if self.namespace else "")
 
 
+def explain(session: Session, objects: list[Object], error: ApiError) -> None:
+    """Raise one error for all that a first deploy needs, when `error` is about a single right that is missing."""
+    if error.status != FORBIDDEN or not RIGHT.search(error.message):
+        return
+    namespace = session.options.namespace
+    rights = _always(namespace)
+    for item in objects:
+        resource = session.discovery.get(item["apiVersion"], item["kind"])
+        where = namespace if resource.namespaced else ""
+        rights |= {Right(verb, resource.group, resource.plural, where) for verb in ("get", "create", "patch", "delete")}
+    require(session, rights)
+
+
+def _always(namespace: str) -> set[Right]:
+    rights = {Right(verb, "", "secrets", namespace) for verb in ("get", "list", "create", "update")}
+    rights |= {Right(verb, "coordination.k8s.io", "leases", namespace) for verb in ("get", "create", "update")}
+    return rights | {Right("list", "", "pods", namespace)}
+
+
 def needed(session: Session, plan: Plan) -> set[Right]:
     """The rights for what was planned."""
     versions = {item["kind"]: item["apiVersion"] for item in plan.objects}
     versions |= {"Secret": "v1", "PersistentVolumeClaim": "v1", "Namespace": "v1"}
     namespace = session.options.namespace
-    rights = {Right(verb, "", "secrets", namespace) for verb in ("create", "update", "list")}
-    rights |= {Right(verb, "coordination.k8s.io", "leases", namespace) for verb in ("create", "update")}
-    rights |= {Right("list", "", "pods", namespace)}
+    rights = _always(namespace)
     verbs = {"create": ("create", "get"), "update": ("patch", "get"), "delete": ("delete",)}
     for change in plan.changes:
         if change.action == "verify":
