@@ -81,6 +81,7 @@ def test_other_databases_are_refused_without_their_password(uri: str) -> None:
         ('FATAL:  password authentication failed for user "mlflow"', True),
         ('FATAL:  database "mlflow" does not exist', True),
         ("server does not support SSL, but SSL was required", True),
+        ('root certificate file "/mlflow/database-ca/ca.crt" does not exist', True),
         ("Connection refused", False),
         ("FATAL:  the database system is starting up", False),
         ('could not translate host name "db" to address: Name or service not known', False),

@@ -150,13 +150,19 @@ def test_workers_follow_the_limits(limits: Object, workers: str) -> None:
     assert f"--workers={workers}" in server(render({"tracking": {"resources": {"limits": limits}}}))["args"]
 
 
+def test_job_execution_takes_memory_from_the_workers() -> None:
+    limits = {"cpu": "8", "memory": "3Gi"}
+    tracking = {"jobExecution": True, "resources": {"limits": limits}}
+    assert "--workers=7" in server(render({"tracking": tracking, "postgresql": {"maxConnections": 200}}))["args"]
+
+
 def test_workers_can_be_given() -> None:
     assert "--workers=7" in server(render({"tracking": {"workers": 7}}))["args"]
 
 
 @pytest.mark.parametrize(
     ("tracking", "connections"),
-    [({}, 100), ({"workers": 4}, 60), ({"replicaCount": 4}, 100), ({"jobExecution": True}, 50)],
+    [({}, 100), ({"workers": 4}, 60), ({"replicaCount": 4}, 100), ({"jobExecution": True}, 60)],
 )
 def test_pools_fit_into_the_connections(tracking: Object, connections: int) -> None:
     values = {"tracking": tracking, "storage": S3, "postgresql": {"maxConnections": connections}}
@@ -165,7 +171,7 @@ def test_pools_fit_into_the_connections(tracking: Object, connections: int) -> N
     size = int(found["MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"])
     overflow = int(found["MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW"])
     workers = next(int(argument[10:]) for argument in container["args"] if argument.startswith("--workers="))
-    pools = workers * (3 if tracking.get("jobExecution") else 2)
+    pools = workers * 3 + 8 if tracking.get("jobExecution") else workers * 2
     assert size >= 1
     assert overflow >= 1, "0 would be SQLAlchemy's default of 10"
     assert tracking.get("replicaCount", 1) * (pools * (size + overflow) + 2) <= connections - 15

@@ -166,19 +166,22 @@ def connect(clock: Clock) -> Database:
         time.sleep(1)
 
 
+CURES = {
+    r"password authentication failed": "The Secret's password is not the database's. Put the right one into the "
+    "Secret that the release names.",
+    r"no password supplied": "The Secret holds no password under the key that the release names.",
+    r"(database|role) .* does not exist": "Create it; MLflow's user must own MLflow's database.",
+    r"does not support SSL": "Set externalDatabase.sslMode to prefer or disable, or switch TLS on in the database.",
+    r"certificate verify failed|root certificate file": "Give the certificate of the database's authority in "
+    "externalDatabase.caSecret (ca.crt).",
+    r"no pg_hba.conf entry": "Let this user, database and network in (pg_hba.conf).",
+}
+"""What libpq says when waiting cures nothing, and what does."""
+
+
 def refuse_login(cause: str) -> None:
     """Stop at what waiting does not cure."""
-    cures = {
-        "password authentication failed": "The Secret's password is not the database's. Put the right one "
-        "into the Secret that the release names.",
-        "no password supplied": "The Secret holds no password under the key that the release names.",
-        "does not exist": "Create it, with MLflow's user as its owner.",
-        "server does not support SSL": "Set externalDatabase.sslMode to prefer or disable, or switch TLS on "
-        "in the database.",
-        "certificate verify failed": "Give the authority's certificate in externalDatabase.caSecret (ca.crt).",
-        "no pg_hba.conf entry": "Let this user, database and network in (pg_hba.conf).",
-    }
-    for sign, cure in cures.items():
-        if sign in cause:
+    for sign, cure in CURES.items():
+        if re.search(sign, cause):
             message = f"{cause}. {cure}"
             raise SchemaError(message)

@@ -23,7 +23,10 @@
 {{ mulf $number $factor | floor | int }}
 {{- end }}
 
-{{/* One worker for each core of the limit, as long as memory lasts: 256 MiB each and 256 MiB for the rest. */}}
+{{/*
+One worker for each core of the limit, as long as memory lasts: 256 MiB each, 256 MiB for their parent, and
+1 GiB for the processes of job execution.
+*/}}
 {{- define "mlflow.workers" -}}
 {{- if .Values.tracking.workers -}}
 {{ .Values.tracking.workers | int }}
@@ -32,7 +35,8 @@
 {{- $workers := include "mlflow.cores" ($limits.cpu | default "2") | int -}}
 {{- $memory := include "mlflow.mebibytes" ($limits.memory | default "0") | int -}}
 {{- if $memory -}}
-{{- $workers = min $workers (div (sub $memory 256) 256) -}}
+{{- $rest := ternary 1280 256 .Values.tracking.jobExecution -}}
+{{- $workers = min $workers (div (sub $memory $rest) 256) -}}
 {{- end -}}
 {{ max 1 $workers }}
 {{- end -}}

@@ -1,15 +1,17 @@
 {{/*
-Connections that one pool may hold. Each worker has one for tracking, one for the registry and, where job
-execution is on, one for jobs; the parent process of a pod holds two connections. 15 stay free: 3 for
-superusers, the rest for migration, backups and people.
+Pools of a replica: each worker has one for tracking and one for the registry. With job execution each has one
+more, and eight processes that run jobs have one each. The parent process of a pod holds two connections.
 */}}
-{{- define "mlflow.poolsPerWorker" -}}{{ ternary 3 2 .Values.tracking.jobExecution }}{{- end }}
+{{- define "mlflow.poolsPerReplica" -}}
+{{- $workers := include "mlflow.workers" . | int -}}
+{{- ternary (add 8 (mul 3 $workers)) (mul 2 $workers) .Values.tracking.jobExecution -}}
+{{- end }}
 
+{{/* Connections that one pool may hold. 15 stay free: 3 for superusers, the rest for migration, backups and people. */}}
 {{- define "mlflow.connectionsPerPool" -}}
 {{- $limit := ternary .Values.postgresql.maxConnections .Values.externalDatabase.maxConnections .Values.postgresql.enabled | int -}}
 {{- $replicas := include "mlflow.maxReplicas" . | int -}}
-{{- $pools := mul $replicas (include "mlflow.workers" . | int) (include "mlflow.poolsPerWorker" . | int) -}}
-{{ div (sub (sub $limit 15) (mul 2 $replicas)) $pools }}
+{{ div (sub (sub $limit 15) (mul 2 $replicas)) (mul $replicas (include "mlflow.poolsPerReplica" . | int)) }}
 {{- end }}
 
 {{- define "mlflow.pool.env" -}}
@@ -24,5 +26,5 @@ superusers, the rest for migration, backups and people.
 {{/* Connections that the database must offer for pools of two, the smallest that MLflow can be told. */}}
 {{- define "mlflow.minConnections" -}}
 {{- $replicas := include "mlflow.maxReplicas" . | int -}}
-{{ add 15 (mul $replicas 2) (mul 2 $replicas (include "mlflow.workers" . | int) (include "mlflow.poolsPerWorker" . | int)) }}
+{{ add 15 (mul 2 $replicas) (mul 2 $replicas (include "mlflow.poolsPerReplica" . | int)) }}
 {{- end }}
