@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.unit.chart import rendering
 from tests.unit.chart.configurations import CONFIGURATIONS
@@ -17,6 +18,7 @@ from tests.unit.chart.rendering import CHART, Object, containers, one, pods, ren
 
 GOLDEN = Path(__file__).parent / "golden"
 TEMPLATES = sorted(path for path in (CHART / "templates").rglob("*") if path.is_file())
+VERSION = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))["version"]
 MONITORING = ("--api-versions", "monitoring.coreos.com/v1")
 
 every_configuration = pytest.mark.parametrize("values", CONFIGURATIONS.values(), ids=CONFIGURATIONS)
@@ -30,6 +32,7 @@ def without_scripts(objects: list[Object]) -> list[Object]:
         annotations = item.get("spec", {}).get("template", {}).get("metadata", {}).get("annotations", {})
         for name in [name for name in annotations if name.startswith("checksum/")]:
             annotations[name] = "..."
+        item["metadata"]["labels"].pop("helm.sh/chart")
         item["metadata"]["name"] = re.sub(r"-migrate-[0-9a-f]{8}$", "-migrate-HASH", item["metadata"]["name"])
     return sorted(plain, key=lambda item: (item["kind"], item["metadata"]["name"]))
 
@@ -131,7 +134,7 @@ def test_objects_are_labelled_and_in_the_namespace(values: Object) -> None:
         labels, name = item["metadata"]["labels"], f"{item['kind']}/{item['metadata']['name']}"
         assert item["metadata"]["namespace"] == rendering.NAMESPACE, name
         assert labels["app.kubernetes.io/instance"] == rendering.RELEASE, name
-        assert labels["helm.sh/chart"] == "mlflow-0.1.0", name
+        assert labels["helm.sh/chart"] == f"mlflow-{VERSION}", name
         assert item["metadata"]["name"].startswith((rendering.RELEASE, "nebari-mlflow")), name
 
 
