@@ -28,7 +28,7 @@ EXTRA = re.compile(
 WRONG = re.compile(r"^- (?:at '(?P<path>[^']*)': (?P<text>.+)|(?P<dotted>\S+): (?P<old>.+))$", re.M)
 FAILED = re.compile(r"execution error at \([^)]*\): (?P<text>.+)", re.S)
 TEMPLATE = re.compile(
-    r"(?P<file>[^\s:]+\.(?:yaml|tpl)):(?P<line>\d+):\d+: executing \"[^\"]*\" at <(?P<at>.*?)>: "
+    r"(?P<file>[^\s:]+\.(?:yaml|tpl)):(?P<line>\d+):\d+: executing \"[^\"]*\" at <(?P<at>[^>]*)>: "
     r"(?P<text>(?:(?!executing)[^\n])+)$",
     re.M,
 )  # the innermost of a chain of includes

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 KIND = "PersistentVolumeClaim"
+QUANTITY = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>[a-zA-Z]*)")
 UNITS = {"": Decimal(1), "m": Decimal("0.001")}
 UNITS |= {letter: Decimal(1000) ** power for power, letter in enumerate("kMGTPE", 1)}
 UNITS |= {f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("KMGTPE", 1)}
@@ -26,12 +28,10 @@ UNITS |= {f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("K
 
 def size(text: object) -> Decimal:
     """A Kubernetes quantity as a number of bytes."""
-    value = str(text)
-    number = value.rstrip("kKMGTPEim")
-    try:
-        return Decimal(number) * UNITS[value[len(number) :]]
-    except (ArithmeticError, KeyError) as error:
-        raise ReleaseError(f"{value!r} is not a Kubernetes quantity.", "Write it like 20Gi.") from error
+    match = QUANTITY.fullmatch(str(text))
+    if not match or match["unit"] not in UNITS:
+        raise ReleaseError(f"{text!r} is not a Kubernetes quantity.", "Write it like 20Gi.")
+    return Decimal(match["number"]) * UNITS[match["unit"]]
 
 
 def differences(wanted: Object, live: Object) -> list[str]:
@@ -132,6 +132,12 @@ def _refuse(session: Session, where: str, wanted: Object, live: Object, error: A
             f"{' and '.join(different)}. Nothing was changed.",
             "Set it back in the values. To move the data, back it up, and restore it into a new deployment.",
         )
+    if size(_request(wanted)) == size(_request(live)):
+        return ReleaseError(
+            f"{where} in namespace {session.options.namespace} holds data on storage class "
+            f"{live.get('storageClassName')!r}, which the values no longer name. Nothing was changed.",
+            "Name it in the values again.",
+        )
     reason = error.message.partition("forbidden: ")[2] or error.message if error else ""
     return ReleaseError(
         f"{where} in namespace {session.options.namespace} cannot grow from {_request(live)} to {_request(wanted)}: "
@@ -142,7 +148,9 @@ def _refuse(session: Session, where: str, wanted: Object, live: Object, error: A
 
 
 def _differs(wanted: Object, live: Object) -> bool:
-    return bool(differences(wanted, live)) or size(_request(wanted)) != size(_request(live))
+    """Whether a template would make other claims. Unlike in a claim, no class in it means the default one."""
+    classes = wanted.get("storageClassName"), live.get("storageClassName")
+    return bool(differences(wanted, live)) or classes[0] != classes[1] or size(_request(wanted)) != size(_request(live))
 
 
 def _request(spec: Object) -> Any:

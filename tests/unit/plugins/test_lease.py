@@ -1,0 +1,81 @@
+"""Who may work on a release, as a table of what the Lease says."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from ansible_collections.nebari.mlflow.plugins.module_utils.lease import PREFIX, STAMP, Holder, held_error, judge
+from ansible_collections.nebari.mlflow.plugins.module_utils.process import Process
+
+NOW = datetime(2026, 3, 4, 12, 0, 0, tzinfo=UTC)
+DEAD = Process(4194303, "1")
+ALIVE = Process.of(os.getppid())
+ME = replace(Holder.here(None), host="here")
+
+
+def lease(holder: Holder | None, age: float = 1) -> dict[str, Any]:
+    """A Lease that was renewed `age` seconds ago."""
+    spec: dict[str, Any] = {"leaseDurationSeconds": 15, "renewTime": (NOW - timedelta(seconds=age)).strftime(STAMP)}
+    if holder is None:
+        return {"metadata": {}, "spec": spec}
+    return {"metadata": {"annotations": holder.annotations()}, "spec": {**spec, "holderIdentity": holder.identity}}
+
+
+def other(host: str, process: Process, controller: Process | None = None) -> Holder:
+    return Holder("ann@there pid 1", host, process, controller)
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (None, "free"),
+        (lease(None), "free"),
+        (lease(other("there", ALIVE)), "held"),
+        (lease(other("there", DEAD)), "held"),  # a pid means nothing on another host
+        (lease(other("there", ALIVE), age=14), "held"),
+        (lease(other("there", ALIVE), age=16), "stale"),
+        (lease(other("here", ALIVE), age=16), "stale"),
+        (lease(other("here", DEAD)), "stale"),
+        (lease(other("here", replace(ALIVE, start="1"))), "stale"),  # the pid is another process by now
+        (lease(other("here", ALIVE)), "held"),
+        (lease(other("here", ALIVE, ALIVE)), "held"),
+        (lease(other("here", ALIVE, DEAD)), "ending"),
+        (lease(other("", ALIVE)), "held"),  # the holder's host is unknown
+        (lease(ME), "free"),  # our own write, whose answer was lost
+        (lease(other("there", ALIVE), age=-5), "held"),
+    ],
+)
+def test_judge(found: dict[str, Any] | None, verdict: str) -> None:
+    assert judge(found, ME, NOW) == verdict
+
+
+def test_a_holder_without_a_time_is_stale() -> None:
+    found = lease(other("there", ALIVE))
+    found["spec"]["renewTime"] = "soon"
+    assert judge(found, ME, NOW) == "stale"
+
+
+def test_without_proc_only_time_counts() -> None:
+    assert judge(lease(other("here", DEAD)), replace(ME, host=""), NOW) == "held"
+
+
+def test_the_refusal_says_who_and_since_when() -> None:
+    found = lease(other("there", ALIVE), age=4)
+    found["spec"]["acquireTime"] = "2026-03-04T11:58:00.000000Z"
+    message = str(held_error("one", "dev", found, NOW))
+    for words in ("one in namespace dev", "ann@there pid 1", "since 2026-03-04T11:58:00", "4 s ago", "Wait for it"):
+        assert words in message
+
+
+def test_a_process_is_told_from_its_successor() -> None:
+    me = Process.of(os.getpid())
+    assert me.alive()
+    assert Process.parse(str(me)) == me
+    assert not replace(me, start="7").alive()
+    assert not DEAD.alive()
+    assert Process.parse("") is None
+    assert PREFIX.endswith("/")

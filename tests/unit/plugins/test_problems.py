@@ -1,0 +1,91 @@
+"""The words of controllers, and for how long a cause is given the benefit of the doubt."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.nebari.mlflow.plugins.module_utils.claims import of_claim
+from ansible_collections.nebari.mlflow.plugins.module_utils.problems import Patience, Problem, creation
+
+QUOTA = 'pods "one-web-1" is forbidden: exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0'
+SECURITY = 'pods "one-web-1" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true'
+ACCOUNT = 'pods "one-web-1" is forbidden: error looking up service account x/y: serviceaccount "y" not found'
+STATEFUL = "create Pod one-db-0 in StatefulSet one-db failed error: " + QUOTA
+
+
+@pytest.mark.parametrize(
+    ("message", "brief", "cause"),
+    [
+        (QUOTA, "quota exceeded", "Deployment/x cannot create its pod: exceeded quota: q, requested"),
+        (STATEFUL, "quota exceeded", "Deployment/x cannot create its pod: exceeded quota: q, requested"),
+        (SECURITY, "refused by Pod Security", "cannot create its pod: violates PodSecurity"),
+        (ACCOUNT, "service account missing", 'serviceaccount "y" not found'),
+        ("Internal error occurred: failed calling webhook", "pod not created", "failed calling webhook"),
+    ],
+)
+def test_creation(message: str, brief: str, cause: str) -> None:
+    problem = creation("Deployment/x", message)
+    assert problem.brief == brief
+    assert cause in problem.cause
+    assert problem.grace is not None
+    assert problem.grace < 60
+
+
+def test_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    patience = Patience()
+    pull = Problem("Pod/a", "pull", "ErrImagePull", "cause", grace=8)
+    patience.note([pull])
+    clock[0] += 7
+    patience.note([Problem("Pod/a", "pull", "ImagePullBackOff", "the same in other words", grace=8)])
+    assert not patience.is_lasting(pull)
+    clock[0] += 2
+    assert patience.is_lasting(pull)
+    patience.note([])
+    patience.note([pull])
+    assert not patience.is_lasting(pull)  # it went away in between
+    assert not patience.is_lasting(Problem("Pod/a", "schedule", "unschedulable"))
+
+
+def test_passwords_in_logs_are_hidden() -> None:
+    shown = Problem("Pod/a", "crash", "", "It ended.").with_log(
+        "cannot reach postgresql://mlflow:hidden@db:5432/mlflow"
+    )
+    assert "hidden" not in shown.cause
+    assert "postgresql://mlflow:***@db:5432/mlflow" in shown.cause
+
+
+CLASSES = [
+    {"metadata": {"name": "slow"}},
+    {"metadata": {"name": "fast", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}},
+]
+REFUSED = [{"reason": "ProvisioningFailed", "message": "no space"}]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "classes", "events", "brief", "lasting"),
+    [
+        (None, CLASSES[:1], [], "no default StorageClass", True),
+        (None, [], [], "no default StorageClass", True),
+        (None, CLASSES, [], "waits for its volume", False),
+        ("fast", CLASSES, [], "waits for its volume", False),
+        ("fsat", CLASSES, [], "no StorageClass fsat", True),
+        ("fast", CLASSES, REFUSED, "volume not provisioned", True),
+        (None, None, [], "waits for its volume", False),  # we may not list classes
+        (None, None, REFUSED, "volume not provisioned", True),
+    ],
+)
+def test_claim(
+    wanted: str | None,
+    classes: list[dict[str, object]] | None,
+    events: list[dict[str, object]],
+    brief: str,
+    lasting: bool,
+) -> None:
+    spec = {"storageClassName": wanted} if wanted else {}
+    claim = {"metadata": {"name": "data"}, "spec": spec, "status": {"phase": "Pending"}}
+    problem = of_claim(claim, classes, events)
+    assert problem is not None
+    assert problem.brief == brief
+    assert (problem.grace is not None) is lasting
+    assert of_claim({**claim, "status": {"phase": "Bound"}}, classes, events) is None
