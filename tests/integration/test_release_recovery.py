@@ -15,6 +15,7 @@ import pytest
 import yaml
 from ansible_collections.nebari.mlflow.plugins.module_utils.record import decode, encode
 
+from tests.integration.faults import FAULTS, Proxy
 from tests.integration.release import CHART, IMAGE, PYTHONPATH, Release, fresh
 from tests.support import ROOT, kubectl
 
@@ -215,3 +216,20 @@ def test_a_killed_play_is_followed_by_one_that_converges(release: Release, tmp_p
     assert release.get("secret/one-keys")["data"] == password
     assert status(release) == "deployed"
     until(lambda: not helms_of(release), 5)
+
+
+def test_a_deploy_gets_through_an_api_that_fails_every_ninth_call(release: Release, tmp_path: Path) -> None:
+    def fault(call: int) -> str:
+        return FAULTS[call // 9 % len(FAULTS)] if call % 9 == 0 else ""
+
+    values: dict[str, Any] = {"test": {"image": IMAGE, "command": ["true"]}, "extra": "a"}
+    with Proxy(fault) as proxy:
+        release.params["kubeconfig"] = proxy.kubeconfig(tmp_path / "proxy")
+        run = release.run(values=values, secrets=SECRETS)
+        if run.result.get("failed"):  # Helm gave up after four attempts
+            run = release.run(values=values, secrets=SECRETS)
+        assert run.result.get("verified"), run.result
+        assert proxy.failed > 8
+    del release.params["kubeconfig"]
+    assert not release.deploy(secrets=SECRETS, **values).changed
+    assert list(release.revisions().values()).count("deployed") == 1

@@ -30,14 +30,14 @@ SEEN = {"observedGeneration": 1}
     [
         (deployment(), "not seen by its controller yet"),
         (deployment(2, **SEEN, replicas=1, updatedReplicas=1, readyReplicas=1), "not seen by its controller yet"),
-        (deployment(**SEEN), "0/1 updated"),
+        (deployment(**SEEN), "0/1 started"),
         (deployment(**SEEN, replicas=1, updatedReplicas=1), "0/1 ready"),
         (deployment(**SEEN, replicas=2, updatedReplicas=1, readyReplicas=2), "1 old pods to end"),
         (deployment(**SEEN, replicas=1, updatedReplicas=1, readyReplicas=1), ""),
         (deployment(wanted=None, **SEEN, replicas=1, updatedReplicas=1, readyReplicas=1), ""),
         (deployment(wanted=0, **SEEN), ""),
         (stateful(**SEEN, replicas=1, readyReplicas=1, currentRevision="a", updateRevision="a"), ""),
-        (stateful(**SEEN, replicas=1, readyReplicas=1, currentRevision="a", updateRevision="b"), "0/1 updated"),
+        (stateful(**SEEN, replicas=1, readyReplicas=1, currentRevision="a", updateRevision="b"), "0/1 started"),
         (
             stateful(**SEEN, replicas=1, updatedReplicas=1, readyReplicas=0, currentRevision="a", updateRevision="b"),
             "0/1 ready",

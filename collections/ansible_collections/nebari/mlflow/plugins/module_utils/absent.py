@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from . import data, workloads
 from .changes import Change, Outcome
 from .deletion import wait_for_pods
+from .helm import patiently
 from .manifest import HOOK, Key, annotation, by_key, is_kept, is_owned
 from .namespace import find_namespace, is_terminating, terminating
 
@@ -105,7 +106,7 @@ class Removal:
             if item["kind"] in workloads.WITH_PODS:
                 wait_for_pods(self._session, workloads.selector(item))
         if self._recorded:
-            self._session.helm.uninstall()
+            patiently(self._session.helm.uninstall)
         for item in self._data:
             data.remove(self._session, item)
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from .manifest import Object
     from .session import Session
 
-ORDER = ("StatefulSet", "Job", "DaemonSet", "Deployment")  # what others wait for comes first
 LOG_LINES = 12
 CLOCK_STEP = timedelta(seconds=2)
 
@@ -40,7 +39,7 @@ class Diagnosis:
         """The problems behind the workloads, the most telling one first."""
         events = self._events()
         found: list[Problem] = []
-        for item in sorted(waiting, key=lambda workload: ORDER.index(workload["kind"])):
+        for item in waiting:
             found += self._of_workload(item, events)
         self.patience.note(found)
         self._first = False

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
 OLDEST = (3, 15)
 SUPPORTED = "Helm 3.15 or newer, but not 4, is supported"
 HISTORY = 10
+PAUSES = (1.0, 3.0, 8.0)  # seconds before the second, third and fourth attempt
+TRANSIENT = re.compile(
+    r"connection (reset|refused)|\bEOF\b|broken pipe|i/o timeout|TLS handshake timeout|http2: |GOAWAY|"
+    r"etcdserver: |raft proposal dropped|too many requests|the server is currently unable to handle|"
+    r"server has received too many|context deadline exceeded|cluster unreachable",
+    re.I,
+)
 MARK = "NEBARI_MLFLOW_RELEASE"  # in helm's environment, so that a later run finds one that was left alone
 
 
@@ -32,6 +41,27 @@ class HelmError(ReleaseError):
     def __init__(self, verb: str, output: str) -> None:
         self.output = output
         super().__init__(f"helm {verb} failed: {last_error(output)}")
+
+    @property
+    def transient(self) -> bool:
+        """Whether the API server or the way to it failed, and not what was asked of it."""
+        return bool(TRANSIENT.search(last_error(self.output)))
+
+
+def patiently(act: Callable[[], str], between: Callable[[], None] = lambda: None) -> str:
+    """Run Helm again when it failed for a passing reason: by itself it retries only two of them, and once.
+
+    `between` is called before each further attempt, to make one possible.
+    """
+    for pause in PAUSES:
+        try:
+            return act()
+        except HelmError as error:
+            if not error.transient:
+                raise
+        time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 (jitter)
+        between()
+    return act()
 
 
 def last_error(output: str) -> str:
@@ -98,14 +128,14 @@ class Helm:
             if program is not None:
                 program.stop()
 
-    def upgrade(self, seconds: int, poll: Callable[[], None]) -> None:
+    def upgrade(self, seconds: int, poll: Callable[[], None]) -> str:
         """Install or upgrade without waiting for pods: progress and diagnosis are ours. Hooks are waited for."""
         command = ["upgrade", self._options.name, self._options.chart, "--install", "--reset-values"]
         limits = ["--history-max", str(HISTORY), "--timeout", f"{seconds}s"]
-        self._run([*command, *limits, "-f", "-", "--hide-notes"], values=True, poll=poll)
+        return self._run([*command, *limits, "-f", "-"], values=True, poll=poll)
 
-    def uninstall(self) -> None:
-        self._run(["uninstall", self._options.name, "--ignore-not-found"])
+    def uninstall(self) -> str:
+        return self._run(["uninstall", self._options.name, "--ignore-not-found"])
 
     def test(self, seconds: int, poll: Callable[[], None]) -> str:
         """Run the chart's tests; `poll` is called about twice a second meanwhile and may raise."""

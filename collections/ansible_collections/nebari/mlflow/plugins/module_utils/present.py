@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from . import rollout, secrets
 from .changes import Outcome
 from .exceptions import ApiError
+from .helm import patiently
 from .live import compare, is_built_in, send_patch
 from .manifest import as_applied, tests
 from .namespace import ensure_namespace, find_namespace
 from .plan import Plan, build
+from .record import PENDING
 from .render import render
 from .rights import explain, needed, require
 from .verification import heartbeat, seconds, verify
@@ -56,19 +58,27 @@ def apply(session: Session, plan: Plan, check: Callable[[], None]) -> None:
     options = session.options
     for spec in options.secrets:
         secrets.ensure(session.api, spec, options.name, options.namespace)
-    if plan.recover and plan.record is not None:
-        session.progress.say(f"taking up revision {plan.record.revision}, left {plan.record.status}")
-        session.records.mark_failed(plan.record)
+    if plan.recover:
+        recover(session)
     for step in plan.steps:
         check()
         step.do()
     if plan.upgrade:
         check()
-        session.helm.upgrade(seconds(session), heartbeat(session, "applying the chart", seconds(session), check))
+        beat = heartbeat(session, "applying the chart", seconds(session), check)
+        patiently(lambda: session.helm.upgrade(seconds(session), beat), lambda: recover(session))
         repair(session, plan.objects)
     rollout.wait(session, plan.objects, check)
     if plan.verify:
         verify(session, tests(plan.hooks), check)
+
+
+def recover(session: Session) -> None:
+    """Make a revision that was left pending one that Helm goes on from. The Lease says that nobody works on it."""
+    record = session.records.read(next(iter(session.records.statuses()), 0))
+    if record is not None and record.status in PENDING:
+        session.progress.say(f"taking up revision {record.revision}, left {record.status}")
+        session.records.mark_failed(record)
 
 
 def repair(session: Session, objects: list[Object]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .exceptions import ReleaseError
-from .helm import HelmError
+from .helm import HelmError, patiently
 from .manifest import parse
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ NO_KIND = re.compile(r'no matches for kind "(?P<kind>[^"]+)" in version "(?P<ver
 def render(session: Session) -> list[Object]:
     """The objects and hooks that Helm would apply. Raise ReleaseError when it refuses the values."""
     try:
-        return parse(session.helm.template())
+        return parse(patiently(session.helm.template))
     except HelmError as error:
         raise explain(error, schema(session.options.chart)) from error
 

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from .problems import Problem
     from .session import Session
 
+ORDER = ("StatefulSet", "Job", "DaemonSet", "Deployment")
 FASTEST, SLOWEST = 0.4, 2.0  # seconds between two looks
 
 
 def unready(session: Session, objects: list[Object]) -> list[tuple[Object, str]]:
-    """The workloads that are not ready, live, each with its state."""
+    """The workloads that are not ready, live, each with its state; what others wait for comes first."""
     found = []
     for item in objects:
         if item["kind"] not in workloads.WITH_PODS:
@@ -31,7 +32,7 @@ def unready(session: Session, objects: list[Object]) -> list[tuple[Object, str]]
         state = "missing" if live is None else workloads.state(live)
         if state:
             found.append((live or item, state))
-    return found
+    return sorted(found, key=lambda waiting: ORDER.index(waiting[0]["kind"]))
 
 
 def wait(session: Session, objects: list[Object], check: Callable[[], None]) -> None:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from .exceptions import ReleaseError
-from .helm import HelmError
+from .helm import HelmError, patiently
 from .podstate import of_pod
 from .problems import Patience
 
@@ -56,7 +56,8 @@ def verify(session: Session, tests: list[Object], check: Callable[[], None]) -> 
             _look(session, pods, patience)
 
     try:
-        session.helm.test(limit, heartbeat(session, "using it: the chart's tests run", limit, look))
+        beat = heartbeat(session, "using it: the chart's tests run", limit, look)
+        patiently(lambda: session.helm.test(limit, beat))
     except HelmError as error:
         log = error.output.rpartition("POD LOGS:")[2].strip().splitlines()
         raise ReleaseError(

@@ -31,7 +31,7 @@ def state(item: Object) -> str:
         if kind == "Deployment" and updated >= wanted and int(status.get("replicas") or 0) > updated:
             return f"{int(status['replicas']) - updated} old pods to end"
     if updated < wanted:
-        return f"{updated}/{wanted} updated"
+        return f"{updated}/{wanted} started"
     return f"{ready}/{wanted} ready" if ready < wanted else ""
 
 
