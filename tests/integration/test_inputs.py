@@ -31,7 +31,7 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "overrides that are no mapping": ({"mlflow_overrides": "tracking"}, ["mlflow_overrides"]),
     "a project name that no release can have": (
         {"mlflow_project_name": "p" * 50},
-        ["project_name", "p" * 50, "53 characters"],
+        ["project_name", "p" * 50, "53 characters", "at most 34"],
     ),
     "a namespace with capitals": ({"mlflow_namespace": "Dev"}, ["namespace", '"Dev"', "lower-case"]),
     "a domain with a scheme": ({"mlflow_domain": "https://x.org"}, ["domain", "https://x.org", "without scheme"]),
