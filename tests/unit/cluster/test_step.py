@@ -115,7 +115,9 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path, number: int) -> None:
 def test_a_sign_of_life_names_what_is_running(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(step, "HEARTBEAT", 0.3)
     said: list[str] = []
-    lanes(shell("Compile it (first time about 2 min)", "sleep 0.8"), shell("Fetch it", "sleep 0.8"), say=said.append).run()
+    lanes(
+        shell("Compile it (first time about 2 min)", "sleep 0.8"), shell("Fetch it", "sleep 0.8"), say=said.append
+    ).run()
     assert any("... Compile it 0s, Fetch it 0s" in line for line in said)
 
 
