@@ -1,0 +1,109 @@
+"""The real `nebari` command, with our stage real and only the stages before it replaced."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support import kubectl
+
+HERE = Path(__file__).parent
+BIN = Path(sys.executable).parent
+NEBARI = [str(BIN / "nebari"), "--exclude-default-stages", "--import-plugin", str(HERE / "upstream.py")]
+CLI = str(BIN / "nebari-mlflow")
+
+
+@functools.cache
+def warm_server() -> subprocess.Popen[str]:
+    """Start it once; it ends with its standard input, that is with the tests."""
+    return subprocess.Popen(
+        [sys.executable, str(HERE / "warm.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+@dataclass(frozen=True)
+class Project:
+    """One project in a folder of its own, as a person has it."""
+
+    folder: Path
+    name: str
+    namespace: str
+
+    @property
+    def release(self) -> str:
+        return f"{self.name.lower().replace('_', '-')}-mlflow"
+
+    def configure(self, block: Any, **more: Any) -> None:
+        """Write nebari-config.yaml."""
+        config = {
+            "project_name": self.name,
+            "namespace": self.namespace,
+            "provider": "local",
+            "domain": "nebari.example.org",
+            **more,
+            "mlflow": block,
+        }
+        (self.folder / "nebari-config.yaml").write_text(yaml.safe_dump(config))
+
+    def environment(self, **env: str) -> dict[str, str]:
+        given = {"UPSTREAM_KUBECONFIG": os.environ["KUBECONFIG"], "XDG_STATE_HOME": str(self.folder / "state")}
+        return {**os.environ, **given, **env}
+
+    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*NEBARI, *arguments, "--config", "nebari-config.yaml"],
+            cwd=self.folder,
+            env=self.environment(**env),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def nebari(self, *arguments: str, **env: str) -> tuple[int, str]:
+        """Run `nebari ... --config nebari-config.yaml` to its end; return exit code and what it printed."""
+        process = self.start(*arguments, **env)
+        output, _ = process.communicate()
+        return process.returncode, output
+
+    def quick(self, *arguments: str, **env: str) -> tuple[int, str]:
+        """As `nebari`, from a process that has imported Nebari already."""
+        output = self.folder / "output"
+        request = {
+            "argv": [*NEBARI[1:], *arguments, "--config", "nebari-config.yaml"],
+            "cwd": str(self.folder),
+            "env": self.environment(**env),
+            "output": str(output),
+        }
+        server = warm_server()
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        return int(server.stdout.readline()), output.read_text()
+
+    def mlflow(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run `nebari-mlflow ...` in the project's folder."""
+        return subprocess.run(
+            [CLI, *arguments], cwd=self.folder, env=self.environment(**env), capture_output=True, text=True, check=False
+        )
+
+
+@contextmanager
+def project(folder: Path, name: str, namespace: str) -> Iterator[Project]:
+    """A project whose namespace goes with the test."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield Project(folder, name, namespace)
+    finally:
+        kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
