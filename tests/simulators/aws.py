@@ -1,0 +1,145 @@
+"""AWS: moto's server, and the names of its calls.
+
+Names follow the Service Authorization Reference:
+https://docs.aws.amazon.com/service-authorization/latest/reference/
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs
+
+from moto.server import ThreadedMotoServer
+
+from .http import Request, Response
+from .proxy import Cloud, Proxy
+
+HOSTS = ("*.amazonaws.com",)
+READS = ("Get", "List", "Describe", "Head", "Assume")
+# Sub-resources of a bucket, as they stand in the query, and the action's noun.
+S3 = {
+    "tagging": "BucketTagging",
+    "versioning": "BucketVersioning",
+    "encryption": "EncryptionConfiguration",
+    "publicAccessBlock": "BucketPublicAccessBlock",
+    "ownershipControls": "BucketOwnershipControls",
+    "policy": "BucketPolicy",
+    "location": "BucketLocation",
+    "lifecycle": "LifecycleConfiguration",
+}
+
+
+def name(request: Request) -> tuple[str, bool]:
+    """Return the IAM action of a call, and whether it writes."""
+    service = _service(request.host)
+    if service == "s3":
+        action = _s3(request)
+    elif target := request.headers.get("X-Amz-Target"):
+        action = target.rpartition(".")[2]
+    elif service == "eks":
+        verb = {"GET": "List" if request.path.endswith("associations") else "Describe", "DELETE": "Delete"}
+        action = verb.get(request.method, "Create") + "PodIdentityAssociation"
+    else:
+        action = parse_qs(request.body.decode()).get("Action", ["?"])[0]
+    return f"{service}:{action}", not action.startswith(READS)
+
+
+def _service(host: str) -> str:
+    names = host.removesuffix(".amazonaws.com").split(".")
+    return next((name for name in ("s3", "kms", "iam", "sts", "eks") if name in names), names[0])
+
+
+def _s3(request: Request) -> str:
+    query = request.query
+    if "versions" in query:
+        return "ListBucketVersions"
+    if "uploads" in query and request.method == "GET":
+        return "ListBucketMultipartUploads"
+    if "delete" in query:
+        return "DeleteObjectVersion"
+    noun = next((noun for key, noun in S3.items() if key in query), "")
+    verb = {"GET": "Get", "HEAD": "Head", "PUT": "Put", "DELETE": "Delete", "POST": "Post"}[request.method]
+    if noun:
+        return verb + noun
+    bucket_only = request.path.strip("/").count("/") == 0 and not re.match(r"[^.]+\.s3", request.host)
+    if bucket_only or request.path == "/":
+        return {"Put": "CreateBucket", "Get": "ListBucket", "Head": "ListBucket", "Delete": "DeleteBucket"}[verb]
+    return f"{verb}Object"
+
+
+def error(status: int, code: str, message: str = "Injected.") -> Response:
+    """Return an error that every protocol of AWS understands, as S3 and the query services write it."""
+    xml = (
+        f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error>"
+        f"<Code>{code}</Code><Message>{message}</Message></ErrorResponse>"
+    )
+    return Response(status, xml.encode(), {"Content-Type": "application/xml"})
+
+
+def error_for(request: Request, status: int, code: str, message: str = "Injected.") -> Response:
+    """Return an error in the protocol that the call's service speaks."""
+    service = _service(request.host)
+    if service in ("kms", "eks"):
+        body = f'{{"__type": "{code}", "message": "{message}"}}'
+        return Response(status, body.encode(), {"Content-Type": "application/json", "x-amzn-ErrorType": code})
+    if service == "s3":
+        xml = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    else:
+        xml = f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+    return Response(status, xml.encode(), {"Content-Type": "application/xml"})
+
+
+class Moto:
+    """moto's server on loopback, as an app."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def __call__(self, request: Request) -> Response:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in ("transfer-encoding", "expect")}
+        headers["Content-Length"] = str(len(request.body))
+        connection.request(request.method, request.target, request.body, headers)
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        return Response(response.status, body, dict(response.getheaders()))
+
+    def post(self, path: str, body: bytes = b"") -> None:
+        """Call moto's own control interface."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        connection.request("POST", path, body)
+        connection.getresponse().read()
+        connection.close()
+
+
+@contextmanager
+def serve(folder: Path, port: int = 0) -> Iterator[tuple[Proxy, Moto]]:
+    """Run moto and a proxy before it."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    moto = Moto(server.get_host_and_port()[1])
+    try:
+        with Proxy(Cloud(HOSTS, moto, name), folder, port) as proxy:
+            yield proxy, moto
+    finally:
+        server.stop()
+
+
+def environment(proxy: Proxy) -> dict[str, str]:
+    """Return what makes unmodified clients of AWS talk to the simulator."""
+    return {
+        "HTTPS_PROXY": proxy.url,
+        "NO_PROXY": "127.0.0.1,localhost",
+        "AWS_CA_BUNDLE": str(proxy.authority.bundle),
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+    }
