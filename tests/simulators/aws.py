@@ -41,8 +41,9 @@ def name(request: Request) -> tuple[str, bool]:
     elif target := request.headers.get("X-Amz-Target"):
         action = target.rpartition(".")[2]
     elif service == "eks":
-        verb = {"GET": "List" if request.path.endswith("associations") else "Describe", "DELETE": "Delete"}
-        action = verb.get(request.method, "Create") + "PodIdentityAssociation"
+        many = request.path.endswith("pod-identity-associations")
+        verb = {"GET": "List" if many else "Describe", "DELETE": "Delete", "POST": "Create" if many else "Update"}
+        action = f"{verb[request.method]}PodIdentityAssociation{'s' if many and request.method == 'GET' else ''}"
     else:
         action = parse_qs(request.body.decode()).get("Action", ["?"])[0]
     return f"{service}:{action}", not action.startswith(READS)
@@ -71,15 +72,6 @@ def _s3(request: Request) -> str:
     return f"{verb}Object"
 
 
-def error(status: int, code: str, message: str = "Injected.") -> Response:
-    """Return an error that every protocol of AWS understands, as S3 and the query services write it."""
-    xml = (
-        f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message></Error>"
-        f"<Code>{code}</Code><Message>{message}</Message></ErrorResponse>"
-    )
-    return Response(status, xml.encode(), {"Content-Type": "application/xml"})
-
-
 def error_for(request: Request, status: int, code: str, message: str = "Injected.") -> Response:
     """Return an error in the protocol that the call's service speaks."""
     service = _service(request.host)
@@ -98,6 +90,7 @@ class Moto:
 
     def __init__(self, port: int) -> None:
         self._port = port
+        self.url = f"http://127.0.0.1:{port}"
 
     def __call__(self, request: Request) -> Response:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)

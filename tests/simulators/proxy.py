@@ -21,12 +21,11 @@ from .http import App, Request, Response
 class Fault:
     """What happens to the calls that `match`, `times` times.
 
-    `before` cuts the connection before the simulator sees the call, `after` once it has carried it out;
-    anything else is the answer itself, instead of the simulator's.
+    `before` cuts the connection before the simulator sees the call, `after` once it has carried it out; a function gives the answer, instead of the simulator.
     """
 
     match: Callable[[Request], bool]
-    effect: Response | str
+    effect: str | Callable[[Request], Response]
     times: int = 1
     hits: int = 0
 
@@ -106,7 +105,7 @@ class Proxy:
         if fault is None or fault.effect == "after":
             response = self.cloud.app(request)
         if fault is not None:
-            response = fault.effect if isinstance(fault.effect, Response) else None
+            response = None if isinstance(fault.effect, str) else fault.effect(request)
         call.status = response.status if response else -1
         with self._lock, self._log.open("a", encoding="utf-8") as log:
             log.write(json.dumps(vars(call)) + "\n")

@@ -34,20 +34,20 @@ def ensure_present(aws: Aws, plan: Plan, name: str, owner: str, tags: dict[str, 
     key = find(aws, name, owner)
     if key is None:
         return _create(aws, plan, name, owner, tags)
-    arn: str = key["Arn"]
-    rotation = aws.call("kms", "get_key_rotation_status", KeyId=key["KeyId"])["KeyRotationEnabled"]
+    arn, key_id = str(key["Arn"]), key["KeyId"]
+    rotation = aws.call("kms", "get_key_rotation_status", KeyId=key_id)["KeyRotationEnabled"]
     usable = key["KeyState"] not in ("PendingDeletion", "Disabled")
     before: Settings = {"usable": usable, "rotation": rotation, "tags": {k: key["Tags"].get(k) for k in tags}}
 
     def apply(fields: tuple[str, ...]) -> None:
         if "usable" in fields and key["KeyState"] == "PendingDeletion":
-            aws.call("kms", "cancel_key_deletion", KeyId=arn)
+            aws.call("kms", "cancel_key_deletion", KeyId=key_id)
         if "usable" in fields:
-            aws.call("kms", "enable_key", KeyId=arn)
+            aws.call("kms", "enable_key", KeyId=key_id)
         if "rotation" in fields:
-            aws.call("kms", "enable_key_rotation", KeyId=arn)
+            aws.call("kms", "enable_key_rotation", KeyId=key_id)
         if "tags" in fields:
-            aws.call("kms", "tag_resource", KeyId=arn, Tags=_listed(tags))
+            aws.call("kms", "tag_resource", KeyId=key_id, Tags=_listed(tags))
 
     plan.update(KIND, f"alias/{name}", before, {"usable": True, "rotation": True, "tags": tags}, apply)
     return arn
