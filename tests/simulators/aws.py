@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
+import moto.iam.access_control
 from moto.server import ThreadedMotoServer
 
 from .http import Request, Response
@@ -85,6 +87,20 @@ def error_for(request: Request, status: int, code: str, message: str = "Injected
     return Response(status, xml.encode(), {"Content-Type": "application/xml"})
 
 
+class TlsPolicy(moto.iam.access_control.IAMPolicy):
+    """A bucket policy, of which moto ignores the conditions: here all calls came by TLS, so what is for others falls.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-securetransport
+    """
+
+    def __init__(self, policy: Any) -> None:
+        super().__init__(policy)
+        statements = self._policy_json["Statement"]
+        if isinstance(statements, list):
+            unsafe = {"Bool": {"aws:SecureTransport": "false"}}
+            self._policy_json["Statement"] = [each for each in statements if each.get("Condition") != unsafe]
+
+
 class Moto:
     """moto's server on loopback, as an app."""
 
@@ -115,11 +131,13 @@ def serve(folder: Path, port: int = 0) -> Iterator[tuple[Proxy, Moto]]:
     """Run moto and a proxy before it."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
-    moto = Moto(server.get_host_and_port()[1])
+    original, moto.iam.access_control.IAMPolicy = moto.iam.access_control.IAMPolicy, TlsPolicy
+    app = Moto(server.get_host_and_port()[1])
     try:
-        with Proxy(Cloud(HOSTS, moto, name), folder, port) as proxy:
-            yield proxy, moto
+        with Proxy(Cloud(HOSTS, app, name), folder, port) as proxy:
+            yield proxy, app
     finally:
+        moto.iam.access_control.IAMPolicy = original
         server.stop()
 
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulators import aws
+from tests.simulators import aws, gcp
 
 from .aws_lab import AwsLab, keep_session
+from .gcp_lab import CLOUD_PROJECT, NUMBER, GcpLab
 from .lab import Lab
 
-CLOUDS = ["aws"]
+CLOUDS = ["aws", "gcp"]
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +29,7 @@ def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Lab]]:
 
         yield {
             "aws": AwsLab(*stack.enter_context(aws.serve(folder("aws")))),
+            "gcp": GcpLab(*stack.enter_context(gcp.serve(folder("gcp"), CLOUD_PROJECT, NUMBER))),
         }
 
 
@@ -50,6 +52,11 @@ def lab(request: pytest.FixtureRequest, enter: dict[str, Lab], monkeypatch: pyte
 @pytest.fixture
 def aws_lab(enter: dict[str, Lab], monkeypatch: pytest.MonkeyPatch) -> Lab:
     return prepare(enter["aws"], monkeypatch)
+
+
+@pytest.fixture
+def gcp_lab(enter: dict[str, Lab], monkeypatch: pytest.MonkeyPatch) -> Lab:
+    return prepare(enter["gcp"], monkeypatch)
 
 
 @pytest.fixture(autouse=True, scope="session")

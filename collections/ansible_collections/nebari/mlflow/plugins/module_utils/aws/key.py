@@ -104,7 +104,7 @@ def _unnamed(aws: Aws, owner: str) -> str:
     while True:
         page = aws.call("kms", "list_keys", **marker)
         for entry in page["Keys"]:
-            if _tags(aws, entry["KeyId"], readable_only=True).get(OWNER) != owner:
+            if _visible_tags(aws, entry["KeyId"]).get(OWNER) != owner:
                 continue
             state = aws.call("kms", "describe_key", KeyId=entry["KeyId"])["KeyMetadata"]["KeyState"]
             if state == "Enabled":
@@ -114,11 +114,19 @@ def _unnamed(aws: Aws, owner: str) -> str:
         marker = {"Marker": page["NextMarker"]}
 
 
-def _tags(aws: Aws, key: str, readable_only: bool = False) -> dict[str, str]:
-    """Return a key's tags; with `readable_only`, none for a key whose own policy hides them from us."""
-    hidden = ("AccessDeniedException", "NotFoundException") if readable_only else ()
-    answer = aws.call("kms", "list_resource_tags", KeyId=key, absent=hidden)
+def _tags(aws: Aws, key: str) -> dict[str, str]:
+    answer = aws.call("kms", "list_resource_tags", KeyId=key, absent=("NotFoundException",))
     return {tag["TagKey"]: tag["TagValue"] for tag in answer["Tags"]} if answer else {}
+
+
+def _visible_tags(aws: Aws, key: str) -> dict[str, str]:
+    """Return a key's tags, none for a key whose own policy hides them: AWS says which of the two policies it was."""
+    try:
+        return _tags(aws, key)
+    except CloudError as error:
+        if "resource-based policy" in error.cause:
+            return {}
+        raise
 
 
 def _listed(tags: dict[str, str]) -> list[dict[str, str]]:
