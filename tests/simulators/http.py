@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 @dataclass(frozen=True)
 class Request:
-    """`target` is path and query as sent."""
+    """`target` is path and query as sent, header names are In-Title-Case."""
 
     host: str
     method: str

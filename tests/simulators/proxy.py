@@ -136,7 +136,8 @@ class Proxy:
                 self.close_connection = False
 
             def call(self) -> None:
-                request = Request(self.tunnel, self.command, self.path, dict(self.headers.items()), self._body())
+                headers = {key.title(): value for key, value in self.headers.items()}
+                request = Request(self.tunnel, self.command, self.path, headers, self._body())
                 if not self.tunnel:
                     proxy.refused.append(self.path)
                     self.send_error(403, "only https is simulated")

@@ -18,7 +18,7 @@ try:
 except ImportError as error:
     MISSING = error
 
-from ..cloud.errors import CloudError, library_missing, not_permitted
+from ..cloud.errors import CloudError, library_missing, not_permitted, text_of
 from ..cloud.retry import until
 from ..progress import Progress
 
@@ -110,13 +110,13 @@ def _explained(error: Any, what: str, target: str) -> CloudError:
 
 def _unreachable(error: Exception, what: str, region: str) -> CloudError:
     if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
-        return CloudError(f"No complete AWS credentials were found: {error}.", HOW_TO_LOG_IN)
+        return CloudError(f"No complete AWS credentials were found: {text_of(error)}.", HOW_TO_LOG_IN)
     if isinstance(error, exceptions.TokenRetrievalError | exceptions.SSOError | exceptions.CredentialRetrievalError):
-        return CloudError(f"AWS credentials could not be obtained: {error}.", "Log in again, for example: aws sso login")
+        return CloudError(f"AWS credentials could not be obtained: {text_of(error)}.", "Log in again, for example: aws sso login")
     if isinstance(error, exceptions.ProfileNotFound):
-        return CloudError(f"{error}.", HOW_TO_LOG_IN)
+        return CloudError(f"{text_of(error)}.", HOW_TO_LOG_IN)
     return CloudError(
-        f"{what}: AWS did not answer in region {region!r}: {error}.",
+        f"{what}: AWS did not answer in region {region!r}: {text_of(error)}.",
         "Check that aws_region is a region of AWS that your account has enabled, and the network and proxy.",
     )
 

@@ -11,6 +11,11 @@ class CloudError(ReleaseError):
     """A cloud that refused, or an object that must not be touched: `cause` names it, `fix` the next thing to do."""
 
 
+def text_of(error: BaseException) -> str:
+    """Return what an error says, to go on within a sentence."""
+    return " ".join(str(error).split()).rstrip(".")
+
+
 def foreign(kind: str, name: str, owner: str, ours: str) -> CloudError:
     """Say that an object with our name belongs to another deployment."""
     return CloudError(

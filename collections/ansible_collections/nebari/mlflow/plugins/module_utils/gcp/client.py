@@ -25,7 +25,7 @@ try:
 except ImportError as error:
     MISSING = error
 
-from ..cloud.errors import CloudError, library_missing, not_permitted
+from ..cloud.errors import CloudError, library_missing, not_permitted, text_of
 from ..cloud.retry import until
 from ..progress import Progress
 
@@ -61,7 +61,7 @@ class Gcp:
         try:
             self._session = AuthorizedSession(_credentials(), refresh_timeout=60)
         except (google.auth.exceptions.GoogleAuthError, ValueError, OSError) as error:
-            raise CloudError(f"No usable Google credentials were found: {error}.", HOW_TO_LOG_IN) from error
+            raise CloudError(f"No usable Google credentials were found: {text_of(error)}.", HOW_TO_LOG_IN) from error
 
     def call(
         self,
@@ -95,10 +95,10 @@ class Gcp:
                 raise
             raise explained(error, what, permission) from error
         except google.auth.exceptions.GoogleAuthError as error:
-            raise CloudError(f"Google does not accept the credentials: {error}.", HOW_TO_LOG_IN) from error
+            raise CloudError(f"Google does not accept the credentials: {text_of(error)}.", HOW_TO_LOG_IN) from error
         except requests.RequestException as error:
             raise CloudError(
-                f"{method} {what}: Google did not answer: {error}.", "Check the network, the proxy and its CA."
+                f"{method} {what}: Google did not answer: {text_of(error)}.", "Check the network, the proxy and its CA."
             ) from error
 
     @cached_property
@@ -140,4 +140,4 @@ def explained(error: ApiError, what: str, permission: str) -> CloudError:
     if error.status == 403 and "has not been used in project" not in error.said and "disabled" not in error.said:
         named = re.search(r"\b((?:storage|iam|resourcemanager)\.[a-zA-Z]+\.[a-zA-Z]+)\b", error.said)
         return not_permitted("Google Cloud", what, named.group(1) if named else permission, error.said)
-    return CloudError(f"{what} failed: {error}.", "Run it again: it goes on where it stopped.")
+    return CloudError(f"{what} failed: {text_of(error)}.", "Run it again: it goes on where it stopped.")
