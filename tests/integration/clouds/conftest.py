@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.simulators import aws, gcp
+from tests.simulators import aws, azure, gcp
 
 from .aws_lab import AwsLab, keep_session
+from .azure_lab import SUBSCRIPTION, AzureLab
 from .gcp_lab import CLOUD_PROJECT, NUMBER, GcpLab
 from .lab import Lab
 
-CLOUDS = ["aws", "gcp"]
+CLOUDS = ["aws", "gcp", "azure"]
+FASTER = 50
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +32,7 @@ def labs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Lab]]:
 
         yield {
             "aws": AwsLab(*stack.enter_context(aws.serve(folder("aws")))),
+            "azure": AzureLab(*stack.enter_context(azure.serve(folder("azure"), SUBSCRIPTION))),
             "gcp": GcpLab(*stack.enter_context(gcp.serve(folder("gcp"), CLOUD_PROJECT, NUMBER))),
         }
 
@@ -59,11 +63,18 @@ def gcp_lab(enter: dict[str, Lab], monkeypatch: pytest.MonkeyPatch) -> Lab:
     return prepare(enter["gcp"], monkeypatch)
 
 
+@pytest.fixture
+def azure_lab(enter: dict[str, Lab], monkeypatch: pytest.MonkeyPatch) -> Lab:
+    return prepare(enter["azure"], monkeypatch)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def quick() -> Iterator[None]:
-    """Load boto3's descriptions of the services once instead of for each run."""
+    """Load boto3's descriptions of the services once instead of for each run, and wait shorter between two tries."""
+    sleep = time.sleep
     with pytest.MonkeyPatch.context() as patch:
         keep_session(patch)
+        patch.setattr(time, "sleep", lambda seconds: sleep(seconds / FASTER))
         yield
 
 

@@ -59,7 +59,7 @@ def play(provider: str, cloud: dict[str, str], variables: dict[str, Any], *flags
         check=False,
     )
     text = done.stdout
-    start = text.find("{")
+    start = text.find('{"custom_stats"')
     report: dict[str, Any] = json.loads(text[start:]) if start >= 0 else {}
     results = [
         (task["task"]["name"], result)

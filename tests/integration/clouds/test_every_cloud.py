@@ -9,6 +9,8 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.errors import 
 
 from .lab import FAULTS, Lab
 
+NO_PERMISSIONS = {"token", "poll"}  # calls that everybody may make
+
 
 def test_by_ansible_a_plan_says_what_a_deploy_does_and_the_second_deploy_does_nothing(lab: Lab) -> None:
     planned = lab.play("--check", "--diff")
@@ -78,8 +80,8 @@ def test_each_drift_is_seen_named_and_repaired(lab: Lab) -> None:
 def test_each_missing_permission_is_named_and_a_refused_read_changes_nothing(lab: Lab) -> None:
     before = lab.others()
     lab.converge()
-    needed = sorted({call.action for call in lab.cloud.calls})
-    for action in needed:
+    needed = {call.action for call in lab.cloud.calls} - NO_PERMISSIONS
+    for action in sorted(needed):
         lab.reset()
         lab.deny(action)
         try:
@@ -92,7 +94,7 @@ def test_each_missing_permission_is_named_and_a_refused_read_changes_nothing(lab
     lab.reset()
     lab.converge()
     lab.converge()
-    for action in sorted({call.action for call in lab.cloud.calls}):
+    for action in sorted({call.action for call in lab.cloud.calls} - NO_PERMISSIONS):
         lab.cloud.faults.clear()
         lab.deny(action)
         with pytest.raises(CloudError):
@@ -109,7 +111,7 @@ def test_one_failed_call_leaves_nothing_that_the_next_run_does_not_finish(lab: L
     before = lab.others()
     for nth in range(calls):
         for number, kind in enumerate(FAULTS):
-            if not campaign and number != nth % len(FAULTS):
+            if not campaign and (nth % 3 or number != nth // 3 % len(FAULTS)):
                 continue
             lab.reset()
             fault = lab.inject(kind, nth)
@@ -129,7 +131,7 @@ def test_a_killed_run_is_finished_by_the_next_one(lab: Lab, campaign: bool) -> N
     writes = len(lab.cloud.writes())
     lab.reset()
     before = lab.others()
-    for nth in range(writes) if campaign else sorted({0, writes // 2, writes - 1}):
+    for nth in range(writes) if campaign else (writes // 2, writes - 1):
         for after in (False, True) if campaign else (True,):
             lab.reset()
             assert lab.kill_at(nth, after) == -9
