@@ -87,7 +87,7 @@ def error_for(request: Request, status: int, code: str, message: str = "Injected
     return Response(status, xml.encode(), {"Content-Type": "application/xml"})
 
 
-class TlsPolicy(moto.iam.access_control.IAMPolicy):
+class TlsPolicy(moto.iam.access_control.IAMPolicy):  # type: ignore[misc] # moto has no types
     """A bucket policy, of which moto ignores the conditions: here all calls came by TLS, so what is for others falls.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-securetransport

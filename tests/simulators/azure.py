@@ -50,8 +50,10 @@ ROUTES: list[tuple[str, str, str, str, str]] = [
     ("PUT", SERVICE, "2023-05-01", f"{ACCOUNTS}/blobServices/write", "service_put"),
     ("GET", f"{SERVICE}/containers", "2023-05-01", f"{ACCOUNTS}/blobServices/containers/read", "container_list"),
     ("GET", f"{SERVICE}/containers/([^/]+)", "2023-05-01", f"{ACCOUNTS}/blobServices/containers/read", "container_get"),
-    ("PUT", f"{SERVICE}/containers/([^/]+)", "2023-05-01", f"{ACCOUNTS}/blobServices/containers/write", "container_put"),
-    ("PATCH", f"{SERVICE}/containers/([^/]+)", "2023-05-01", f"{ACCOUNTS}/blobServices/containers/write", "container_patch"),
+    ("PUT", f"{SERVICE}/containers/([^/]+)", "2023-05-01", f"{ACCOUNTS}/blobServices/containers/write",
+     "container_put"),
+    ("PATCH", f"{SERVICE}/containers/([^/]+)", "2023-05-01", f"{ACCOUNTS}/blobServices/containers/write",
+     "container_patch"),
     ("DELETE", f"{SERVICE}/containers/([^/]+)", "2023-05-01", f"{ACCOUNTS}/blobServices/containers/delete",
      "container_delete"),
     ("GET", USER, "2023-01-31", f"{IDENTITIES}/read", "identity_get"),
@@ -163,7 +165,9 @@ class Arm:
     def group_list(self, request: Request, *_: str) -> Any:
         group = request.path.lower().removesuffix("/resources")
         self._group(group)
-        tops = [each for path, each in self.resources.items() if re.fullmatch(rf"{GROUP}/providers/[^/]+/[^/]+/[^/]+", path)]
+        tops = [
+            each for path, each in self.resources.items() if re.fullmatch(rf"{GROUP}/providers/[^/]+/[^/]+/[^/]+", path)
+        ]
         return {"value": [each for each in tops if each["id"].lower().startswith(f"{group}/")]}
 
     def account_check(self, request: Request, *_: str) -> Any:
@@ -229,7 +233,9 @@ class Arm:
         return answer(201, self._put(request, body))
 
     def container_patch(self, request: Request, *_: str) -> Any:
-        self._get(request, "ContainerNotFound")["properties"].update(known(request.json(), {"properties"})["properties"])
+        self._get(request, "ContainerNotFound")["properties"].update(
+            known(request.json(), {"properties"})["properties"]
+        )
         return self._get(request)
 
     def container_delete(self, request: Request, *_: str) -> Any:

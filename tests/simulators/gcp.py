@@ -37,8 +37,10 @@ ROUTES: list[tuple[str, str, str, str, bool]] = [
     ("iam", "PATCH", r"/v1/projects/([^/]+)/serviceAccounts/([^/:]+)", "iam.serviceAccounts.update", True),
     ("iam", "DELETE", r"/v1/projects/([^/]+)/serviceAccounts/([^/:]+)", "iam.serviceAccounts.delete", True),
     ("iam", "POST", r"/v1/projects/([^/]+)/serviceAccounts/([^/:]+):enable", "iam.serviceAccounts.enable", True),
-    ("iam", "POST", r"/v1/projects/([^/]+)/serviceAccounts/([^/:]+):getIamPolicy", "iam.serviceAccounts.getIamPolicy", False),
-    ("iam", "POST", r"/v1/projects/([^/]+)/serviceAccounts/([^/:]+):setIamPolicy", "iam.serviceAccounts.setIamPolicy", True),
+    ("iam", "POST", r"/v1/projects/([^/]+)/serviceAccounts/([^/:]+):getIamPolicy",
+     "iam.serviceAccounts.getIamPolicy", False),
+    ("iam", "POST", r"/v1/projects/([^/]+)/serviceAccounts/([^/:]+):setIamPolicy",
+     "iam.serviceAccounts.setIamPolicy", True),
     ("cloudresourcemanager", "GET", r"/v3/projects/([^/]+)", "resourcemanager.projects.get", False),
 ]  # fmt: skip
 

@@ -21,7 +21,8 @@ from .http import App, Request, Response
 class Fault:
     """What happens to the calls that `match`, `times` times.
 
-    `before` cuts the connection before the simulator sees the call, `after` once it has carried it out; a function gives the answer, instead of the simulator.
+    `before` cuts the connection before the simulator sees the call, `after` once it has carried it out;
+    a function gives the answer, instead of the simulator.
     """
 
     match: Callable[[Request], bool]
@@ -157,7 +158,7 @@ class Proxy:
                 if request.method != "HEAD":
                     self.wfile.write(response.body)
 
-            do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = call
+            do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = call  # noqa: N815 - the base class looks for these
 
             def _body(self) -> bytes:
                 if self.headers.get("Transfer-Encoding", "").lower() != "chunked":

@@ -105,7 +105,8 @@ class AwsLab(Lab):
             "policy": lambda: s3.delete_bucket_policy(Bucket=NAME),
             "tags": lambda: s3.delete_bucket_tagging(Bucket=NAME),
             "trust": lambda: iam.update_assume_role_policy(
-                RoleName=NAME, PolicyDocument=json.dumps(policies.irsa_trust(f"arn:aws:iam::{ACCOUNT}:oidc-provider/x", "*"))
+                RoleName=NAME,
+                PolicyDocument=json.dumps(policies.irsa_trust(f"arn:aws:iam::{ACCOUNT}:oidc-provider/x", "*")),
             ),
             "rotation": lambda: kms.disable_key_rotation(KeyId=kms.describe_key(KeyId=alias)["KeyMetadata"]["KeyId"]),
             "usable": lambda: kms.disable_key(KeyId=kms.describe_key(KeyId=alias)["KeyMetadata"]["KeyId"]),
@@ -130,9 +131,7 @@ class AwsLab(Lab):
         return len(states) - 2
 
 
-ALLOW_NOTHING = json.dumps(
-    {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}
-)
+ALLOW_NOTHING = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]})
 
 
 def keep_session(patch: pytest.MonkeyPatch) -> None:

@@ -20,9 +20,8 @@ SCOPE = (SUBSCRIPTION, RESOURCE_GROUP)
 NAME = naming.account_name(PROJECT, NAMESPACE, *SCOPE)
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourcegroups/{RESOURCE_GROUP}"
 ACCOUNT = f"{GROUP}/providers/microsoft.storage/storageaccounts/{NAME}"
-IDENTITY = (
-    f"{GROUP}/providers/microsoft.managedidentity/userassignedidentities/{naming.bucket_name(PROJECT, NAMESPACE, *SCOPE)}"
-)
+IDENTITY_NAME = naming.bucket_name(PROJECT, NAMESPACE, *SCOPE)
+IDENTITY = f"{GROUP}/providers/microsoft.managedidentity/userassignedidentities/{IDENTITY_NAME}"
 CONTAINER = f"{ACCOUNT}/blobservices/default/containers/nebari-mlflow"
 THEIRS = f"{GROUP}/providers/microsoft.storage/storageaccounts/theirs"
 THEIR_IDENTITY = f"{GROUP}/providers/microsoft.managedidentity/userassignedidentities/theirs"
@@ -82,6 +81,7 @@ class AzureLab(Lab):
             "broken": (500, "InternalServerError"),
             "conflict": (409, "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity"),
         }[kind]
+        del request
         return answer(status, {"error": {"code": code, "message": "Injected."}})
 
     def denial(self, action: str, request: Request) -> Response:

@@ -48,10 +48,14 @@ class GcpLab(Lab):
             everything.clear()
         google.lag = 2
         google.buckets["theirs"] = {"projectNumber": NUMBER, "location": "US", "lifecycle": {"rule": []}}
-        google.policies["theirs"] = gcp.Policy([{"role": "roles/storage.objectUser", "members": ["user:a@example.org"]}])
+        google.policies["theirs"] = gcp.Policy(
+            [{"role": "roles/storage.objectUser", "members": ["user:a@example.org"]}]
+        )
         google.objects["theirs"] = [("artifacts/model", 1)]
         google.accounts[THEIRS] = {"email": THEIRS, "uniqueId": "1"}
-        google.policies[THEIRS] = gcp.Policy([{"role": "roles/iam.workloadIdentityUser", "members": ["user:a@example.org"]}])
+        google.policies[THEIRS] = gcp.Policy(
+            [{"role": "roles/iam.workloadIdentityUser", "members": ["user:a@example.org"]}]
+        )
 
     def others(self) -> Any:
         google = self.google
@@ -72,6 +76,7 @@ class GcpLab(Lab):
         return answer(status, {"error": {"code": status, "message": "Injected."}})
 
     def denial(self, action: str, request: Request) -> Response:
+        del request
         return answer(403, {"error": {"code": 403, "message": f"deployer does not have {action} access."}})
 
     def drifts(self) -> dict[str, Callable[[], Any]]:

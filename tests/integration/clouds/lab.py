@@ -128,4 +128,3 @@ class Lab(ABC):
         code = child.wait(timeout=120)
         self.cloud.faults.clear()
         return code
-

@@ -13,8 +13,10 @@ from typing import Any
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 # What a machine may have set for itself, and a test must not inherit.
-CLEARED = ("AWS_", "ARM_", "AZURE_", "GOOGLE_", "GCP_", "CLOUDSDK_", "ANSIBLE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
-           "http_proxy", "https_proxy", "all_proxy", "no_proxy", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT")  # fmt: skip
+CLEARED = (
+    "AWS_", "ARM_", "AZURE_", "GOOGLE_", "GCP_", "CLOUDSDK_", "ANSIBLE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
+    "http_proxy", "https_proxy", "all_proxy", "no_proxy", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

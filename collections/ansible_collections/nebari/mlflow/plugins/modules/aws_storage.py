@@ -12,11 +12,11 @@ author:
   - nebari-mlflow maintainers
 short_description: Keep an S3 bucket and a keyless identity that may use it
 description:
-  - Creates and repairs an S3 bucket, a KMS key for it, an IAM role with least privilege, and the trust of one Kubernetes
-    service account, C(nebari-mlflow), in that role.
+  - Creates and repairs an S3 bucket, a KMS key for it, an IAM role with least privilege, and that role's trust in one
+    Kubernetes service account, C(nebari-mlflow).
   - Reads before it writes and writes only what differs, so a second run makes no write call. Tags, bucket policy
     statements and role policies that others made stay.
-  - Everything carries the tag C(nebari-mlflow-owner). What carries another owner's is refused before anything is changed.
+  - Everything carries the tag C(nebari-mlflow-owner). What carries another owner's is refused.
 notes:
   - Credentials and proxy are found as by the AWS CLI, in the environment, a profile or the machine's own role.
   - In check mode no write call is made, and RV(changes) are what a run would then do.
@@ -72,7 +72,7 @@ options:
     default: present
   delete_data:
     description:
-      - With O(state=absent), also delete the bucket with every version of every object, and schedule the key's deletion.
+      - With O(state=absent), also delete the bucket with every version of every object, and later the key.
       - The data cannot be brought back.
     type: bool
     default: false

@@ -13,13 +13,13 @@ author:
 short_description: Keep an Azure blob container and a keyless identity that may use it
 description:
   - Creates and repairs a storage account without keys or public access, the container C(nebari-mlflow) in it, a managed
-    identity, the federated credential of one Kubernetes service account, C(nebari-mlflow), and its right on the container.
+    identity, the federated credential of the Kubernetes service account C(nebari-mlflow), and the right on the container.
   - Reads before it writes and patches only what differs, so a second run makes no write call. Tags, network rules, CORS
     and lifecycle that others made stay.
   - Everything carries the tag C(nebari-mlflow-owner). What carries another owner's is refused.
 notes:
-  - Credentials are a service principal from E(ARM_CLIENT_ID), E(ARM_CLIENT_SECRET), E(ARM_TENANT_ID) (or with E(AZURE_)), or
-    what azure-identity finds, such as C(az login) or a managed identity.
+  - Credentials are a service principal from E(ARM_CLIENT_ID), E(ARM_CLIENT_SECRET), E(ARM_TENANT_ID) (or E(AZURE_)), or what
+    azure-identity finds, such as C(az login) or a managed identity.
   - In check mode no write call is made, and RV(changes) are what a run would then do.
 requirements:
   - azure-identity >= 1.16
@@ -55,7 +55,7 @@ options:
     choices: [LRS, ZRS, GRS, RAGRS, GZRS, RAGZRS]
     default: LRS
   network_rules:
-    description: Who reaches the account. Without it, that stays as it is, which for a new one is everybody who has a right.
+    description: Who reaches the account. Without it, that stays as it is; a new one is open to all who have a right.
     type: dict
     suboptions:
       default_action:

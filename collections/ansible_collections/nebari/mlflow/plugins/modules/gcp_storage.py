@@ -14,7 +14,7 @@ short_description: Keep a Google Cloud Storage bucket and a keyless identity tha
 description:
   - Creates and repairs a bucket, a service account, and two IAM members, so that one Kubernetes service account,
     C(nebari-mlflow), may use the objects of that bucket and nothing else.
-  - Reads before it writes and patches only what differs, so a second run makes no write call. Labels, lifecycle, CORS and
+  - Reads before it writes and patches only what differs, so a second run makes no write call. Labels, lifecycle and
     IAM members that others made stay. IAM policies are written with their etag and read again on a conflict.
   - Everything carries the label or description C(nebari-mlflow-owner). What carries another owner's is refused.
 notes:
@@ -106,7 +106,8 @@ storage:
     uri: gs://demo-mlflow-0a1b2c3d/artifacts
     env: {GOOGLE_CLOUD_PROJECT: our-project-123}
     secret: ""
-    service_account_annotations: {iam.gke.io/gcp-service-account: demo-mlflow-0a1b2c3d@our-project-123.iam.gserviceaccount.com}
+    service_account_annotations:
+      iam.gke.io/gcp-service-account: demo-mlflow-0a1b2c3d@our-project-123.iam.gserviceaccount.com
     pod_labels: {}
     volume: {}
 changes:

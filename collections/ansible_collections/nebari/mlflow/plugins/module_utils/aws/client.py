@@ -23,10 +23,17 @@ from ..cloud.retry import until
 from ..progress import Progress
 
 # What else a moment's patience solves; throttling, 5xx and lost connections are botocore's own to repeat.
-TRANSIENT = {"OperationAborted", "ConcurrentModification", "ConcurrentModificationException", "ConditionalRequestConflict"}
+TRANSIENT = {
+    "OperationAborted",
+    "ConcurrentModification",
+    "ConcurrentModificationException",
+    "ConditionalRequestConflict",
+}
 REFUSED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "Forbidden", "AllAccessDisabled"}
-EXPIRED = {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidAccessKeyId", "SignatureDoesNotMatch",
-           "UnrecognizedClientException", "AuthFailure", "TokenRefreshRequired"}  # fmt: skip
+EXPIRED = {
+    "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidAccessKeyId", "SignatureDoesNotMatch",
+    "UnrecognizedClientException", "AuthFailure", "TokenRefreshRequired",
+}  # fmt: skip
 PATIENCE = 60.0
 # Operations of S3 whose permission has another name.
 PERMISSIONS = {
@@ -112,11 +119,12 @@ def _unreachable(error: Exception, what: str, region: str) -> CloudError:
     if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
         return CloudError(f"No complete AWS credentials were found: {text_of(error)}.", HOW_TO_LOG_IN)
     if isinstance(error, exceptions.TokenRetrievalError | exceptions.SSOError | exceptions.CredentialRetrievalError):
-        return CloudError(f"AWS credentials could not be obtained: {text_of(error)}.", "Log in again, for example: aws sso login")
+        return CloudError(
+            f"AWS credentials could not be obtained: {text_of(error)}.", "Log in again, for example: aws sso login"
+        )
     if isinstance(error, exceptions.ProfileNotFound):
         return CloudError(f"{text_of(error)}.", HOW_TO_LOG_IN)
     return CloudError(
         f"{what}: AWS did not answer in region {region!r}: {text_of(error)}.",
         "Check that aws_region is a region of AWS that your account has enabled, and the network and proxy.",
     )
-

@@ -100,7 +100,7 @@ def _make(aws: Aws, name: str, owner: str, tags: dict[str, str]) -> str:
 
 def _unnamed(aws: Aws, owner: str) -> str:
     """Return the ARN of our key that has no alias yet, "" without one. Reads every key, but only before making one."""
-    marker: dict[str, str] = {}
+    marker: dict[str, Any] = {}
     while True:
         page = aws.call("kms", "list_keys", **marker)
         for entry in page["Keys"]:

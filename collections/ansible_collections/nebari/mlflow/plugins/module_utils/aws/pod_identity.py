@@ -67,7 +67,11 @@ def ensure_absent(aws: Aws, plan: Plan, cluster: str, namespace: str, role_arn: 
 
 def _find(aws: Aws, cluster: str, namespace: str) -> dict[str, Any] | None:
     listed = aws.call(
-        "eks", "list_pod_identity_associations", clusterName=cluster, namespace=namespace, serviceAccount=SERVICE_ACCOUNT
+        "eks",
+        "list_pod_identity_associations",
+        clusterName=cluster,
+        namespace=namespace,
+        serviceAccount=SERVICE_ACCOUNT,
     )["associations"]
     if not listed:
         return None

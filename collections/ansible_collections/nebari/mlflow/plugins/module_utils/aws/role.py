@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from ..cloud.errors import CloudError, foreign
@@ -42,10 +43,8 @@ def ensure_present(
 ) -> None:
     """Create or repair the role. Other policies that somebody attached to it stay."""
     wanted: Settings = {"trust": trust, "policy": access, "tags": tags, "boundary": boundary}
-    writers = {
-        "trust": lambda: aws.call(
-            "iam", "update_assume_role_policy", RoleName=name, PolicyDocument=json.dumps(trust)
-        ),
+    writers: dict[str, Callable[[], Any]] = {
+        "trust": lambda: aws.call("iam", "update_assume_role_policy", RoleName=name, PolicyDocument=json.dumps(trust)),
         "policy": lambda: aws.call(
             "iam", "put_role_policy", RoleName=name, PolicyName=POLICY, PolicyDocument=json.dumps(access)
         ),

@@ -41,9 +41,7 @@ PASSING = {
     "AnotherOperationInProgress",
     "RetryableError",
 }
-HOW_TO_LOG_IN = (
-    "Set ARM_CLIENT_ID, ARM_CLIENT_SECRET and ARM_TENANT_ID (or the same with AZURE_), or run: az login"
-)
+HOW_TO_LOG_IN = "Set ARM_CLIENT_ID, ARM_CLIENT_SECRET and ARM_TENANT_ID (or the same with AZURE_), or run: az login"
 
 
 class ApiError(Exception):
@@ -71,7 +69,13 @@ class Azure:
 
     def get(self, path: str, version: str, permission: str, **query: str) -> dict[str, Any] | None:
         """Return a resource, None when it does not exist. A refusal is never taken for that."""
-        missing = ("ResourceNotFound", "ResourceGroupNotFound", "ContainerNotFound", "RoleAssignmentNotFound", "NotFound")
+        missing = (
+            "ResourceNotFound",
+            "ResourceGroupNotFound",
+            "ContainerNotFound",
+            "RoleAssignmentNotFound",
+            "NotFound",
+        )
         found: dict[str, Any] | None = self.call("GET", path, version, permission, absent=missing, **query)
         return found
 
@@ -94,10 +98,13 @@ class Azure:
                 return None
             raise _explained(error, name, permission) from error
         except ClientAuthenticationError as error:
-            raise CloudError(f"Azure does not accept the credentials: {text_of(error)[:500]}.", HOW_TO_LOG_IN) from error
+            raise CloudError(
+                f"Azure does not accept the credentials: {text_of(error)[:500]}.", HOW_TO_LOG_IN
+            ) from error
         except AzureError as error:
             raise CloudError(
-                f"{method} {name}: Azure did not answer: {text_of(error)[:500]}.", "Check the network, the proxy and its CA."
+                f"{method} {name}: Azure did not answer: {text_of(error)[:500]}.",
+                "Check the network, the proxy and its CA.",
             ) from error
 
     def _send(self, method: str, path: str, version: str, body: Any, query: dict[str, str]) -> Any:
@@ -141,7 +148,9 @@ def _error(response: Any) -> ApiError:
         error = response.json().get("error", {})
     except ValueError:
         error = {}
-    return ApiError(response.status_code, error.get("code", str(response.status_code)), error.get("message", response.reason))
+    return ApiError(
+        response.status_code, error.get("code", str(response.status_code)), error.get("message", response.reason)
+    )
 
 
 def _explained(error: ApiError, name: str, permission: str) -> CloudError:

@@ -37,7 +37,7 @@ def id_of(azure: Azure, group: str, name: str) -> str:
 
 
 def issuer_of(url: str) -> str:
-    """Return the issuer as the cluster's tokens have it: AKS ends its own with a slash, and Azure compares each letter."""
+    """Return the issuer as the cluster's tokens have it: AKS ends its own with a slash, and each letter counts."""
     host = urlsplit(url).hostname or ""
     return f"{url.rstrip('/')}/" if host.endswith(".oic.prod-aks.azure.com") else url
 

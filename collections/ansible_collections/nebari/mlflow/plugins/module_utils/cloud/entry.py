@@ -11,7 +11,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..exceptions import ReleaseError
 from ..guard import install
-from ..lease import Process
+from ..process import Process
 from ..progress import Progress
 from .plan import Plan
 

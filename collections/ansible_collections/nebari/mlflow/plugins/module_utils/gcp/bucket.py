@@ -78,7 +78,9 @@ def choose(gcp: Gcp, name: str, adopt: str, owner: str) -> tuple[Bucket, dict[st
     return ours, found
 
 
-def ensure_present(plan: Plan, bucket: Bucket, found: dict[str, Any] | None, labels: dict[str, str], location: str) -> None:
+def ensure_present(
+    plan: Plan, bucket: Bucket, found: dict[str, Any] | None, labels: dict[str, str], location: str
+) -> None:
     """Create or repair the bucket. Only what differs is patched, so what others set stays."""
     check_owner(bucket, found, labels[OWNER])
     current = _settings(found) if found else {"labels": {}}
@@ -96,7 +98,7 @@ def ensure_present(plan: Plan, bucket: Bucket, found: dict[str, Any] | None, lab
     if found["location"].upper() != location.upper():
         raise CloudError(
             f"bucket {bucket.name} is in {found['location']}, not in {location.upper()}. Nothing was changed.",
-            f"Give mlflow_gcp_region={found['location'].lower()}, or move the artifacts; a bucket cannot change its place.",
+            f"Give mlflow_gcp_region={found['location'].lower()}, or move the artifacts; a bucket stays where it is.",
         )
     plan.update(KIND, bucket.name, current, wanted, lambda fields: bucket.patch(wanted, fields))
 

@@ -82,8 +82,10 @@ class Gcp:
         try:
             return until(
                 lambda: self._send(method, url, body, query),
-                lambda e: isinstance(e, requests.ConnectionError | requests.Timeout)
-                or (isinstance(e, ApiError) and e.status in TRANSIENT),
+                lambda e: (
+                    isinstance(e, requests.ConnectionError | requests.Timeout)
+                    or (isinstance(e, ApiError) and e.status in TRANSIENT)
+                ),
                 self.progress,
                 f"{method} {what}",
                 PATIENCE if method != "POST" else PATIENCE / 2,
