@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 import moto.iam.access_control
 from moto.server import ThreadedMotoServer
 
-from .http import Request, Response
+from .http import Request, Response, answer
 from .proxy import Cloud, Proxy
 
 HOSTS = ("*.amazonaws.com",)
@@ -62,6 +62,8 @@ def _s3(request: Request) -> str:
         return "ListBucketVersions"
     if "uploads" in query and request.method == "GET":
         return "ListBucketMultipartUploads"
+    if "uploadId" in query and request.method == "DELETE":
+        return "AbortMultipartUpload"
     if "delete" in query:
         return "DeleteObjectVersion"
     noun = next((noun for key, noun in S3.items() if key in query), "")
@@ -107,8 +109,11 @@ class Moto:
     def __init__(self, port: int) -> None:
         self._port = port
         self.url = f"http://127.0.0.1:{port}"
+        self.eks = Eks()
 
     def __call__(self, request: Request) -> Response:
+        if request.host.startswith("eks."):
+            return self.eks(request)
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
         headers = {k: v for k, v in request.headers.items() if k.lower() not in ("transfer-encoding", "expect")}
         headers["Content-Length"] = str(len(request.body))
@@ -124,6 +129,39 @@ class Moto:
         connection.request("POST", path, body)
         connection.getresponse().read()
         connection.close()
+
+
+class Eks:
+    """Pod Identity associations, which moto has not.
+
+    https://docs.aws.amazon.com/eks/latest/APIReference/API_CreatePodIdentityAssociation.html
+    """
+
+    def __init__(self) -> None:
+        self.associations: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, request: Request) -> Response:
+        found = re.fullmatch("/clusters/([^/]+)/pod-identity-associations(?:/([^/]+))?", request.path)
+        if found is None:
+            return answer(501, {"message": f"not simulated: {request.target}"})
+        cluster, identifier = found.groups()
+        if identifier is None and request.method == "GET":
+            named = {"namespace": request.query["namespace"], "serviceAccount": request.query["serviceAccount"]}
+            return answer(200, {"associations": [a for a in self.associations.values() if named.items() <= a.items()]})
+        body = request.json() or {}
+        if identifier is None:
+            identifier = f"a-{len(self.associations)}"
+            wanted = {"namespace", "serviceAccount", "roleArn", "clientRequestToken", "tags"}
+            if set(body) != wanted:
+                return answer(400, {"message": f"fields {sorted(set(body) ^ wanted)}"})
+            self.associations[identifier] = {**body, "clusterName": cluster, "associationId": identifier}
+        elif identifier not in self.associations:
+            return answer(404, {"message": "no such association"}, x_amzn_ErrorType="ResourceNotFoundException")
+        if request.method == "DELETE":
+            return answer(200, {"association": self.associations.pop(identifier)})
+        if request.method == "POST":
+            self.associations[identifier].update(body)
+        return answer(200, {"association": self.associations[identifier]})
 
 
 @contextmanager

@@ -357,7 +357,9 @@ def login(request: Request) -> Response:
             "issuer": f"{base}/{tenant}/v2.0",
         })  # fmt: skip
     if request.path.endswith("/discovery/instance"):
-        return answer(200, {"tenant_discovery_endpoint": f"{base}/{TENANT}/v2.0/.well-known/openid-configuration"})
+        hosts = {"preferred_network": request.host, "preferred_cache": request.host, "aliases": [request.host]}
+        discovery = f"{base}/{TENANT}/v2.0/.well-known/openid-configuration"
+        return answer(200, {"tenant_discovery_endpoint": discovery, "metadata": [hosts]})
     if request.method == "POST" and request.path.endswith("/oauth2/v2.0/token"):
         if b"client_secret=expired" in request.body:
             said = "AADSTS7000222: The provided client secret keys for app are expired."

@@ -18,6 +18,7 @@ from .proxy import Cloud, Proxy
 
 HOSTS = ("storage.googleapis.com", "iam.googleapis.com", "cloudresourcemanager.googleapis.com", "oauth2.googleapis.com")
 TOKEN = "a-token"
+LOCATIONS = {"EUROPE-WEST1", "US-EAST1", "US", "EU", "ASIA"}
 # https://cloud.google.com/storage/docs/json_api/v1/buckets#resource-representations
 BUCKET_FIELDS = {"name", "location", "labels", "iamConfiguration", "versioning", "softDeletePolicy"}
 # https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts#ServiceAccount
@@ -120,7 +121,7 @@ class Google:
             raise Refused(400, f"Invalid bucket name: '{name}'")
         if request.query["project"] != self.project:
             raise Refused(403, "deployer does not have storage.buckets.create access to the project.")
-        if not re.fullmatch(r"[a-zA-Z]+-[a-zA-Z]+\d|US|EU|ASIA", body["location"]):
+        if body["location"].upper() not in LOCATIONS:
             raise Refused(400, f"The specified location constraint is not valid: {body['location']}")
         if name in self.buckets:
             raise Refused(409, "The requested bucket name is not available. Please select a different name.")

@@ -59,6 +59,7 @@ class AwsLab(Lab):
 
     def reset(self) -> None:
         self.moto.post("/moto-api/reset")
+        self.moto.eks.associations.clear()
         self.cloud.clear()
         iam, s3, kms = self.client("iam"), self.client("s3"), self.client("kms")
         iam.create_open_id_connect_provider(Url=ISSUER, ThumbprintList=["9" * 40], ClientIDList=["sts.amazonaws.com"])

@@ -64,6 +64,7 @@ class AzureLab(Lab):
             {
                 GROUP: {"id": GROUP, "location": "westeurope", "tags": {"owner": "they"}},
                 THEIRS: {"id": THEIRS, "location": "westeurope", "sku": {"name": "Standard_GRS"}, "properties": {}},
+                f"{THEIRS}/blobservices/default": {"properties": {"isVersioningEnabled": False}},
                 THEIR_IDENTITY: {"id": THEIR_IDENTITY, "properties": {"clientId": "c", "principalId": "p"}},
                 f"{THEIRS}/providers/microsoft.authorization/roleassignments/1": {
                     "properties": {"principalId": "p", "roleDefinitionId": "r", "scope": THEIRS}

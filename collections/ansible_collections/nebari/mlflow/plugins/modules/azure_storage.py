@@ -12,14 +12,14 @@ author:
   - nebari-mlflow maintainers
 short_description: Keep an Azure blob container and a keyless identity that may use it
 description:
-  - Creates and repairs a storage account without keys or public access, the container C(nebari-mlflow) in it, a managed
-    identity, the federated credential of the Kubernetes service account C(nebari-mlflow), and the right on the container.
+  - Creates and repairs a storage account without keys or public access, the container C(nebari-mlflow) in it, a
+    managed identity, the federated credential of one Kubernetes service account, and the right on the container.
   - Reads before it writes and patches only what differs, so a second run makes no write call. Tags, network rules, CORS
     and lifecycle that others made stay.
   - Everything carries the tag C(nebari-mlflow-owner). What carries another owner's is refused.
 notes:
-  - Credentials are a service principal from E(ARM_CLIENT_ID), E(ARM_CLIENT_SECRET), E(ARM_TENANT_ID) (or E(AZURE_)), or what
-    azure-identity finds, such as C(az login) or a managed identity.
+  - Credentials are a service principal from E(ARM_CLIENT_ID), E(ARM_CLIENT_SECRET), E(ARM_TENANT_ID), or what azure-identity
+    finds, such as C(az login) or a managed identity.
   - In check mode no write call is made, and RV(changes) are what a run would then do.
 requirements:
   - azure-identity >= 1.16

@@ -124,8 +124,8 @@ class Azure:
         while not poller.done():
             self.progress.say(f"waiting for {path.rpartition('/')[2]}", poller.status())
             poller.wait(POLLING)
-        final = poller.result().http_response
-        return final.json() if final.content else {}
+        final = poller.result()  # None without a body
+        return final.http_response.json() if final and final.http_response.content else {}
 
 
 def _credential() -> Any:
