@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -98,12 +99,13 @@ def test_the_role_reads_and_writes_its_prefix_and_nothing_else(aws_lab: AwsLab) 
         assert s3.get_object(Bucket=NAME, Key="artifacts/m")["Body"].read() == b"x"
         assert s3.list_objects_v2(Bucket=NAME, Prefix="artifacts/")["KeyCount"] == 1
         s3.delete_object(Bucket=NAME, Key="artifacts/m")
-        for refused in (
+        attempts: list[Callable[[], Any]] = [
             lambda: s3.put_object(Bucket=NAME, Key="elsewhere", Body=b"x"),
             lambda: s3.get_object(Bucket="theirs-mlflow", Key="artifacts/model"),
             lambda: s3.delete_bucket(Bucket=NAME),
             lambda: s3.list_buckets(),
-        ):
+        ]
+        for refused in attempts:
             with pytest.raises(botocore.exceptions.ClientError, match=r"AccessDenied|403|Forbidden"):
                 refused()
     finally:
@@ -181,7 +183,7 @@ def test_encryption_can_be_turned_off_without_losing_what_it_has_encrypted(aws_l
 
 
 def test_pod_identity_needs_no_annotation_and_no_issuer(aws_lab: AwsLab) -> None:
-    pods = {"identity": "pod_identity", "cluster_name": "demo", "oidc_issuer_url": ""}
+    pods: dict[str, Any] = {"identity": "pod_identity", "cluster_name": "demo", "oidc_issuer_url": ""}
     done = aws_lab.converge(**pods)
     assert done["storage"]["service_account_annotations"] == {}
     assert [each["roleArn"] for each in aws_lab.moto.eks.associations.values()] == [ROLE]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ from tests.simulators.proxy import Fault
 from .gcp_lab import CLOUD_PROJECT, EMAIL, NAME, NUMBER, REGION, GcpLab
 
 PAGE = Path(__file__).parents[3] / "docs/how-to/gcp.md"
+
+
+def is_call(lab: GcpLab, action: str, request: Request) -> bool:
+    return lab.cloud.name(request)[0] == action
 
 
 def members(lab: GcpLab, name: str, role: str) -> list[str]:
@@ -53,15 +58,8 @@ def test_a_member_that_somebody_adds_while_we_write_stays(gcp_lab: GcpLab) -> No
         policy.version += 1
         return gcp_lab.google(request)
 
-    for host in ("storage", "iam"):
-        gcp_lab.cloud.faults.append(
-            Fault(
-                lambda request, host=host: (
-                    request.host.startswith(host) and gcp_lab.cloud.name(request)[0].endswith("setIamPolicy")
-                ),
-                interfere,
-            )
-        )
+    for action in ("storage.buckets.setIamPolicy", "iam.serviceAccounts.setIamPolicy"):
+        gcp_lab.cloud.faults.append(Fault(partial(is_call, gcp_lab, action), interfere))
     gcp_lab.converge()
     assert sorted(met) == sorted([NAME, EMAIL])
     for target in met:

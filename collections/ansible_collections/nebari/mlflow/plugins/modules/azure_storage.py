@@ -18,8 +18,8 @@ description:
     and lifecycle that others made stay.
   - Everything carries the tag C(nebari-mlflow-owner). What carries another owner's is refused.
 notes:
-  - Credentials are a service principal from E(ARM_CLIENT_ID), E(ARM_CLIENT_SECRET), E(ARM_TENANT_ID), or what azure-identity
-    finds, such as C(az login) or a managed identity.
+  - Credentials are a service principal from E(ARM_CLIENT_ID), E(ARM_CLIENT_SECRET), E(ARM_TENANT_ID), or what
+    azure-identity finds, such as C(az login) or a managed identity.
   - In check mode no write call is made, and RV(changes) are what a run would then do.
 requirements:
   - azure-identity >= 1.16
