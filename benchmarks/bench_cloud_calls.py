@@ -18,6 +18,9 @@ from tests.integration.clouds.play import environment
 from tests.simulators import aws, azure, gcp
 
 PAIRS = 3
+PRIVATE = dict.fromkeys(
+    ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets"), True
+)
 # The same objects as ours, by the modules of the collection; it has none for the OIDC provider.
 BASELINE = [
     {
@@ -34,15 +37,7 @@ BASELINE = [
                     "encryption": "aws:kms",
                     "encryption_key_id": "alias/baseline",
                     "object_ownership": "BucketOwnerEnforced",
-                    "public_access": {
-                        name: True
-                        for name in (
-                            "block_public_acls",
-                            "block_public_policy",
-                            "ignore_public_acls",
-                            "restrict_public_buckets",
-                        )
-                    },
+                    "public_access": PRIVATE,
                     "tags": {"a": "b"},
                 }
             },
