@@ -1,0 +1,130 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""One account and region of AWS: calls that say which permission they lack."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Collection
+from typing import Any
+
+try:
+    import boto3
+    from botocore import exceptions
+    from botocore.config import Config
+
+    MISSING: ImportError | None = None
+except ImportError as error:
+    MISSING = error
+
+from ..cloud.errors import CloudError, library_missing, not_permitted, text_of
+from ..cloud.retry import until
+from ..progress import Progress
+
+# What else a moment's patience solves; throttling, 5xx and lost connections are botocore's own to repeat.
+TRANSIENT = {
+    "OperationAborted",
+    "ConcurrentModification",
+    "ConcurrentModificationException",
+    "ConditionalRequestConflict",
+}
+REFUSED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "Forbidden", "AllAccessDisabled"}
+EXPIRED = {
+    "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidAccessKeyId", "SignatureDoesNotMatch",
+    "UnrecognizedClientException", "AuthFailure", "TokenRefreshRequired",
+}  # fmt: skip
+PATIENCE = 60.0
+# Operations of S3 whose permission has another name.
+PERMISSIONS = {
+    "s3:PutBucketEncryption": "s3:PutEncryptionConfiguration",
+    "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
+    "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
+    "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
+    "s3:ListObjectVersions": "s3:ListBucketVersions",
+    "s3:DeleteObjects": "s3:DeleteObjectVersion",
+    "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "iam:GetOpenIdConnectProvider": "iam:GetOpenIDConnectProvider",
+}
+HOW_TO_LOG_IN = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)."
+
+
+class Aws:
+    """Clients for one region, and the account that the credentials belong to."""
+
+    def __init__(self, region: str, progress: Progress) -> None:
+        if MISSING is not None:
+            raise library_missing("aws", sys.executable, MISSING)
+        self.region = region
+        self.progress = progress
+        self._session = boto3.session.Session(region_name=region)
+        self._clients: dict[tuple[str, bool], Any] = {}
+        identity = self.call("sts", "get_caller_identity")
+        self.account: str = identity["Account"]
+        self.partition: str = identity["Arn"].split(":")[1]
+
+    def client(self, service: str, once: bool = False) -> Any:
+        """Return a client; with `once` nothing is sent a second time by itself."""
+        if (service, once) not in self._clients:
+            config = Config(
+                retries={"mode": "standard", "total_max_attempts": 1 if once else 6},
+                connect_timeout=10,
+                read_timeout=60,
+            )
+            self._clients[service, once] = self._session.client(service, config=config)
+        return self._clients[service, once]
+
+    def call(
+        self, service: str, operation: str, *, absent: Collection[str] = (), once: bool = False, **parameters: Any
+    ) -> Any:
+        """Return the answer, None for an error code in `absent`, or raise a CloudError that says what to do."""
+        client = self.client(service, once)
+        name = "".join(part.capitalize() for part in operation.split("_"))
+        what = f"{service}:{name}"
+        target = next((str(value) for key, value in parameters.items() if key != "ExpectedBucketOwner"), self.region)
+
+        # A bucket that was made a moment ago is not known everywhere yet.
+        passing = TRANSIENT | ({"NoSuchBucket"} if operation.startswith("put_") else set())
+
+        def send() -> Any:
+            return getattr(client, operation)(**parameters)
+
+        try:
+            return until(send, lambda e: code_of(e) in passing, self.progress, f"{what} on {target}", PATIENCE)
+        except exceptions.ClientError as error:
+            if code_of(error) in absent:
+                return None
+            raise _explained(error, what, target) from error
+        except exceptions.BotoCoreError as error:
+            raise _unreachable(error, what, self.region) from error
+
+
+def code_of(error: BaseException) -> str:
+    """Return the error code that AWS answered with, "" for any other failure."""
+    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+
+
+def _explained(error: Any, what: str, target: str) -> CloudError:
+    code, said = code_of(error), str(error.response["Error"].get("Message", "")).rstrip(".")
+    if code in REFUSED:
+        named = re.search(r"perform: ([\w-]+:\w+)", said)
+        permission = named.group(1) if named else PERMISSIONS.get(what, what)
+        return not_permitted("AWS", target, permission, said or code)
+    if code in EXPIRED:
+        return CloudError(f"AWS does not accept the credentials: {code}: {said}.", f"Renew them. {HOW_TO_LOG_IN}")
+    return CloudError(f"{what} on {target} failed: {code}: {said}.", "Run it again: it goes on where it stopped.")
+
+
+def _unreachable(error: Exception, what: str, region: str) -> CloudError:
+    if isinstance(error, exceptions.NoCredentialsError | exceptions.PartialCredentialsError):
+        return CloudError(f"No complete AWS credentials were found: {text_of(error)}.", HOW_TO_LOG_IN)
+    if isinstance(error, exceptions.TokenRetrievalError | exceptions.SSOError | exceptions.CredentialRetrievalError):
+        return CloudError(
+            f"AWS credentials could not be obtained: {text_of(error)}.", "Log in again, for example: aws sso login"
+        )
+    if isinstance(error, exceptions.ProfileNotFound):
+        return CloudError(f"{text_of(error)}.", HOW_TO_LOG_IN)
+    return CloudError(
+        f"{what}: AWS did not answer in region {region!r}: {text_of(error)}.",
+        "Check that aws_region is a region of AWS that your account has enabled, and the network and proxy.",
+    )

@@ -1,0 +1,133 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The KMS key that encrypts the bucket, found by its alias."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..cloud.errors import CloudError, foreign
+from ..cloud.naming import OWNER
+from ..cloud.plan import Plan, Settings
+from .client import Aws
+
+KIND = "KMS key"
+UNKNOWN = "(known after the key is made)"
+WAITING_DAYS = 30  # KMS deletes no key at once; until then the deletion can be cancelled
+
+
+def find(aws: Aws, name: str, owner: str) -> dict[str, Any] | None:
+    """Return the key behind our alias, or one that a run made and was killed before it named it."""
+    alias = f"alias/{name}"
+    answer = aws.call("kms", "describe_key", KeyId=alias, absent=("NotFoundException",))
+    if answer is None:
+        return None
+    key: dict[str, Any] = answer["KeyMetadata"]
+    key["Tags"] = _tags(aws, key["KeyId"])
+    if key["Tags"].get(OWNER, owner) != owner:
+        raise foreign(KIND, alias, key["Tags"][OWNER], owner)
+    return key
+
+
+def ensure_present(aws: Aws, plan: Plan, name: str, owner: str, tags: dict[str, str]) -> str:
+    """Return the key's ARN."""
+    key = find(aws, name, owner)
+    if key is None:
+        return _create(aws, plan, name, owner, tags)
+    arn, key_id = str(key["Arn"]), key["KeyId"]
+    rotation = aws.call("kms", "get_key_rotation_status", KeyId=key_id)["KeyRotationEnabled"]
+    usable = key["KeyState"] not in ("PendingDeletion", "Disabled")
+    before: Settings = {"usable": usable, "rotation": rotation, "tags": {k: key["Tags"].get(k) for k in tags}}
+
+    def apply(fields: tuple[str, ...]) -> None:
+        if "usable" in fields and key["KeyState"] == "PendingDeletion":
+            aws.call("kms", "cancel_key_deletion", KeyId=key_id)
+        if "usable" in fields:
+            aws.call("kms", "enable_key", KeyId=key_id)
+        if "rotation" in fields:
+            aws.call("kms", "enable_key_rotation", KeyId=key_id)
+        if "tags" in fields:
+            aws.call("kms", "tag_resource", KeyId=key_id, Tags=_listed(tags))
+
+    plan.update(KIND, f"alias/{name}", before, {"usable": True, "rotation": True, "tags": tags}, apply)
+    return arn
+
+
+def ensure_absent(aws: Aws, plan: Plan, name: str, owner: str) -> None:
+    """Schedule the key's deletion and free its alias."""
+    key = find(aws, name, owner)
+    if key is None:
+        return
+
+    def call() -> None:
+        if key["KeyState"] != "PendingDeletion":
+            aws.call("kms", "schedule_key_deletion", KeyId=key["KeyId"], PendingWindowInDays=WAITING_DAYS)
+        aws.call("kms", "delete_alias", AliasName=f"alias/{name}", absent=("NotFoundException",))
+
+    plan.delete(KIND, f"alias/{name}", call)
+
+
+def _create(aws: Aws, plan: Plan, name: str, owner: str, tags: dict[str, str]) -> str:
+    made: list[str] = []
+
+    def call() -> None:
+        arn = _unnamed(aws, owner) or _make(aws, name, owner, tags)
+        # Named last: until then the key is found by its owner, and made only once.
+        aws.call("kms", "enable_key_rotation", KeyId=arn)
+        aws.call("kms", "create_alias", AliasName=f"alias/{name}", TargetKeyId=arn, absent=("AlreadyExistsException",))
+        made.append(arn)
+
+    plan.create(KIND, f"alias/{name}", {"usable": True, "rotation": True, "tags": tags}, call)
+    return made[0] if made else UNKNOWN
+
+
+def _make(aws: Aws, name: str, owner: str, tags: dict[str, str]) -> str:
+    """Create a key. Sent once: a repeated CreateKey whose answer was lost would leave a second key."""
+    for attempt in range(1, 4):
+        try:
+            answer = aws.call(
+                "kms", "create_key", once=True, Description=f"Artifacts of MLflow {name}", Tags=_listed(tags)
+            )
+            return str(answer["KeyMetadata"]["Arn"])
+        except CloudError:
+            found = _unnamed(aws, owner)
+            if found:
+                return found
+            if attempt == 3:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _unnamed(aws: Aws, owner: str) -> str:
+    """Return the ARN of our key that has no alias yet, "" without one. Reads every key, but only before making one."""
+    marker: dict[str, Any] = {}
+    while True:
+        page = aws.call("kms", "list_keys", **marker)
+        for entry in page["Keys"]:
+            if _visible_tags(aws, entry["KeyId"]).get(OWNER) != owner:
+                continue
+            state = aws.call("kms", "describe_key", KeyId=entry["KeyId"])["KeyMetadata"]["KeyState"]
+            if state == "Enabled":
+                return str(entry["KeyArn"])
+        if not page.get("Truncated"):
+            return ""
+        marker = {"Marker": page["NextMarker"]}
+
+
+def _tags(aws: Aws, key: str) -> dict[str, str]:
+    answer = aws.call("kms", "list_resource_tags", KeyId=key, absent=("NotFoundException",))
+    return {tag["TagKey"]: tag["TagValue"] for tag in answer["Tags"]} if answer else {}
+
+
+def _visible_tags(aws: Aws, key: str) -> dict[str, str]:
+    """Return a key's tags, none for a key whose own policy hides them: AWS says which of the two policies it was."""
+    try:
+        return _tags(aws, key)
+    except CloudError as error:
+        if "resource-based policy" in error.cause:
+            return {}
+        raise
+
+
+def _listed(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"TagKey": key, "TagValue": value} for key, value in tags.items()]

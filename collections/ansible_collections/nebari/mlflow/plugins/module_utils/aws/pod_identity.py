@@ -1,0 +1,81 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""EKS Pod Identity: the cluster itself says which role a service account takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..cloud.naming import SERVICE_ACCOUNT
+from ..cloud.plan import Plan
+from .client import Aws
+
+KIND = "Pod Identity association"
+
+
+def ensure_present(aws: Aws, plan: Plan, cluster: str, namespace: str, role_arn: str, tags: dict[str, str]) -> None:
+    name = f"{cluster}/{namespace}/{SERVICE_ACCOUNT}"
+    found = _find(aws, cluster, namespace)
+    if found is None:
+        plan.create(
+            KIND,
+            name,
+            {"role": role_arn},
+            lambda: aws.call(
+                "eks",
+                "create_pod_identity_association",
+                absent=("ResourceInUseException",),
+                clusterName=cluster,
+                namespace=namespace,
+                serviceAccount=SERVICE_ACCOUNT,
+                roleArn=role_arn,
+                tags=tags,
+            ),
+        )
+        return
+    plan.update(
+        KIND,
+        name,
+        {"role": found["roleArn"]},
+        {"role": role_arn},
+        lambda _: aws.call(
+            "eks",
+            "update_pod_identity_association",
+            clusterName=cluster,
+            associationId=found["associationId"],
+            roleArn=role_arn,
+        ),
+    )
+
+
+def ensure_absent(aws: Aws, plan: Plan, cluster: str, namespace: str, role_arn: str) -> None:
+    """Delete the association, if it gives our role."""
+    found = _find(aws, cluster, namespace)
+    if found is not None and found["roleArn"] == role_arn:
+        plan.delete(
+            KIND,
+            f"{cluster}/{namespace}/{SERVICE_ACCOUNT}",
+            lambda: aws.call(
+                "eks",
+                "delete_pod_identity_association",
+                absent=("ResourceNotFoundException",),
+                clusterName=cluster,
+                associationId=found["associationId"],
+            ),
+        )
+
+
+def _find(aws: Aws, cluster: str, namespace: str) -> dict[str, Any] | None:
+    listed = aws.call(
+        "eks",
+        "list_pod_identity_associations",
+        clusterName=cluster,
+        namespace=namespace,
+        serviceAccount=SERVICE_ACCOUNT,
+    )["associations"]
+    if not listed:
+        return None
+    association: dict[str, Any] = aws.call(
+        "eks", "describe_pod_identity_association", clusterName=cluster, associationId=listed[0]["associationId"]
+    )["association"]
+    return association

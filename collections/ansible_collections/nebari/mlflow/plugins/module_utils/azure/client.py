@@ -1,0 +1,170 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""One subscription of Azure: calls to the Resource Manager that say which permission they lack.
+
+The pipeline (tokens, retries with Retry-After, long operations) is azure-core's, under every SDK of Azure.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Collection
+from typing import Any
+
+try:
+    from azure.core.exceptions import AzureError, ClientAuthenticationError
+    from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RequestIdPolicy, RetryPolicy
+    from azure.core.polling import LROPoller
+    from azure.core.rest import HttpRequest
+    from azure.identity import ClientSecretCredential, DefaultAzureCredential
+    from azure.mgmt.core import ARMPipelineClient
+    from azure.mgmt.core.polling.arm_polling import ARMPolling
+
+    MISSING: ImportError | None = None
+except ImportError as error:
+    MISSING = error
+
+from ..cloud.errors import CloudError, library_missing, not_permitted, text_of
+from ..cloud.retry import until
+from ..progress import Progress
+
+ENDPOINT = "https://management.azure.com"
+PATIENCE = 600.0  # a new principal may be unknown for so many seconds
+POLLING = 5  # seconds between two looks at a long operation that names no Retry-After
+# What only time solves, beside what the pipeline repeats itself.
+PASSING = {
+    "PrincipalNotFound",
+    "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity",
+    "StorageAccountOperationInProgress",
+    "AnotherOperationInProgress",
+    "RetryableError",
+}
+HOW_TO_LOG_IN = "Set ARM_CLIENT_ID, ARM_CLIENT_SECRET and ARM_TENANT_ID (or the same with AZURE_), or run: az login"
+
+
+class ApiError(Exception):
+    """An error of the Resource Manager's, by its code."""
+
+    def __init__(self, status: int, code: str, said: str) -> None:
+        self.status = status
+        self.code = code
+        self.said = said
+        super().__init__(f"{code}: {said}")
+
+
+class Azure:
+    def __init__(self, subscription: str, progress: Progress) -> None:
+        if MISSING is not None:
+            raise library_missing("azure", sys.executable, MISSING)
+        self.subscription = f"/subscriptions/{subscription}"
+        self.progress = progress
+        try:
+            token = BearerTokenCredentialPolicy(_credential(), f"{ENDPOINT}/.default")
+        except ValueError as error:
+            raise CloudError(f"No usable Azure credentials were found: {text_of(error)}.", HOW_TO_LOG_IN) from error
+        policies = [RequestIdPolicy(), RetryPolicy(retry_total=6), token]
+        self._client = ARMPipelineClient(base_url=ENDPOINT, policies=policies)
+
+    def get(self, path: str, version: str, permission: str, **query: str) -> dict[str, Any] | None:
+        """Return a resource, None when it does not exist. A refusal is never taken for that."""
+        missing = (
+            "ResourceNotFound",
+            "ResourceGroupNotFound",
+            "ContainerNotFound",
+            "RoleAssignmentNotFound",
+            "NotFound",
+        )
+        found: dict[str, Any] | None = self.call("GET", path, version, permission, absent=missing, **query)
+        return found
+
+    def call(
+        self, method: str, path: str, version: str, permission: str, body: Any = None, absent: Collection[str] = (),
+        **query: str
+    ) -> Any:  # fmt: skip
+        """Return the answer when the operation has ended, None for an error code in `absent`, or raise a CloudError."""
+        name = path.removeprefix(f"{self.subscription}/")
+        try:
+            return until(
+                lambda: self._send(method, path, version, body, query),
+                lambda e: isinstance(e, ApiError) and e.code in PASSING,
+                self.progress,
+                f"{method} {name}",
+                PATIENCE,
+            )
+        except ApiError as error:
+            if error.code in absent:
+                return None
+            raise _explained(error, name, permission) from error
+        except ClientAuthenticationError as error:
+            raise CloudError(
+                f"Azure does not accept the credentials: {text_of(error)[:500]}.", HOW_TO_LOG_IN
+            ) from error
+        except AzureError as error:
+            raise CloudError(
+                f"{method} {name}: Azure did not answer: {text_of(error)[:500]}.",
+                "Check the network, the proxy and its CA.",
+            ) from error
+
+    def _send(self, method: str, path: str, version: str, body: Any, query: dict[str, str]) -> Any:
+        url = f"{ENDPOINT}{path}"
+        request = HttpRequest(method, url, params={"api-version": version, **query}, json=body)
+        answered = self._client.send_request(request, _return_pipeline_response=True)
+        response = answered.http_response
+        if response.status_code >= 400:
+            raise _error(response)
+        if method in ("PUT", "PATCH", "DELETE") and response.status_code in (201, 202):
+            return self._wait(answered, path)
+        return response.json() if response.content else {}
+
+    def _wait(self, answered: Any, path: str) -> Any:
+        """Follow Azure-AsyncOperation or Location to its end; an operation without either has ended already."""
+        poller = LROPoller(self._client, answered, lambda result: result, ARMPolling(POLLING))
+        while not poller.done():
+            self.progress.say(f"waiting for {path.rpartition('/')[2]}", poller.status())
+            poller.wait(POLLING)
+        final = poller.result()  # None without a body
+        return final.http_response.json() if final and final.http_response.content else {}
+
+
+def _credential() -> Any:
+    """Return a service principal from Nebari's variables or Azure's, else what azure-identity finds."""
+    values = [
+        next((os.environ[name] for name in names if os.environ.get(name)), "")
+        for names in (
+            ("ARM_TENANT_ID", "AZURE_TENANT_ID", "AZURE_TENANT"),
+            ("ARM_CLIENT_ID", "AZURE_CLIENT_ID"),
+            ("ARM_CLIENT_SECRET", "AZURE_CLIENT_SECRET", "AZURE_SECRET"),
+        )
+    ]
+    if all(values):
+        return ClientSecretCredential(*values)
+    return DefaultAzureCredential(exclude_interactive_browser_credential=True)
+
+
+def _error(response: Any) -> ApiError:
+    try:
+        error = response.json().get("error", {})
+    except ValueError:
+        error = {}
+    return ApiError(
+        response.status_code, error.get("code", str(response.status_code)), error.get("message", response.reason)
+    )
+
+
+def _explained(error: ApiError, name: str, permission: str) -> CloudError:
+    said = error.said.rstrip(".")
+    if error.status == 401:
+        return CloudError(f"Azure does not accept the credentials: {said}.", HOW_TO_LOG_IN)
+    if error.code in ("SubscriptionNotFound", "InvalidSubscriptionId", "MissingSubscription"):
+        return CloudError(f"{said}.", "Give mlflow_azure_subscription_id as: az account list --query '[].id'")
+    if error.status == 403:
+        named = re.search(r"perform action '([^']+)'", said)
+        return not_permitted("Azure", name, named.group(1) if named else permission, said)
+    if error.code == "MissingSubscriptionRegistration":
+        space = re.search(r"Microsoft\.\w+", said)
+        return CloudError(f"{said}.", f"az provider register --wait --namespace {space.group() if space else ''}")
+    if error.code == "LocationNotAvailableForResourceType":
+        return CloudError(f"{said}.", "Give mlflow_azure_location as in: az account list-locations --query '[].name'")
+    return CloudError(f"{name}: {error.code}: {said}.", "Run it again: it goes on where it stopped.")

@@ -1,0 +1,46 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The resource group. One that exists is used as it is; one that this project made goes with its data, when empty."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..cloud.errors import CloudError
+from ..cloud.naming import OWNER
+from ..cloud.plan import Plan
+from .client import Azure
+
+KIND = "resource group"
+VERSION = "2024-03-01"
+READ = "Microsoft.Resources/subscriptions/resourceGroups/read"
+
+
+def ensure_present(azure: Azure, plan: Plan, name: str, location: str, tags: dict[str, str]) -> str:
+    """Return the location for what is to be in the group."""
+    path = f"{azure.subscription}/resourceGroups/{name}"
+    found = azure.get(path, VERSION, READ)
+    if found is not None:
+        return location or str(found["location"])
+    if not location:
+        raise CloudError(
+            f"Resource group {name} does not exist. Nothing was changed.",
+            "Make it, or give mlflow_azure_location and it is made.",
+        )
+    body = {"location": location, "tags": tags}
+    permission = "Microsoft.Resources/subscriptions/resourceGroups/write"
+    plan.create(KIND, name, body, lambda: azure.call("PUT", path, VERSION, permission, body))
+    return location
+
+
+def ensure_absent(azure: Azure, plan: Plan, name: str, owner: str, ours: set[str]) -> None:
+    """Delete a group that we made, if it holds nothing but `ours`, which has gone already."""
+    path = f"{azure.subscription}/resourceGroups/{name}"
+    found: dict[str, Any] | None = azure.get(path, VERSION, READ)
+    if found is None or found.get("tags", {}).get(OWNER) != owner:
+        return
+    held = azure.get(f"{path}/resources", VERSION, READ) or {"value": []}
+    if {each["id"].lower() for each in held["value"]} <= {each.lower() for each in ours}:
+        permission = "Microsoft.Resources/subscriptions/resourceGroups/delete"
+        gone = ("ResourceGroupNotFound",)
+        plan.delete(KIND, name, lambda: azure.call("DELETE", path, VERSION, permission, absent=gone))

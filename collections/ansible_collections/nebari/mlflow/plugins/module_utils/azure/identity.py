@@ -1,0 +1,153 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The managed identity, the Kubernetes service account that may take it, and its right on the container.
+
+https://learn.microsoft.com/rest/api/managedidentity
+https://learn.microsoft.com/rest/api/authorization/role-assignments
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..cloud.errors import foreign
+from ..cloud.naming import OWNER, SERVICE_ACCOUNT
+from ..cloud.plan import Plan, Settings
+from .client import Azure
+
+KIND = "managed identity"
+TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
+VERSION = "2023-01-31"
+CREDENTIAL = "federated credential"
+CREDENTIAL_NAME = "nebari-mlflow"
+CREDENTIALS = f"{TYPE}/federatedIdentityCredentials"
+AUDIENCE = "api://AzureADTokenExchange"
+ASSIGNMENT = "role assignment"
+ASSIGNMENTS = "Microsoft.Authorization/roleAssignments"
+ASSIGNMENTS_VERSION = "2022-04-01"
+# Storage Blob Data Contributor: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/storage
+ROLE, ROLE_NAME = "ba92f5b4-2d11-453d-a403-e96b0029c9fe", "Storage Blob Data Contributor"
+UNKNOWN = "(known after the identity is made)"
+
+
+def id_of(azure: Azure, group: str, name: str) -> str:
+    return f"{azure.subscription}/resourceGroups/{group}/providers/{TYPE}/{name}"
+
+
+def issuer_of(url: str) -> str:
+    """Return the issuer as the cluster's tokens have it: AKS ends its own with a slash, and each letter counts."""
+    host = urlsplit(url).hostname or ""
+    return f"{url.rstrip('/')}/" if host.endswith(".oic.prod-aks.azure.com") else url
+
+
+def find(azure: Azure, path: str, owner: str) -> dict[str, Any] | None:
+    found = azure.get(path, VERSION, f"{TYPE}/read")
+    theirs = ((found or {}).get("tags") or {}).get(OWNER, owner)
+    if theirs != owner:
+        raise foreign(KIND, path.rpartition("/")[2], theirs, owner)
+    return found
+
+
+def ensure_present(
+    azure: Azure, plan: Plan, path: str, found: dict[str, Any] | None, location: str, tags: dict[str, str]
+) -> dict[str, str]:
+    """Return the identity's properties: `clientId` and `principalId`, unknown while it is only planned."""
+    name = path.rpartition("/")[2]
+    made: dict[str, str] = {"clientId": UNKNOWN, "principalId": UNKNOWN}
+    if found is None:
+        body = {"location": location, "tags": tags}
+
+        def create() -> None:
+            made.update(azure.call("PUT", path, VERSION, f"{TYPE}/write", body)["properties"])
+
+        plan.create(KIND, name, body, create)
+        return made
+    current = found.get("tags") or {}
+    wanted: Settings = {"tags": {**current, **tags}}
+    plan.update(
+        KIND, name, {"tags": current}, wanted, lambda _: azure.call("PATCH", path, VERSION, f"{TYPE}/write", wanted)
+    )
+    properties: dict[str, str] = found["properties"]
+    return properties
+
+
+def ensure_credential(azure: Azure, plan: Plan, path: str, exists: bool, issuer: str, namespace: str) -> None:
+    """Let one service account of one cluster be this identity."""
+    path = f"{path}/federatedIdentityCredentials/{CREDENTIAL_NAME}"
+    wanted: Settings = {
+        "issuer": issuer_of(issuer),
+        "subject": f"system:serviceaccount:{namespace}:{SERVICE_ACCOUNT}",
+        "audiences": [AUDIENCE],
+    }
+
+    def write(_: tuple[str, ...] = ()) -> None:
+        azure.call("PUT", path, VERSION, f"{CREDENTIALS}/write", {"properties": wanted})
+
+    found = azure.get(path, VERSION, f"{CREDENTIALS}/read") if exists else None
+    if found is None:
+        plan.create(CREDENTIAL, CREDENTIAL_NAME, wanted, write)
+    else:
+        plan.update(CREDENTIAL, CREDENTIAL_NAME, found["properties"], wanted, write)
+
+
+def ensure_assignment(azure: Azure, plan: Plan, scope: str, path: str, principal: str, exists: bool) -> None:
+    """Grant the role on the container only. `exists` says whether container and identity were there before."""
+    target = assignment_id(scope, path)
+    wanted: Settings = {"role": ROLE_NAME, "principalId": principal}
+    body = {
+        "properties": {
+            "roleDefinitionId": f"{azure.subscription}/providers/Microsoft.Authorization/roleDefinitions/{ROLE}",
+            "principalId": principal,
+            "principalType": "ServicePrincipal",
+        }
+    }
+
+    def create() -> None:
+        azure.call("PUT", target, ASSIGNMENTS_VERSION, f"{ASSIGNMENTS}/write", body, absent=("RoleAssignmentExists",))
+
+    def replace(_: tuple[str, ...]) -> None:
+        _delete(azure, target)
+        create()
+
+    found = azure.get(target, ASSIGNMENTS_VERSION, f"{ASSIGNMENTS}/read")
+    if found is not None:
+        # An assignment cannot be changed: one for an identity that has gone is made anew.
+        properties = found["properties"]
+        plan.update(ASSIGNMENT, ROLE_NAME, {"role": ROLE_NAME, **properties}, wanted, replace)
+    elif not (exists and _granted(azure, scope, principal)):
+        plan.create(ASSIGNMENT, ROLE_NAME, {**wanted, "scope": scope}, create)
+
+
+def ensure_absent(azure: Azure, plan: Plan, scope: str, path: str, owner: str) -> None:
+    """Take the role away, then delete the identity; its credential goes with it."""
+    found = find(azure, path, owner)
+    target = assignment_id(scope, path)
+    if azure.get(target, ASSIGNMENTS_VERSION, f"{ASSIGNMENTS}/read") is not None:
+        plan.delete(ASSIGNMENT, ROLE_NAME, lambda: _delete(azure, target))
+    if found is not None:
+        gone = ("ResourceNotFound",)
+        plan.delete(
+            KIND, path.rpartition("/")[2], lambda: azure.call("DELETE", path, VERSION, f"{TYPE}/delete", absent=gone)
+        )
+
+
+def assignment_id(scope: str, path: str) -> str:
+    """Return the assignment's id. Its name is the same in every run, so that it is made once."""
+    name = uuid.uuid5(uuid.NAMESPACE_URL, f"{scope.lower()}|{path.lower()}|{ROLE}")
+    return f"{scope}/providers/{ASSIGNMENTS}/{name}"
+
+
+def _granted(azure: Azure, scope: str, principal: str) -> bool:
+    """Check whether somebody granted the same already, under another name."""
+    query = {"$filter": f"principalId eq '{principal}'"}
+    listed = azure.get(f"{scope}/providers/{ASSIGNMENTS}", ASSIGNMENTS_VERSION, f"{ASSIGNMENTS}/read", **query)
+    return any(
+        each["properties"]["roleDefinitionId"].endswith(ROLE) and each["properties"]["scope"].lower() == scope.lower()
+        for each in (listed or {"value": []})["value"]
+    )
+
+
+def _delete(azure: Azure, target: str) -> None:
+    azure.call("DELETE", target, ASSIGNMENTS_VERSION, f"{ASSIGNMENTS}/delete", absent=("RoleAssignmentNotFound",))

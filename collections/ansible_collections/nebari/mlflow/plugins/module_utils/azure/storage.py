@@ -1,0 +1,69 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Storage and identity on Azure, whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..cloud import naming
+from ..cloud.plan import Plan
+from . import account, container, group, identity
+from .client import Azure
+
+PREFIX = "artifacts"
+
+
+def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
+    """Bring everything to its state, and return the storage."""
+    project, namespace, resource_group = params["project"], params["namespace"], params["resource_group"]
+    azure = Azure(params["subscription_id"], plan.progress)
+    scope = (params["subscription_id"].lower(), resource_group.lower())
+    owner = naming.owner_id(project, namespace, *scope)
+    tags = naming.tags(project, namespace, owner, params["tags"])
+    path = identity.id_of(azure, resource_group, naming.bucket_name(project, namespace, *scope))
+    name = naming.account_name(project, namespace, *scope)
+    if params["state"] == "absent":
+        chosen, found = account.choose(azure, resource_group, name, params["adopt"])
+        client_id = ""
+        _absent(azure, plan, params, chosen, found, path, owner)
+    else:
+        location = group.ensure_present(azure, plan, resource_group, params["location"], tags)
+        chosen, found = account.choose(azure, resource_group, name, params["adopt"])
+        known = identity.find(azure, path, owner)
+        rules = params["network_rules"]
+        account.ensure_present(plan, chosen, found, tags, location, params["replication"], rules)
+        container.ensure_service(plan, chosen, found is not None)
+        container.ensure_present(plan, chosen, found is not None)
+        made = identity.ensure_present(azure, plan, path, known, location, tags)
+        identity.ensure_credential(azure, plan, path, known is not None, params["oidc_issuer_url"], namespace)
+        existed = found is not None and known is not None
+        identity.ensure_assignment(azure, plan, container.id_of(chosen), path, made["principalId"], existed)
+        client_id = made["clientId"]
+    return {
+        "uri": f"wasbs://{container.NAME}@{chosen.name}.blob.core.windows.net/{PREFIX}",
+        "env": {},
+        "secret": "",
+        "service_account_annotations": {"azure.workload.identity/client-id": client_id},
+        "pod_labels": {"azure.workload.identity/use": "true"},
+        "volume": {},
+    }
+
+
+def _absent(
+    azure: Azure, plan: Plan, params: dict[str, Any], chosen: account.Account, found: dict[str, Any] | None,
+    path: str, owner: str
+) -> None:  # fmt: skip
+    account.check_owner(chosen, found, owner)
+    identity.ensure_absent(azure, plan, container.id_of(chosen), path, owner)
+    if not params["delete_data"]:
+        if found is not None:
+            plan.keep(account.KIND, chosen.name)
+        return
+    if found is not None:
+        if container.others(chosen):
+            # Somebody keeps more in this account: only what is ours goes.
+            container.ensure_absent(plan, chosen)
+        else:
+            plan.delete(account.KIND, chosen.name, chosen.delete)
+    group.ensure_absent(azure, plan, params["resource_group"], owner, {chosen.id, path})

@@ -1,0 +1,76 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""What a run does, or in check mode would do: each change is recorded before it is made, on the same path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..progress import Progress
+
+Settings = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One object that is created, updated or deleted; `before` and `after` hold only what this project manages."""
+
+    action: str
+    kind: str
+    name: str
+    fields: tuple[str, ...] = ()
+    before: Settings = field(default_factory=dict)
+    after: Settings = field(default_factory=dict)
+
+    def report(self) -> dict[str, Any]:
+        entry: dict[str, Any] = {"action": self.action, "kind": self.kind, "name": self.name}
+        if self.fields:
+            entry["fields"] = [*self.fields]
+        return entry
+
+
+@dataclass
+class Plan:
+    """Makes changes, or with `check` only records them."""
+
+    check: bool
+    progress: Progress
+    changes: list[Change] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+    def create(self, kind: str, name: str, after: Settings, call: Callable[[], Any]) -> None:
+        self._make(Change("create", kind, name, (), {}, after), call)
+
+    def delete(self, kind: str, name: str, call: Callable[[], Any]) -> None:
+        self._make(Change("delete", kind, name, (), {"state": "present"}, {}), call)
+
+    def update(
+        self, kind: str, name: str, before: Settings, after: Settings, call: Callable[[tuple[str, ...]], Any]
+    ) -> None:
+        """Call `call` with the fields that differ, if any does; fields that `after` does not name are others'."""
+        fields = tuple(key for key in after if before.get(key) != after[key])
+        if fields:
+            was, becomes = ({key: settings.get(key) for key in fields} for settings in (before, after))
+            self._make(Change("update", kind, name, fields, was, becomes), lambda: call(fields))
+
+    def keep(self, kind: str, name: str) -> None:
+        """Report data that stays."""
+        self.kept.append(f"{kind} {name}")
+
+    def _make(self, change: Change, call: Callable[[], Any]) -> None:
+        self.changes.append(change)
+        if not self.check:
+            self.progress.say(f"{change.action} {change.kind} {change.name}", ", ".join(change.fields))
+            call()
+
+    def result(self) -> dict[str, Any]:
+        before = {f"{each.kind}/{each.name}": each.before for each in self.changes if each.before}
+        after = {f"{each.kind}/{each.name}": each.after for each in self.changes if each.after}
+        return {
+            "changed": bool(self.changes),
+            "changes": [change.report() for change in self.changes],
+            "kept": self.kept,
+            "diff": {"before": before, "after": after},
+        }

@@ -1,0 +1,68 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The Google service account that the server's Kubernetes service account speaks for.
+
+https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..cloud.errors import foreign
+from ..cloud.plan import Plan, Settings
+from .client import IAM, Gcp
+
+KIND = "service account"
+DISPLAY_NAME = "MLflow tracking server"
+
+
+def email_of(account_id: str, project: str) -> str:
+    """Return an account's address; a project of a domain, `domain.org:project`, is written the other way round."""
+    domain, _, name = project.rpartition(":")
+    return f"{account_id}@{name}.{domain + '.' if domain else ''}iam.gserviceaccount.com"
+
+
+def ensure_present(gcp: Gcp, plan: Plan, account_id: str, owner: str) -> bool:
+    """Create or repair the account; return whether it was there before. Its description holds the owner id."""
+    email = email_of(account_id, gcp.project)
+    url = f"{IAM}/projects/{gcp.project}/serviceAccounts"
+    found = _read(gcp, email, owner)
+    wanted: Settings = {"displayName": DISPLAY_NAME, "description": f"nebari-mlflow-owner={owner}", "disabled": False}
+    if found is None:
+        body = {"accountId": account_id, "serviceAccount": {key: wanted[key] for key in ("displayName", "description")}}
+        plan.create(
+            KIND, email, wanted, lambda: gcp.call("POST", url, "iam.serviceAccounts.create", body=body, absent=(409,))
+        )
+        return False
+
+    def apply(fields: tuple[str, ...]) -> None:
+        if "disabled" in fields:
+            gcp.call("POST", f"{url}/{email}:enable", "iam.serviceAccounts.enable", body={})
+        changed = [field for field in fields if field != "disabled"]
+        if changed:
+            body = {"serviceAccount": {key: wanted[key] for key in changed}, "updateMask": ",".join(changed)}
+            gcp.call("PATCH", f"{url}/{email}", "iam.serviceAccounts.update", body=body)
+
+    plan.update(KIND, email, {**found, "disabled": found.get("disabled", False)}, wanted, apply)
+    return True
+
+
+def ensure_absent(gcp: Gcp, plan: Plan, account_id: str, owner: str) -> bool:
+    """Delete the account, and return whether there was one."""
+    email = email_of(account_id, gcp.project)
+    if _read(gcp, email, owner) is None:
+        return False
+    url = f"{IAM}/projects/{gcp.project}/serviceAccounts/{email}"
+    plan.delete(KIND, email, lambda: gcp.call("DELETE", url, "iam.serviceAccounts.delete", absent=(404,)))
+    return True
+
+
+def _read(gcp: Gcp, email: str, owner: str) -> dict[str, Any] | None:
+    url = f"{IAM}/projects/{gcp.project}/serviceAccounts/{email}"
+    found: dict[str, Any] | None = gcp.call("GET", url, "iam.serviceAccounts.get", absent=(404,))
+    mark = "nebari-mlflow-owner="
+    description = (found or {}).get("description", "")
+    if description.startswith(mark) and description != mark + owner:
+        raise foreign(KIND, email, description.removeprefix(mark), owner)
+    return found

@@ -1,0 +1,145 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""One project of Google Cloud: JSON calls that say which permission they lack."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Collection
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+try:
+    import google.auth
+    import google.auth.exceptions
+    import google.oauth2.credentials
+    import google.oauth2.service_account
+    import requests
+    from google.auth.transport.requests import AuthorizedSession
+
+    MISSING: ImportError | None = None
+except ImportError as error:
+    MISSING = error
+
+from ..cloud.errors import CloudError, library_missing, not_permitted, text_of
+from ..cloud.retry import until
+from ..progress import Progress
+
+SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
+STORAGE = "https://storage.googleapis.com/storage/v1"
+IAM = "https://iam.googleapis.com/v1"
+PROJECTS = "https://cloudresourcemanager.googleapis.com/v3/projects"
+TRANSIENT = {408, 429, 500, 502, 503, 504}
+PATIENCE = 120.0
+TIMEOUT = (10, 60)  # seconds to connect, and between two bytes of an answer
+HOW_TO_LOG_IN = (
+    "Set GOOGLE_CREDENTIALS to a service account's key or its file, or run: gcloud auth application-default login"
+)
+
+
+class ApiError(Exception):
+    """An error status of Google's; `said` are its own words."""
+
+    def __init__(self, status: int, said: str) -> None:
+        self.status = status
+        self.said = said
+        super().__init__(f"{status}: {said}")
+
+
+class Gcp:
+    """A session with one project."""
+
+    def __init__(self, project: str, progress: Progress) -> None:
+        if MISSING is not None:
+            raise library_missing("gcp", sys.executable, MISSING)
+        self.project = project
+        self.progress = progress
+        try:
+            self._session = AuthorizedSession(_credentials(), refresh_timeout=60)
+        except (google.auth.exceptions.GoogleAuthError, ValueError, OSError) as error:
+            raise CloudError(f"No usable Google credentials were found: {text_of(error)}.", HOW_TO_LOG_IN) from error
+
+    def call(
+        self,
+        method: str,
+        url: str,
+        permission: str,
+        *,
+        body: Any = None,
+        query: dict[str, str] | None = None,
+        absent: Collection[int] = (),
+        raw: Collection[int] = (),
+    ) -> Any:
+        """Return the answer, None for a status in `absent`, or raise.
+
+        A status in `raw` is an ApiError for the caller to handle, any other a CloudError that says what to do.
+        """
+        what = re.sub("^.*?/v[0-9]+/", "", url)
+        try:
+            return until(
+                lambda: self._send(method, url, body, query),
+                lambda e: (
+                    isinstance(e, requests.ConnectionError | requests.Timeout)
+                    or (isinstance(e, ApiError) and e.status in TRANSIENT)
+                ),
+                self.progress,
+                f"{method} {what}",
+                PATIENCE if method != "POST" else PATIENCE / 2,
+            )
+        except ApiError as error:
+            if error.status in absent:
+                return None
+            if error.status in raw:
+                raise
+            raise explained(error, what, permission) from error
+        except google.auth.exceptions.GoogleAuthError as error:
+            raise CloudError(f"Google does not accept the credentials: {text_of(error)}.", HOW_TO_LOG_IN) from error
+        except requests.RequestException as error:
+            raise CloudError(
+                f"{method} {what}: Google did not answer: {text_of(error)}.", "Check the network, the proxy and its CA."
+            ) from error
+
+    @cached_property
+    def number(self) -> str:
+        """The project's number, which Google writes where people write its id."""
+        name: str = self.call("GET", f"{PROJECTS}/{self.project}", "resourcemanager.projects.get")["name"]
+        return name.rpartition("/")[2]
+
+    def _send(self, method: str, url: str, body: Any, query: dict[str, str] | None) -> Any:
+        response = self._session.request(method, url, params=query, json=body, timeout=TIMEOUT)
+        if response.status_code >= 400:
+            raise ApiError(response.status_code, _said(response.text))
+        return response.json() if response.content else {}
+
+
+def _credentials() -> Any:
+    """Return the first credentials that are given: a token, a key as Nebari takes it, or gcloud's own."""
+    token = os.environ.get("GCP_ACCESS_TOKEN") or os.environ.get("GOOGLE_OAUTH_ACCESS_TOKEN")
+    if token:
+        return google.oauth2.credentials.Credentials(token)
+    key = os.environ.get("GOOGLE_CREDENTIALS", "")
+    if key:
+        text = key if key.lstrip().startswith("{") else Path(key).expanduser().read_text(encoding="utf-8")
+        return google.oauth2.service_account.Credentials.from_service_account_info(json.loads(text), scopes=SCOPES)
+    return google.auth.default(scopes=SCOPES)[0]
+
+
+def _said(text: str) -> str:
+    try:
+        error = json.loads(text)["error"]
+        return str(error["message"] if isinstance(error, dict) else error)
+    except (ValueError, KeyError, TypeError):
+        return " ".join(text.split())[:300]
+
+
+def explained(error: ApiError, what: str, permission: str) -> CloudError:
+    if error.status == 401:
+        return CloudError(f"Google does not accept the credentials: {error.said}.", HOW_TO_LOG_IN)
+    if error.status == 403 and "has not been used in project" not in error.said and "disabled" not in error.said:
+        named = re.search(r"\b((?:storage|iam|resourcemanager)\.[a-zA-Z]+\.[a-zA-Z]+)\b", error.said)
+        return not_permitted("Google Cloud", what, named.group(1) if named else permission, error.said)
+    return CloudError(f"{what} failed: {text_of(error)}.", "Run it again: it goes on where it stopped.")

@@ -1,0 +1,75 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Storage and identity on Google Cloud, whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..cloud import naming
+from ..cloud.plan import Plan
+from . import account, bucket, member
+from .client import Gcp
+
+OBJECTS = "roles/storage.objectUser"
+WORKLOAD_IDENTITY = "roles/iam.workloadIdentityUser"
+PREFIX = "artifacts"
+
+
+def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
+    """Bring everything to its state, and return the storage."""
+    cloud, project, namespace = params["cloud_project"], params["project"], params["namespace"]
+    gcp = Gcp(cloud, plan.progress)
+    owner = naming.owner_id(project, namespace, cloud)
+    labels = {key: _label(value) for key, value in naming.tags(project, namespace, owner, params["labels"]).items()}
+    account_id = naming.account_id(project, namespace, cloud)
+    email = account.email_of(account_id, cloud)
+    pool = params["workload_pool"] or f"{cloud}.svc.id.goog"
+    subject = f"{pool}[{namespace}/{naming.SERVICE_ACCOUNT}]"
+    direct = params["direct_identity"]
+    user = _principal(gcp, pool, namespace) if direct else f"serviceAccount:{email}"
+    adopt = params["adopt"] or f"{project}-mlflow-artifacts"  # as nebari-mlflow-plugin names it
+    chosen, found = bucket.choose(gcp, naming.bucket_name(project, namespace, cloud), adopt, labels[naming.OWNER])
+    of_bucket = member.Target.bucket(gcp, chosen.name)
+    of_account = member.Target.service_account(gcp, email)
+    if params["state"] == "absent":
+        bucket.check_owner(chosen, found, labels[naming.OWNER])
+        deleting = params["delete_data"] and found is not None
+        if found is not None and not deleting:
+            member.ensure_absent(plan, of_bucket, OBJECTS, user)
+        if not direct:
+            account.ensure_absent(gcp, plan, account_id, owner)
+        if deleting:
+            plan.delete(bucket.KIND, chosen.name, chosen.delete)
+        elif found is not None:
+            plan.keep(bucket.KIND, chosen.name)
+    else:
+        bucket.ensure_present(plan, chosen, found, labels, params["region"])
+        if not direct:
+            existed = account.ensure_present(gcp, plan, account_id, owner)
+            member.ensure_present(plan, of_account, WORKLOAD_IDENTITY, f"serviceAccount:{subject}", existed)
+        member.ensure_present(plan, of_bucket, OBJECTS, user, found is not None)
+    return {
+        "uri": f"gs://{chosen.name}/{PREFIX}",
+        "env": {"GOOGLE_CLOUD_PROJECT": cloud},
+        "secret": "",
+        "service_account_annotations": {} if direct else {"iam.gke.io/gcp-service-account": email},
+        "pod_labels": {},
+        "volume": {},
+    }
+
+
+def _principal(gcp: Gcp, pool: str, namespace: str) -> str:
+    """Return the cluster's service account as a member by itself.
+
+    https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity#configure-authz-principals
+    """
+    return (
+        f"principal://iam.googleapis.com/projects/{gcp.number}/locations/global/"
+        f"workloadIdentityPools/{pool}/subject/ns/{namespace}/sa/{naming.SERVICE_ACCOUNT}"
+    )
+
+
+def _label(value: str) -> str:
+    """Return a value that a label may have: at most 63 lower-case letters, digits, dashes and underscores."""
+    return "".join(each if each.isalnum() or each in "-_" else "-" for each in value.lower())[:63]

@@ -1,0 +1,105 @@
+"""Google Cloud, simulated."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import naming
+from ansible_collections.nebari.mlflow.plugins.module_utils.gcp.storage import converge
+
+from tests.simulators import gcp
+from tests.simulators.http import Request, Response, answer
+from tests.simulators.proxy import Proxy
+
+from .lab import NAMESPACE, PROJECT, Lab
+
+CLOUD_PROJECT, NUMBER, REGION = "our-project-123", "4711", "europe-west1"
+NAME = naming.bucket_name(PROJECT, NAMESPACE, CLOUD_PROJECT)
+EMAIL = f"{naming.account_id(PROJECT, NAMESPACE, CLOUD_PROJECT)}@{CLOUD_PROJECT}.iam.gserviceaccount.com"
+THEIRS = f"theirs@{CLOUD_PROJECT}.iam.gserviceaccount.com"
+
+
+class GcpLab(Lab):
+    provider = "gcp"
+    converge_function = staticmethod(converge)
+    most_reads = 4
+    variables = {"mlflow_gcp_project": CLOUD_PROJECT, "mlflow_gcp_region": REGION}  # noqa: RUF012
+    params = {  # noqa: RUF012
+        "cloud_project": CLOUD_PROJECT,
+        "region": REGION,
+        "workload_pool": "",
+        "direct_identity": False,
+        "labels": {},
+    }
+
+    def __init__(self, proxy: Proxy, google: gcp.Google) -> None:
+        super().__init__(proxy)
+        self.google = google
+
+    def environment(self) -> dict[str, str]:
+        return gcp.environment(self.proxy)
+
+    def reset(self) -> None:
+        self.cloud.clear()
+        google = self.google
+        for everything in (google.buckets, google.accounts, google.policies, google.objects, google.unknown_for):
+            everything.clear()
+        google.lag = 2
+        google.buckets["theirs"] = {"projectNumber": NUMBER, "location": "US", "lifecycle": {"rule": []}}
+        google.policies["theirs"] = gcp.Policy(
+            [{"role": "roles/storage.objectUser", "members": ["user:a@example.org"]}]
+        )
+        google.objects["theirs"] = [("artifacts/model", 1)]
+        google.accounts[THEIRS] = {"email": THEIRS, "uniqueId": "1"}
+        google.policies[THEIRS] = gcp.Policy(
+            [{"role": "roles/iam.workloadIdentityUser", "members": ["user:a@example.org"]}]
+        )
+
+    def others(self) -> Any:
+        google = self.google
+        return copy.deepcopy(
+            (
+                google.buckets["theirs"],
+                google.policies["theirs"].read(),
+                google.objects["theirs"],
+                google.accounts[THEIRS],
+                google.policies[THEIRS].read(),
+            )
+        )
+
+    def fault(self, kind: str, request: Request) -> Response:
+        status = {"throttled": 429, "broken": 500, "conflict": 409}[kind]
+        if kind == "conflict" and request.host.startswith("storage"):
+            status = 412
+        return answer(status, {"error": {"code": status, "message": "Injected."}})
+
+    def denial(self, action: str, request: Request) -> Response:
+        del request
+        return answer(403, {"error": {"code": 403, "message": f"deployer does not have {action} access."}})
+
+    def drifts(self) -> dict[str, Callable[[], Any]]:
+        bucket, account = self.google.buckets[NAME], self.google.accounts[EMAIL]
+        return {
+            "labels": lambda: bucket.pop("labels"),
+            "uniform_access": lambda: bucket["iamConfiguration"]["uniformBucketLevelAccess"].update(enabled=False),
+            "public_access_prevention": lambda: self.google.buckets[NAME]["iamConfiguration"].update(
+                publicAccessPrevention="inherited"
+            ),
+            "versioning": lambda: self.google.buckets[NAME].pop("versioning"),
+            "soft_delete": lambda: self.google.buckets[NAME]["softDeletePolicy"].update(retentionDurationSeconds="0"),
+            "displayName": lambda: account.update(displayName="?"),
+            "disabled": lambda: account.update(disabled=True),
+            "roles/storage.objectUser": lambda: self.google.policies[NAME].bindings.pop(),
+            "roles/iam.workloadIdentityUser": lambda: self.google.policies[EMAIL].bindings.clear(),
+        }
+
+    def store(self) -> None:
+        self.google.objects[NAME] = [("artifacts/a b+c/ü", 1), ("artifacts/a b+c/ü", 2)]
+
+    def has_data(self) -> bool:
+        return len(self.google.objects.get(NAME, [])) == 2
+
+    def duplicates(self) -> int:
+        return len(self.google.buckets) + len(self.google.accounts) - 4

@@ -1,0 +1,130 @@
+"""A simulated account, and the module that works on it, run in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import entry
+from ansible_collections.nebari.mlflow.plugins.module_utils.progress import Progress
+
+from tests.simulators.http import Request, Response
+from tests.simulators.proxy import Fault, Proxy
+
+from .play import Played, environment, play
+
+HERE = Path(__file__).parent
+PROJECT, NAMESPACE = "My_demo", "dev"
+FAULTS = ("before", "after", "throttled", "broken", "conflict")
+
+
+class Lab(ABC):
+    """What the tests of all clouds need of one."""
+
+    provider: str
+    converge_function: entry.Converge
+    variables: dict[str, Any]  # of the role
+    params: dict[str, Any]  # of the module
+    most_reads: int  # calls of a run that has nothing to do
+
+    def __init__(self, proxy: Proxy) -> None:
+        self.proxy = proxy
+        self.cloud = proxy.cloud
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Empty the account but for objects of other people."""
+
+    @abstractmethod
+    def others(self) -> Any:
+        """Return all that other people have, comparable by ==."""
+
+    @abstractmethod
+    def environment(self) -> dict[str, str]: ...
+
+    @abstractmethod
+    def fault(self, kind: str, request: Request) -> Response:
+        """Return what the cloud says when it is throttled, broken or in conflict."""
+
+    @abstractmethod
+    def denial(self, action: str, request: Request) -> Response:
+        """Return what the cloud says without the permission `action`."""
+
+    @abstractmethod
+    def drifts(self) -> dict[str, Callable[[], Any]]:
+        """Return ways in which somebody spoils a setting, by the name of the field that is repaired."""
+
+    @abstractmethod
+    def store(self) -> None:
+        """Put data into the storage, so that deleting it takes more than one call."""
+
+    @abstractmethod
+    def has_data(self) -> bool: ...
+
+    @abstractmethod
+    def duplicates(self) -> int:
+        """Return how many objects of this deployment exist beyond the ones that are used."""
+
+    def converge(self, check: bool = False, **changed: Any) -> dict[str, Any]:
+        common = {"adopt": "", "state": "present", "delete_data": False, "project": PROJECT, "namespace": NAMESPACE}
+        self.cloud.calls.clear()
+        params = {**common, **self.params, **changed}
+        return entry.run(type(self).converge_function, params, check, Progress(None, ""))
+
+    def play(self, *flags: str, **variables: Any) -> Played:
+        self.cloud.calls.clear()
+        names = {"mlflow_project_name": PROJECT, "mlflow_namespace": NAMESPACE}
+        return play(self.provider, self.environment(), {**names, **self.variables, **variables}, *flags)
+
+    def inject(self, kind: str, nth: int) -> Fault:
+        """Break the call number `nth` of the next run, once."""
+        seen = [0]
+
+        def match(_: Request) -> bool:
+            seen[0] += 1
+            return seen[0] == nth + 1
+
+        fault = Fault(match, kind if kind in ("before", "after") else lambda request: self.fault(kind, request))
+        self.cloud.faults.append(fault)
+        return fault
+
+    def deny(self, action: str) -> None:
+        """Take one permission away until the faults are cleared."""
+        self.cloud.faults.append(
+            Fault(
+                lambda request: self.cloud.name(request)[0] == action,
+                lambda request: self.denial(action, request),
+                times=10**6,
+            )
+        )
+
+    def kill_at(self, nth: int, after: bool) -> int:
+        """Run the module in a process of its own and kill it at its write number `nth`; return the exit code."""
+        params = {"adopt": "", "state": "present", "delete_data": False, "project": PROJECT, "namespace": NAMESPACE}
+        self.cloud.calls.clear()
+        child = subprocess.Popen(
+            [sys.executable, str(HERE / "converge.py"), self.provider, json.dumps({**params, **self.params})],
+            env={**environment(self.environment()), "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        writes = [0]
+
+        def match(request: Request) -> bool:
+            writes[0] += self.cloud.name(request)[1]
+            if writes[0] != nth + 1:
+                return False
+            os.kill(child.pid, signal.SIGKILL)
+            return True
+
+        self.cloud.faults.append(Fault(match, "after" if after else "before"))
+        code = child.wait(timeout=120)
+        self.cloud.faults.clear()
+        return code

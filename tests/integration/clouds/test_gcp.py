@@ -1,0 +1,162 @@
+"""What only Google Cloud has."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.errors import CloudError
+
+from tests.simulators.http import Request, Response
+from tests.simulators.proxy import Fault
+
+from .gcp_lab import CLOUD_PROJECT, EMAIL, NAME, NUMBER, REGION, GcpLab
+
+PAGE = Path(__file__).parents[3] / "docs/how-to/gcp.md"
+
+
+def is_call(lab: GcpLab, action: str, request: Request) -> bool:
+    return lab.cloud.name(request)[0] == action
+
+
+def members(lab: GcpLab, name: str, role: str) -> list[str]:
+    return [m for each in lab.google.policies[name].bindings if each["role"] == role for m in each["members"]]
+
+
+def test_every_call_is_documented_and_nothing_more(gcp_lab: GcpLab) -> None:
+    documented = set(json.loads(re.findall("```json\n(.*?)```", PAGE.read_text(), re.S)[0])["includedPermissions"])
+    used: set[str] = set()
+
+    def run(**changed: Any) -> None:
+        gcp_lab.converge(**changed)
+        used.update(call.action for call in gcp_lab.cloud.calls)
+
+    run()
+    for spoil in gcp_lab.drifts().values():
+        spoil()
+    run()
+    gcp_lab.store()
+    run(state="absent")
+    run(state="absent", delete_data=True)
+    run(direct_identity=True)
+    assert used == documented
+
+
+def test_a_member_that_somebody_adds_while_we_write_stays(gcp_lab: GcpLab) -> None:
+    """The first write of each policy meets one that changed since it was read."""
+    met: list[str] = []
+
+    def interfere(request: Request) -> Response:
+        target = NAME if request.host.startswith("storage") else EMAIL
+        met.append(target)
+        policy = gcp_lab.google.policies[target]
+        policy.bindings.append({"role": "roles/viewer", "members": ["user:late@example.org"]})
+        policy.version += 1
+        return gcp_lab.google(request)
+
+    for action in ("storage.buckets.setIamPolicy", "iam.serviceAccounts.setIamPolicy"):
+        gcp_lab.cloud.faults.append(Fault(partial(is_call, gcp_lab, action), interfere))
+    gcp_lab.converge()
+    assert sorted(met) == sorted([NAME, EMAIL])
+    for target in met:
+        assert members(gcp_lab, target, "roles/viewer") == ["user:late@example.org"]
+    assert members(gcp_lab, NAME, "roles/storage.objectUser") == [f"serviceAccount:{EMAIL}"]
+    assert not gcp_lab.converge()["changed"]
+
+
+def test_the_twin_of_a_deleted_account_is_no_member(gcp_lab: GcpLab) -> None:
+    gcp_lab.converge()
+    account = gcp_lab.google.accounts.pop(EMAIL)
+    twin = f"deleted:serviceAccount:{EMAIL}?uid={account['uniqueId']}"
+    binding = next(e for e in gcp_lab.google.policies[NAME].bindings if e["role"] == "roles/storage.objectUser")
+    binding["members"] = [twin, "user:they@example.org"]
+    gcp_lab.converge()
+    assert members(gcp_lab, NAME, "roles/storage.objectUser") == ["user:they@example.org", f"serviceAccount:{EMAIL}"]
+    assert not gcp_lab.converge()["changed"]
+
+
+def test_conditions_and_members_of_others_stay_when_ours_goes(gcp_lab: GcpLab) -> None:
+    gcp_lab.converge()
+    policy = gcp_lab.google.policies[NAME]
+    condition = {"title": "office hours", "expression": "true"}
+    theirs = {"role": "roles/storage.objectUser", "members": ["user:a@example.org"], "condition": condition}
+    policy.bindings.append(theirs)
+    gcp_lab.converge(state="absent")
+    assert theirs in policy.bindings
+    assert members(gcp_lab, NAME, "roles/storage.objectUser") == ["user:a@example.org"]
+
+
+def test_a_patch_drops_nothing_that_others_set(gcp_lab: GcpLab) -> None:
+    gcp_lab.converge()
+    bucket = gcp_lab.google.buckets[NAME]
+    theirs = {"lifecycle": {"rule": [{"action": {"type": "Delete"}}]}, "cors": [{"origin": ["*"]}]}
+    bucket.update(theirs)
+    bucket["labels"]["cost-centre"] = "7"
+    bucket["softDeletePolicy"]["retentionDurationSeconds"] = str(30 * 86400)
+    bucket["versioning"] = {"enabled": False}
+    assert [change["fields"] for change in gcp_lab.converge()["changes"]] == [["versioning"]]
+    after = gcp_lab.google.buckets[NAME]
+    assert {key: after[key] for key in theirs} == theirs
+    assert after["labels"]["cost-centre"] == "7"
+    assert after["softDeletePolicy"]["retentionDurationSeconds"] == str(30 * 86400)
+
+
+def test_without_a_google_service_account_nothing_of_one_is_touched(gcp_lab: GcpLab) -> None:
+    done = gcp_lab.converge(direct_identity=True)
+    assert done["storage"]["service_account_annotations"] == {}
+    assert members(gcp_lab, NAME, "roles/storage.objectUser") == [
+        f"principal://iam.googleapis.com/projects/{NUMBER}/locations/global/workloadIdentityPools/"
+        f"{CLOUD_PROJECT}.svc.id.goog/subject/ns/dev/sa/nebari-mlflow"
+    ]
+    assert [call.action for call in gcp_lab.cloud.calls if call.action.startswith("iam.")] == []
+    assert not gcp_lab.converge(direct_identity=True)["changed"]
+    assert gcp_lab.converge(direct_identity=True, state="absent")["changed"]
+
+
+@pytest.mark.parametrize(("number", "adopted"), [(NUMBER, True), ("42", False)])
+def test_a_bucket_of_nebari_mlflow_plugin_is_gone_on_with_if_it_is_ours(
+    gcp_lab: GcpLab, number: str, adopted: bool
+) -> None:
+    gcp_lab.google.buckets["demo-mlflow-artifacts"] = {"projectNumber": number, "location": REGION.upper()}
+    gcp_lab.google.policies["demo-mlflow-artifacts"] = type(gcp_lab.google.policies["theirs"])()
+    done = gcp_lab.converge(project="demo")
+    assert (done["storage"]["uri"] == "gs://demo-mlflow-artifacts/artifacts") is adopted
+    assert not gcp_lab.converge(project="demo")["changed"]
+
+
+def test_an_object_of_another_deployment_is_refused(gcp_lab: GcpLab) -> None:
+    gcp_lab.converge()
+    gcp_lab.google.buckets[NAME]["labels"]["nebari-mlflow-owner"] = "somebody-else"
+    for state in ("present", "absent"):
+        with pytest.raises(CloudError, match="belongs to 'somebody-else'"):
+            gcp_lab.converge(state=state, delete_data=True)
+        assert gcp_lab.cloud.writes() == []
+
+
+def test_bad_input_says_what_to_do(gcp_lab: GcpLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CloudError, match="location constraint is not valid"):
+        gcp_lab.converge(region="mars-north1")
+    with pytest.raises(CloudError, match=r"storage\.buckets\.create is missing"):
+        gcp_lab.converge(cloud_project="some-other-project")
+    gcp_lab.converge()
+    with pytest.raises(CloudError, match="is in EUROPE-WEST1, not in US-EAST1") as moved:
+        gcp_lab.converge(region="us-east1")
+    assert "mlflow_gcp_region=europe-west1" in moved.value.fix
+    monkeypatch.setenv("GCP_ACCESS_TOKEN", "expired")
+    with pytest.raises(CloudError, match="does not accept the credentials") as expired:
+        gcp_lab.converge()
+    assert "gcloud auth" in expired.value.fix
+    monkeypatch.delenv("GCP_ACCESS_TOKEN")
+    monkeypatch.setenv("GOOGLE_CREDENTIALS", "/no/such/file")
+    with pytest.raises(CloudError, match="No usable Google credentials"):
+        gcp_lab.converge()
+
+
+def test_bad_variables_are_refused_before_any_call(gcp_lab: GcpLab) -> None:
+    played = gcp_lab.play(mlflow_gcp_project="Not An Id")
+    assert (played.code, gcp_lab.cloud.calls) == (2, [])
+    assert "not the id of a project" in played.message
