@@ -1,1 +1,33 @@
-"""MLflow on any Kubernetes, as a Nebari plugin and as an Ansible collection."""
+"""MLflow on any Kubernetes, as a Nebari plugin and as an Ansible collection.
+
+Nebari imports this module at every start, so it imports nothing: the hooks do, when they are called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pluggy import HookimplMarker
+
+if TYPE_CHECKING:
+    import typer
+
+    from .stage import MlflowStage
+
+hookimpl = HookimplMarker("nebari")
+
+
+@hookimpl
+def nebari_stage() -> list[type[MlflowStage]]:
+    """Register the stage."""
+    from .stage import MlflowStage  # noqa: PLC0415
+
+    return [MlflowStage]
+
+
+@hookimpl
+def nebari_subcommand(cli: typer.Typer) -> None:
+    """Mount the command line as `nebari mlflow`."""
+    from .cli import app  # noqa: PLC0415
+
+    cli.add_typer(app, name="mlflow", rich_help_panel="Plugins")

@@ -1,0 +1,103 @@
+"""Checks that pydantic's types cannot say: unknown keys with the nearest name, secrets, blocks that do not fit."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from ansible_collections.nebari.mlflow.plugins.filter.unknown import unknown_keys, unknown_names
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from .collection import CHART
+
+PROVIDERS = ("local", "existing", "azure", "gcp", "aws")
+OLDEST = (3, 17)
+SECRET_NAME = re.compile(
+    r"(SECRET|PASSWORD|PASSWD|TOKEN|ACCESS_KEY|ACCOUNT_KEY|PRIVATE_KEY|API_KEY|CONNECTION_STRING)$", re.IGNORECASE
+)
+
+
+class Strict(BaseModel):
+    """A block that refuses unknown keys, says which one was probably meant, and never prints a value."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nearest_name(cls, data: object) -> object:
+        if isinstance(data, dict):
+            unknown = unknown_names(map(str, data), cls.model_fields)
+            if unknown:
+                raise ValueError(" ".join(sentence.replace("variable", "key") for sentence in unknown))
+        return data
+
+
+def check_block(value: object) -> object:
+    """Take a bare `mlflow:` for the defaults, and anything but a mapping for a mistake."""
+    if value is None:
+        return {}
+    if not isinstance(value, (dict, BaseModel)):
+        kind = {list: "a list", str: "a text", bool: "true or false"}.get(type(value), "not a mapping")
+        raise ValueError(f"mlflow is {kind}. Write keys below it, for example `enabled: true`, or leave it out.")
+    return value
+
+
+def supported(version: str) -> str:
+    """Refuse MLflow before 3.17, whose known holes can be reached over the network."""
+    if not version:
+        return version
+    match = re.fullmatch(r"v?([0-9]+)\.([0-9]+)(\.[0-9]+)?", version)
+    if match is None:
+        raise ValueError(f"version is {version!r}. Give a release such as 3.17.2, or leave it out.")
+    if (int(match[1]), int(match[2])) < OLDEST:
+        raise ValueError(f"version is {version!r}, and 3.17 is the oldest that is supported. Leave it out, or give 3.17.2.")
+    return version.removeprefix("v")
+
+
+def literal_secret(name: str, value: object) -> bool:
+    """Whether a variable of this name with this value would put a secret into git and into the cluster's records."""
+    return bool(SECRET_NAME.search(name)) and isinstance(value, str) and value != "" and not value.startswith("$(")
+
+
+def helm_value_errors(values: dict[str, Any]) -> list[str]:
+    """Return a sentence for each Helm value that the chart does not know, or that holds a secret."""
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    return unknown_keys(values, schema, "overrides") + list(_secrets(values, "overrides"))
+
+
+def _secrets(value: Any, where: str) -> list[str]:
+    if isinstance(value, list):
+        return [error for number, item in enumerate(value) for error in _secrets(item, f"{where}[{number}]")]
+    if not isinstance(value, dict):
+        return []
+    errors = [error for key, item in value.items() for error in _secrets(item, f"{where}.{key}")]
+    if literal_secret(str(value.get("name", "")), value.get("value")):
+        errors.append(
+            f"{where} gives {value['name']} as text, and nebari-config.yaml is kept in git. "
+            "Put it into a Secret and use valueFrom.secretKeyRef."
+        )
+    return errors
+
+
+def fits_platform(config: Any) -> None:
+    """Refuse what Kubernetes would refuse half-way, and options for another provider than the configured one."""
+    provider = getattr(config.provider, "value", config.provider)
+    if provider not in PROVIDERS:
+        raise ValueError(f"provider is {provider}, and mlflow runs on {', '.join(PROVIDERS)}. Set mlflow.enabled: false.")
+    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", config.namespace):
+        raise ValueError(
+            f"namespace is {config.namespace!r}, which Kubernetes does not take: use lower-case letters, digits and -."
+        )
+    block = config.mlflow
+    for other in PROVIDERS:
+        if other != provider and getattr(block, other) is not None:
+            raise ValueError(f"mlflow.{other} is given, and provider is {provider}. Remove it, or use mlflow.{provider}.")
+    volume = getattr(block, provider) if provider in ("local", "existing") else None
+    on_volume = provider in ("local", "existing") and block.storage is None and getattr(volume, "s3", None) is None
+    if block.replicas > 1 and on_volume and getattr(volume, "access_mode", "") != "ReadWriteMany":
+        raise ValueError(
+            f"mlflow.replicas is {block.replicas}, but the artifact volume can be mounted by one node only. "
+            f"Set mlflow.{provider}.access_mode: ReadWriteMany (if the StorageClass can do it), give a store, "
+            "or set replicas: 1."
+        )

@@ -1,0 +1,84 @@
+"""The environment of a run: what the play needs of the deployer's, and nothing else.
+
+ansible-runner writes the environment to its directory and every module inherits it, so a variable that is not
+listed here is not passed on: another cloud's keys, a CI system's tokens, Nebari's own secrets.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NAMES = frozenset(
+    {
+        "HOME", "USER", "LOGNAME", "PATH", "SHELL", "TERM", "TZ", "TMPDIR", "LANG", "LANGUAGE", "KUBECONFIG",
+        "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "PYTHONUTF8",
+        "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE",
+        "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME",
+    }
+)  # fmt: skip
+PREFIXES = ("LC_", "HELM_")
+OF_CLOUD = {
+    "azure": ("ARM_", "AZURE_"),
+    "gcp": ("GOOGLE_", "GCP_", "CLOUDSDK_"),
+    "aws": ("AWS_",),
+}
+AZURE_NAMES = {
+    "ARM_CLIENT_ID": "AZURE_CLIENT_ID",
+    "ARM_CLIENT_SECRET": "AZURE_SECRET",
+    "ARM_TENANT_ID": "AZURE_TENANT",
+    "ARM_SUBSCRIPTION_ID": "AZURE_SUBSCRIPTION_ID",
+}  # Nebari's name -> the Azure modules' name
+
+
+def allowed(environ: Mapping[str, str], provider: str) -> dict[str, str]:
+    """Return what a play for this provider may see. Kubeconfig login programs of a cloud need that cloud's too."""
+    prefixes = PREFIXES + OF_CLOUD.get(provider, ())
+    if provider in ("local", "existing"):
+        prefixes += tuple(prefix for group in OF_CLOUD.values() for prefix in group) if _exec_login(environ) else ()
+    found = {name: value for name, value in environ.items() if name in NAMES or name.startswith(prefixes)}
+    found["PATH"] = f"{Path(sys.executable).parent}:{found.get('PATH', '/usr/local/bin:/usr/bin:/bin')}"
+    found.setdefault("LANG", "C.UTF-8")
+    return found | _translated(found, provider)
+
+
+def _exec_login(environ: Mapping[str, str]) -> bool:
+    """Whether the person says that the kubeconfig's login program needs a cloud's keys."""
+    return environ.get("NEBARI_MLFLOW_PASS_CLOUD_CREDENTIALS", "") not in ("", "0", "false")
+
+
+def _translated(found: Mapping[str, str], provider: str) -> dict[str, str]:
+    """Give the cloud modules the credentials that Nebari asks for, under the names that they read."""
+    if provider == "azure":
+        pairs = {new: found[old] for old, new in AZURE_NAMES.items() if old in found}
+        return {name: value for name, value in pairs.items() if name not in found}
+    if provider == "gcp" and "GCP_AUTH_KIND" not in found and "GOOGLE_CREDENTIALS" in found:
+        given = found["GOOGLE_CREDENTIALS"]
+        name = "GCP_SERVICE_ACCOUNT_CONTENTS" if given.lstrip().startswith("{") else "GCP_SERVICE_ACCOUNT_FILE"
+        return {"GCP_AUTH_KIND": "serviceaccount", name: given}
+    return {}
+
+
+def for_ansible(folder: Path, collections: Path) -> dict[str, str]:
+    """Return the settings of one run: nothing of the caller's folder or home, nothing left behind."""
+    return {
+        "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
+        "ANSIBLE_HOME": str(folder / "ansible"),
+        "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
+        "ANSIBLE_REMOTE_TEMP": str(folder / "tmp"),
+        "ANSIBLE_COLLECTIONS_PATH": str(collections),
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+        "ANSIBLE_PIPELINING": "1",
+        "ANSIBLE_NO_TARGET_SYSLOG": "1",
+        "ANSIBLE_KEEP_REMOTE_FILES": "0",
+        "ANSIBLE_RETRY_FILES_ENABLED": "0",
+        "ANSIBLE_LOCALHOST_WARNING": "0",
+        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",
+        "ANSIBLE_DEPRECATION_WARNINGS": "0",
+        "ANSIBLE_NOCOWS": "1",
+        "ANSIBLE_NOCOLOR": "1",
+    }

@@ -1,0 +1,49 @@
+"""Turn the result of a failed task into an error with a code, a cause and a fix."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .errors import PlayError
+
+PATTERNS: tuple[tuple[str, str], ...] = (
+    ("NML402", r"Validation of arguments failed|is not a known (variable|value)"),
+    ("NML410", r"\bhelm: "),
+    ("NML403", r"kubeconfig|is not reached|refused the connection|cannot be reached|Unauthorized|may not |forbidden"),
+    ("NML404", r"\b[Ll]ease\b|is being deployed by|holds the lock|another deploy"),
+    ("NML405", r"\b[Ii]mage\b.*\b(pull|found|name)|ImagePull|ErrImage"),
+    ("NML406", r"StorageClass|PersistentVolumeClaim|provision|volume"),
+    ("NML407", r"quota|[Uu]nschedulable|Insufficient|PodSecurity|violates"),
+    ("NML408", r"[Vv]erif|helm test"),
+    ("NML409", r"(after|within|in) [0-9]+ ?s(econds)?\b|timed out|deadline"),
+)
+
+
+def classify(text: str) -> str:
+    """Return the code of the page that is about this; NML401 is the one about any failed task."""
+    return next((code for code, pattern in PATTERNS if re.search(pattern, text)), "NML401")
+
+
+def from_event(task: str, role: str, result: dict[str, Any], log: str) -> PlayError:
+    """Build the error. Our own module says cause and fix; others say a message, whose first paragraph is the cause."""
+    if "censored" in result:
+        cause, fix = "The task failed, and its output is hidden because it holds secrets.", ""
+    else:
+        cause = str(result.get("cause") or first_paragraph(result))
+        fix = str(result.get("fix") or "")
+    code = "NML402" if task.startswith(("Check", "Look for", "Validating")) else classify(cause)
+    shown = f"{role} : {task}" if role and not task.startswith(role) else task
+    return PlayError(code, cause, fix or "Repair the cause and run the same command again: it goes on where it stopped.",
+                     task=shown, log=log)  # fmt: skip
+
+
+def first_paragraph(result: dict[str, Any]) -> str:
+    """Return what a module says about its failure, without traceback and blank lines."""
+    for key in ("msg", "stderr", "module_stderr", "exception", "stdout"):
+        text = str(result.get(key) or "").strip()
+        if text and text != "MODULE FAILURE":
+            lines = text.splitlines()
+            chosen = lines[-1] if lines[0].startswith("Traceback") else text.split("\n\n")[0]
+            return re.sub(r"\s*\n\s*", " ", chosen).strip()[:2000]
+    return "The task failed without a message."
