@@ -8,6 +8,7 @@ from typing import Any
 from .errors import PlayError
 
 PATTERNS: tuple[tuple[str, str], ...] = (
+    ("NML411", r"no matches for kind|does not serve"),
     ("NML402", r"Validation of arguments failed|is not a known (variable|value)"),
     ("NML410", r"\bhelm: "),
     ("NML403", r"kubeconfig|is not reached|refused the connection|cannot be reached|Unauthorized|may not |forbidden"),
@@ -18,6 +19,11 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     ("NML408", r"[Vv]erif|helm test"),
     ("NML409", r"(after|within|in) [0-9]+ ?s(econds)?\b|timed out|deadline"),
 )
+
+FIXES = {
+    "NML411": "Install what provides that kind, or leave the part out: `access: {ui: false}` needs no Traefik.",
+}
+AGAIN = "Repair the cause and run the same command again: it goes on where it stopped."
 
 
 def classify(text: str) -> str:
@@ -34,8 +40,7 @@ def from_event(task: str, role: str, result: dict[str, Any], log: str) -> PlayEr
         fix = str(result.get("fix") or "")
     code = "NML402" if task.startswith(("Check", "Look for", "Validating")) else classify(cause)
     shown = f"{role} : {task}" if role and not task.startswith(role) else task
-    return PlayError(code, cause, fix or "Repair the cause and run the same command again: it goes on where it stopped.",
-                     task=shown, log=log)  # fmt: skip
+    return PlayError(code, cause, fix or FIXES.get(code, AGAIN), task=shown, log=log)
 
 
 def first_paragraph(result: dict[str, Any]) -> str:

@@ -148,6 +148,7 @@ def _play(
         suppress_env_files=True,
         quiet=True,
         event_handler=handle,
+        cancel_callback=lambda: False,  # without one ansible-runner takes the signals, and kills helm
     )
     runner.config.env = _environment(runner.config.env, environ, folder)
     runner.run()

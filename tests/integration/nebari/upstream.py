@@ -1,0 +1,102 @@
+"""Stand-ins for Nebari's stages before ours: they write what the real ones would, and do nothing else.
+
+Loaded by `nebari --exclude-default-stages --import-plugin upstream.py`. The configuration is the real one.
+UPSTREAM_OMIT names outputs (`stage:output`, comma-separated) that are left out; UPSTREAM_TRACE a file that each
+stage's teardown is written to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+from _nebari.stages.infrastructure import InputSchema as InfrastructureInput
+from _nebari.stages.kubernetes_ingress import InputSchema as IngressInput
+from _nebari.stages.kubernetes_keycloak import InputSchema as KeycloakInput
+from _nebari.stages.kubernetes_services import InputSchema as ServicesInput
+from nebari.hookspecs import NebariStage, hookimpl
+from nebari.plugins import nebari_plugin_manager
+
+nebari_plugin_manager.exclude_default_stages = True  # Nebari 2025.10.1 does not act on its own flag (nebari#1957)
+
+
+def value(content: Any) -> dict[str, Any]:
+    return {"value": content}
+
+
+class Stage(NebariStage):
+    outputs: dict[str, Any] = {}
+
+    def _write(self, stage_outputs: dict[str, Any]) -> None:
+        omitted = os.environ.get("UPSTREAM_OMIT", "").split(",")
+        stage_outputs[f"stages/{self.name}"] = {
+            name: content for name, content in self.outputs.items() if f"{self.name}:{name}" not in omitted
+        }
+
+    @contextlib.contextmanager
+    def deploy(self, stage_outputs: dict[str, Any], disable_prompt: bool = False):
+        self._write(stage_outputs)
+        yield
+
+    @contextlib.contextmanager
+    def destroy(self, stage_outputs: dict[str, Any], status: dict[str, bool]):
+        self._write(stage_outputs)
+        yield
+        status[f"stages/{self.name}"] = True
+        if "UPSTREAM_TRACE" in os.environ:
+            with Path(os.environ["UPSTREAM_TRACE"]).open("a") as trace:
+                trace.write(f"{self.name}\n")
+
+
+class Infrastructure(Stage):
+    name = "02-infrastructure"
+    priority = 20
+    input_schema = InfrastructureInput
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        return {
+            "kubeconfig_filename": value(os.environ.get("UPSTREAM_KUBECONFIG", "/nonexistent/kubeconfig")),
+            "kubernetes_credentials": value({"token": os.environ.get("UPSTREAM_TOKEN", "")}),
+            "node_selectors": {"general": {"key": "kubernetes.io/os", "value": "linux"}},
+            "cluster_oidc_issuer_url": value("https://issuer.example.org/tenant/"),
+            "resource_group_name": value("demo-dev"),
+            "project_id": value("demo-project"),
+        }
+
+
+class Ingress(Stage):
+    name = "04-kubernetes-ingress"
+    priority = 40
+    input_schema = IngressInput
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        return {"domain": self.config.domain or "203.0.113.7", "load_balancer_address": value({"ip": "203.0.113.7"})}
+
+
+class Keycloak(Stage):
+    name = "05-kubernetes-keycloak"
+    priority = 50
+    input_schema = KeycloakInput
+
+
+class Services(Stage):
+    name = "07-kubernetes-services"
+    priority = 70
+    input_schema = ServicesInput
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        return {
+            "forward-auth-middleware": value({"name": "traefik-forward-auth"}),
+            "forward-auth-service": value({"name": "forwardauth-service"}),
+            "service_urls": value({"jupyterhub": {"url": "https://hub", "health_url": None}}),
+        }
+
+
+@hookimpl
+def nebari_stage() -> list[type[NebariStage]]:
+    return [Infrastructure, Ingress, Keycloak, Services]
