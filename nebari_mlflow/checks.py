@@ -38,7 +38,8 @@ def check_block(value: object) -> object:
     if value is None:
         return {}
     if not isinstance(value, (dict, BaseModel)):
-        kind = {list: "a list", str: "a text", bool: "true or false"}.get(type(value), "not a mapping")
+        kinds = ((list, "a list"), (str, "a text"), (bool, "true or false"))
+        kind = next((said for kind, said in kinds if isinstance(value, kind)), "not a mapping")
         raise ValueError(f"mlflow is {kind}. Write keys below it, for example `enabled: true`, or leave it out.")
     return value
 

@@ -1,0 +1,91 @@
+"""Each file in configs/ is a case: `PROVIDER.happy|error.WHAT.yaml`, given to the real `nebari validate`.
+
+An error case says in its first line what the person reads. A happy case has the play's variables beside it.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner, Result
+
+from nebari_mlflow import variables
+from nebari_mlflow.errors import UpstreamError
+
+CASES = Path(__file__).parent / "configs"
+HAPPY = sorted(CASES.glob("*.happy.*.yaml"))
+ERRORS = sorted(CASES.glob("*.error.*.yaml"))
+OUTPUTS: dict[str, dict[str, Any]] = {
+    "stages/02-infrastructure": {
+        "kubeconfig_filename": {"value": "/somewhere/NEBARI_KUBECONFIG"},
+        "cluster_oidc_issuer_url": {"value": "https://issuer.example.org/tenant/"},
+        "resource_group_name": {"value": "demo-dev"},
+        "project_id": {"value": "test-project"},
+    },
+    "stages/04-kubernetes-ingress": {"domain": "nebari.example.org"},
+    "stages/07-kubernetes-services": {"forward-auth-middleware": {"value": {"name": "traefik-forward-auth"}}},
+}
+
+pytestmark = pytest.mark.usefixtures("_clouds")
+
+
+def validate(path: Path) -> Result:
+    from _nebari.cli import create_cli
+
+    return CliRunner().invoke(create_cli(), ["validate", "--config", str(path)])
+
+
+def load(path: Path) -> Any:
+    from nebari.plugins import nebari_plugin_manager
+
+    return nebari_plugin_manager.read_config(path)
+
+
+@pytest.mark.parametrize("path", HAPPY, ids=lambda path: path.stem)
+def test_a_configuration_is_accepted_and_becomes_these_variables(path: Path) -> None:
+    result = validate(path)
+    assert "Successfully validated" in result.output, result.output
+    config = load(path)
+    if not config.mlflow.enabled:
+        return
+    built = variables.build(config, OUTPUTS)
+    golden = path.with_suffix(".vars.yml")
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(yaml.safe_dump(built, sort_keys=True))
+    assert built == yaml.safe_load(golden.read_text())
+
+
+@pytest.mark.parametrize("path", ERRORS, ids=lambda path: path.stem)
+def test_a_mistake_is_refused_in_words_that_help(path: Path) -> None:
+    result = validate(path)
+    expected = path.read_text().splitlines()[0].removeprefix("# ")
+    assert result.exit_code != 0
+    assert expected in " ".join(result.output.split())
+    assert "CANARY" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("case", "output"),
+    [
+        (path, output)
+        for path in HAPPY
+        if path.stem.endswith("minimal")
+        for output in variables.COMMON + variables.OF_PROVIDER[path.stem.split(".")[0]]
+    ],
+    ids=lambda value: value.stem if isinstance(value, Path) else value.variable,
+)
+def test_a_missing_output_is_named_with_its_stage(case: Path, output: variables.Output) -> None:
+    stage = {name: value for name, value in OUTPUTS[output.stage].items() if name != output.name}
+    with pytest.raises(UpstreamError, match=f"{output.stage} gave no {output.name}"):
+        variables.build(load(case), {**OUTPUTS, output.stage: stage})
+
+
+@pytest.mark.parametrize("path", HAPPY, ids=lambda path: path.stem)
+def test_without_outputs_the_variables_are_a_part_of_those_with(path: Path) -> None:
+    config = load(path)
+    if config.mlflow.enabled:
+        assert set(variables.build(config, None)) <= set(variables.build(config, OUTPUTS))
