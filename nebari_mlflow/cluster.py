@@ -1,0 +1,67 @@
+"""Questions to the Kubernetes API, through the connection that the release module uses too."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ApiError, ReleaseError
+
+from .errors import ClusterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ansible_collections.nebari.mlflow.plugins.module_utils.kube import Api
+    from ansible_collections.nebari.mlflow.plugins.module_utils.record import Record
+
+    from .target import Target
+
+FORBIDDEN = (401, 403)
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Turn the module's errors into ours."""
+    try:
+        yield
+    except ApiError as error:
+        raise ClusterError("NML602" if error.status in FORBIDDEN else "NML603", error.cause, error.fix) from error
+    except ReleaseError as error:
+        raise ClusterError("NML601", error.cause, error.fix) from error
+
+
+def connect(kubeconfig: str, context: str) -> Api:
+    """Open a connection; the first request tells whether the cluster answers."""
+    from ansible_collections.nebari.mlflow.plugins.module_utils.kube import Api  # noqa: PLC0415
+
+    return Api(kubeconfig, context)
+
+
+def newest_record(api: Api, release: str, namespace: str) -> Record | None:
+    """Return Helm's newest record of the release."""
+    from ansible_collections.nebari.mlflow.plugins.module_utils.record import Records  # noqa: PLC0415
+
+    records = Records(api, release, namespace)
+    newest = next(iter(records.statuses()), 0)
+    return records.read(newest) if newest else None
+
+
+def pods(api: Api, release: str, namespace: str, component: str = "") -> list[dict[str, Any]]:
+    """Return the release's pods, the oldest first."""
+    selector = f"app.kubernetes.io/instance={release}"
+    selector += f",app.kubernetes.io/component={component}" if component else ""
+    found = api.request("GET", f"/api/v1/namespaces/{namespace}/pods", query={"labelSelector": selector})["items"]
+    return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+
+def logs(target: Target, component: str, tail: int) -> dict[str, str]:
+    """Return the last lines of each pod of a component, all its containers."""
+    api = connect(target.kubeconfig, target.context)
+    found = {}
+    for pod in pods(api, target.release, target.namespace, component):
+        name = pod["metadata"]["name"]
+        for container in pod["spec"]["containers"]:
+            path = f"/api/v1/namespaces/{target.namespace}/pods/{name}/log"
+            found[name] = api.text(path, {"container": container["name"], "tailLines": tail})
+    return found

@@ -1,0 +1,133 @@
+"""Checks of this machine, the configuration and the cluster, each with its cause and the command that repairs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import cluster, rundir
+from .errors import MlflowError
+from .kubeconfig import OTHERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .target import Target
+
+OK, WARN, FAIL = "ok", "warning", "failed"
+
+
+@dataclass
+class Check:
+    """One result. `fix` is a command where there is one."""
+
+    name: str
+    result: str
+    cause: str = ""
+    fix: str = ""
+
+    def report(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def examine(read: Callable[[], Target]) -> Iterator[Check]:
+    """Yield each result as soon as it is known. What cannot be asked any more is left out."""
+    yield _ansible()
+    yield _helm()
+    yield _memory()
+    try:
+        target = read()
+    except MlflowError as error:
+        yield Check("configuration", FAIL, error.cause, error.fix)
+        return
+    yield Check("configuration", OK, target.source)
+    yield _kubeconfig(target)
+    yield from _cluster(target)
+
+
+def _ansible() -> Check:
+    path = shutil.which("ansible-playbook", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
+    fix = f"{sys.executable} -m pip install 'ansible>=12.3,<13'"
+    return Check("ansible", OK, path) if path else Check("ansible", FAIL, "ansible-playbook is not found.", fix)
+
+
+def _helm() -> Check:
+    path = shutil.which("helm")
+    if path is None:
+        return Check("helm", FAIL, "helm is not on PATH.", "Install Helm 3.15 or a later 3, for example: apt install helm")
+    try:
+        said = subprocess.run([path, "version", "--short"], capture_output=True, text=True, timeout=20, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Check("helm", FAIL, f"{path} cannot be run: {error}.", f"Replace {path}")
+    match = re.match(r"v(\d+)\.(\d+)", said)
+    version = (int(match[1]), int(match[2])) if match else (0, 0)
+    if (3, 15) <= version < (4, 0):
+        return Check("helm", OK, f"{path} {said.strip()}")
+    return Check("helm", FAIL, f"{path} is {said.strip() or 'not Helm'}.", "Install Helm 3.15 or a later 3.")
+
+
+def _memory() -> Check:
+    left = rundir.sweep()
+    root = next(filter(rundir.usable, rundir.candidates()), None)
+    if root is None:
+        tried = " ".join(map(str, rundir.candidates()))
+        return Check("temporary files", FAIL, f"None of these has room and may be written: {tried}.", f"df -h {tried}")
+    return Check("temporary files", OK, f"{root}" + (f", {len(left)} left-over folders removed" if left else ""))
+
+
+def _kubeconfig(target: Target) -> Check:
+    path = Path(target.kubeconfig or os.environ.get("KUBECONFIG", "~/.kube/config").split(":")[0]).expanduser()
+    if not path.is_file():
+        return Check("kubeconfig", FAIL, f"{path} does not exist.", "export KUBECONFIG=/path/to/kubeconfig")
+    if path.stat().st_mode & OTHERS:
+        return Check("kubeconfig", WARN, f"Other users of this machine can read {path}.", f"chmod 600 {path}")
+    return Check("kubeconfig", OK, str(path))
+
+
+def _cluster(target: Target) -> Iterator[Check]:
+    try:
+        with cluster.asking():
+            api = cluster.connect(target.kubeconfig, target.context)
+            version = api.request("GET", "/version")["gitVersion"]
+            yield Check("cluster", OK, f"{api.server} {version}")
+            yield _storage_class(api.request("GET", "/apis/storage.k8s.io/v1/storageclasses")["items"], target)
+            yield _namespace(api.find(f"/api/v1/namespaces/{target.namespace}"), target)
+    except MlflowError as error:
+        yield Check("cluster", FAIL, error.cause, error.fix)
+        return
+    from . import status  # noqa: PLC0415
+
+    found = status.look(target, sizes=False)
+    if found.state == status.ABSENT:
+        yield Check("release", WARN if target.enabled else OK, found.cause, found.fix if target.enabled else "")
+    elif found.state == status.ACTIVE:
+        yield Check("release", OK, f"{target.release} revision {found.release['revision']}, MLflow {found.versions['mlflow']}")
+        if not found.release["verified"]:
+            yield Check("use", WARN, "Logging a run was not shown to work in this revision.", "nebari-mlflow verify")
+    else:
+        yield Check("release", FAIL if found.state == status.BLOCKED else WARN, found.cause, found.fix)
+
+
+def _storage_class(classes: list[dict[str, Any]], target: Target) -> Check:
+    mark = "storageclass.kubernetes.io/is-default-class"
+    default = [c["metadata"]["name"] for c in classes if (c["metadata"].get("annotations") or {}).get(mark) == "true"]
+    if default:
+        return Check("storage class", OK, default[0])
+    there = ", ".join(c["metadata"]["name"] for c in classes) or "none"
+    fix = f"kubectl patch storageclass NAME -p '{{\"metadata\":{{\"annotations\":{{\"{mark}\":\"true\"}}}}}}'"
+    return Check("storage class", WARN, f"None is the default, so volumes of {target.release} wait. There is: {there}.", fix)
+
+
+def _namespace(namespace: dict[str, Any] | None, target: Target) -> Check:
+    if namespace is None:
+        return Check("namespace", OK, f"{target.namespace} will be made")
+    if (namespace.get("status") or {}).get("phase") == "Terminating":
+        fix = f"kubectl get namespace {target.namespace} -o yaml"
+        return Check("namespace", FAIL, f"{target.namespace} is being deleted.", fix)
+    return Check("namespace", OK, target.namespace)

@@ -1,0 +1,101 @@
+"""What a command is about: one release on one cluster, from nebari-config.yaml or from a file of variables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import names
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from .config_file import Config
+    from .variables import Variables
+
+SHORT = ("provider", "project_name", "namespace", "domain", "delete_data")  # as in `ansible-playbook -e provider=local`
+REQUIRED = ("mlflow_provider", "mlflow_project_name", "mlflow_namespace")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to look; `variables` is only built when a play needs it, since it may ask the cluster."""
+
+    project: str
+    namespace: str
+    kubeconfig: str
+    context: str
+    provider: str
+    source: str
+    given: Any
+    config: Config | None = None
+
+    @property
+    def release(self) -> str:
+        return names.release(self.project)
+
+    @cached_property
+    def variables(self) -> Variables:
+        if self.config is None:
+            kubeconfig = {"mlflow_kubeconfig": self.kubeconfig} if self.kubeconfig else {}
+            return {**self.given, **kubeconfig}
+        from . import upstream, variables  # noqa: PLC0415
+
+        return variables.build(self.config, upstream.outputs(self.config, self.kubeconfig))
+
+    @property
+    def enabled(self) -> bool:
+        return self.config is None or self.config.mlflow.enabled
+
+
+def from_config(path: Path, kubeconfig: str) -> Target:
+    """Read nebari-config.yaml."""
+    from . import config_file, upstream  # noqa: PLC0415
+
+    config = config_file.load(path)
+    return Target(
+        project=config.project_name,
+        namespace=config.namespace,
+        kubeconfig=upstream.kubeconfig_of(config, kubeconfig),
+        context=(config.existing.kube_context or "") if config.provider == "existing" else "",
+        provider=config.provider,
+        source=str(path),
+        given=None,
+        config=config,
+    )
+
+
+def from_variables(path: Path, kubeconfig: str) -> Target:
+    """Read a file as given to `ansible-playbook -e @FILE`, without Nebari."""
+    import yaml  # noqa: PLC0415
+
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        reason = getattr(error, "strerror", None) or "it is not YAML"
+        raise InputError("NML101", f"{path} cannot be read: {reason}.", "Give a file of variables with --vars.") from error
+    if not isinstance(document, dict):
+        raise InputError("NML101", f"{path} is not a mapping of variables.", "Write one `mlflow_name: value` a line.")
+    given = {f"mlflow_{name}" if name in SHORT else name: value for name, value in document.items()}
+    missing = [name for name in REQUIRED if not given.get(name)]
+    if missing:
+        raise InputError("NML103", f"{path} does not set {', '.join(missing)}.", "Add them to the file.")
+    return Target(
+        project=str(given["mlflow_project_name"]),
+        namespace=str(given["mlflow_namespace"]),
+        kubeconfig=kubeconfig or str(given.get("mlflow_kubeconfig", "")),
+        context=str(given.get("mlflow_context", "")),
+        provider=str(given["mlflow_provider"]),
+        source=str(path),
+        given=given,
+    )
+
+
+def find(config: Path | None, variables: Path | None, kubeconfig: str) -> Target:
+    """Read the file that is given, or nebari-config.yaml here."""
+    if config is not None and variables is not None:
+        raise InputError("NML104", "--config and --vars are both given.", "Give one of them.")
+    if variables is not None:
+        return from_variables(variables, kubeconfig)
+    return from_config(config or Path("nebari-config.yaml"), kubeconfig)

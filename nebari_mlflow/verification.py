@@ -1,0 +1,48 @@
+"""Prove that MLflow works by using it, with the chart's own test pod and the server's real service account."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ReleaseError
+
+from .errors import ClusterError, PlayError
+
+if TYPE_CHECKING:
+    from .target import Target
+
+LIMIT = 300  # seconds
+
+
+def use(target: Target) -> dict[str, Any]:
+    """Run the chart's tests and return what the test pod found."""
+    from ansible_collections.nebari.mlflow.plugins.module_utils.helm import Helm, HelmError  # noqa: PLC0415
+    from ansible_collections.nebari.mlflow.plugins.module_utils.options import Options  # noqa: PLC0415
+
+    options = Options(
+        name=target.release, namespace=target.namespace, kubeconfig=target.kubeconfig, context=target.context
+    )
+    helm = Helm(options)
+    try:
+        helm.check_version()
+        said = helm.test(LIMIT, lambda: None)
+    except HelmError as error:
+        raise PlayError("NML408", _last_line(error.output) or error.cause, "Look at: nebari-mlflow status") from error
+    except ReleaseError as error:
+        raise ClusterError("NML601", error.cause, error.fix) from error
+    return _proof(said)
+
+
+def _proof(output: str) -> dict[str, Any]:
+    """The test pod ends with one line of JSON."""
+    for line in reversed(output.splitlines()):
+        if line.strip().startswith("{"):
+            found: dict[str, Any] = json.loads(line)
+            return found
+    return {}
+
+
+def _last_line(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip() and not line.startswith(("POD LOGS", "NAME:"))]
+    return lines[-1] if lines else ""
