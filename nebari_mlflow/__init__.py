@@ -20,7 +20,7 @@ hookimpl = HookimplMarker("nebari")
 @hookimpl
 def nebari_stage() -> list[type[MlflowStage]]:
     """Register the stage."""
-    from .stage import MlflowStage  # noqa: PLC0415
+    from .stage import MlflowStage
 
     return [MlflowStage]
 
@@ -28,6 +28,6 @@ def nebari_stage() -> list[type[MlflowStage]]:
 @hookimpl
 def nebari_subcommand(cli: typer.Typer) -> None:
     """Mount the command line as `nebari mlflow`."""
-    from .cli import app  # noqa: PLC0415
+    from .cli import app
 
     cli.add_typer(app, name="mlflow", rich_help_panel="Plugins")

@@ -52,7 +52,9 @@ def supported(version: str) -> str:
     if match is None:
         raise ValueError(f"version is {version!r}. Give a release such as 3.17.2, or leave it out.")
     if (int(match[1]), int(match[2])) < OLDEST:
-        raise ValueError(f"version is {version!r}, and 3.17 is the oldest that is supported. Leave it out, or give 3.17.2.")
+        raise ValueError(
+            f"version is {version!r}, and 3.17 is the oldest that is supported. Leave it out, or give 3.17.2."
+        )
     return version.removeprefix("v")
 
 
@@ -85,7 +87,9 @@ def fits_platform(config: Any) -> None:
     """Refuse what Kubernetes would refuse half-way, and options for another provider than the configured one."""
     provider = getattr(config.provider, "value", config.provider)
     if provider not in PROVIDERS:
-        raise ValueError(f"provider is {provider}, and mlflow runs on {', '.join(PROVIDERS)}. Set mlflow.enabled: false.")
+        raise ValueError(
+            f"provider is {provider}, and mlflow runs on {', '.join(PROVIDERS)}. Set mlflow.enabled: false."
+        )
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", config.namespace):
         raise ValueError(
             f"namespace is {config.namespace!r}, which Kubernetes does not take: use lower-case letters, digits and -."
@@ -93,7 +97,9 @@ def fits_platform(config: Any) -> None:
     block = config.mlflow
     for other in PROVIDERS:
         if other != provider and getattr(block, other) is not None:
-            raise ValueError(f"mlflow.{other} is given, and provider is {provider}. Remove it, or use mlflow.{provider}.")
+            raise ValueError(
+                f"mlflow.{other} is given, and provider is {provider}. Remove it, or use mlflow.{provider}."
+            )
     volume = getattr(block, provider) if provider in ("local", "existing") else None
     on_volume = provider in ("local", "existing") and block.storage is None and getattr(volume, "s3", None) is None
     if block.replicas > 1 and on_volume and getattr(volume, "access_mode", "") != "ReadWriteMany":

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Optional
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -15,6 +15,7 @@ from .errors import Cancelled, InputError, MlflowError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from .runner import Result
     from .target import Target
 
 SHAPE = "1.0"  # of --json: the minor number grows with new fields, the major one when one changes its meaning
@@ -26,20 +27,22 @@ app = typer.Typer(
 )
 CONFIG = typer.Option(None, "--config", "-c", help="Nebari's configuration file. Default: nebari-config.yaml here.")
 VARS = typer.Option(None, "--vars", "-e", help="A file of mlflow_* variables instead, without Nebari.")
-KUBECONFIG = typer.Option("", "--kubeconfig", help="Kubeconfig file. Default: KUBECONFIG, or the one that Nebari wrote.")
+KUBECONFIG = typer.Option(
+    "", "--kubeconfig", help="Kubeconfig file. Default: KUBECONFIG, or the one that Nebari wrote."
+)
 JSON = typer.Option(False, "--json", help="Print one JSON object.")
 COMPONENTS = ("tracking", "postgresql", "migrate", "verify")
 
 
 def _target(config: Path | None, variables: Path | None, kubeconfig: str) -> Target:
-    from . import target  # noqa: PLC0415
+    from . import target
 
     return target.find(config, variables, kubeconfig)
 
 
 def _consoles(as_json: bool) -> Console:
     """Return the console for people, which is standard error when standard output is for programs."""
-    from .progress import make_console  # noqa: PLC0415
+    from .progress import make_console
 
     return make_console(stderr=as_json)
 
@@ -49,7 +52,7 @@ def _print(kind: str, **fields: Any) -> None:
 
 
 def _fail(error: MlflowError, kind: str, as_json: bool) -> NoReturn:
-    from .progress import make_console, show_failure  # noqa: PLC0415
+    from .progress import make_console, show_failure
 
     if as_json:
         _print(kind, error=error.report())
@@ -58,19 +61,26 @@ def _fail(error: MlflowError, kind: str, as_json: bool) -> NoReturn:
     raise typer.Exit(error.exit_code if isinstance(error, Cancelled) else 1)
 
 
-def _play(target: Target, playbook: str, console: Console, *, check: bool = False, **extra: Any) -> Any:
-    from .deployment import execute  # noqa: PLC0415
+def _play(
+    target: Target, playbook: str, console: Console, *, check: bool = False, extra: dict[str, Any] | None = None
+) -> Result:
+    from .deployment import execute
 
-    return execute(playbook, {**target.variables, **extra}, check=check, console=console, provider=target.provider)
+    return execute(
+        playbook, {**target.variables, **(extra or {})}, check=check, console=console, provider=target.provider
+    )
 
 
 @app.command()
 def plan(
-    config: Optional[Path] = CONFIG, vars_file: Optional[Path] = VARS, kubeconfig: str = KUBECONFIG, as_json: bool = JSON
+    config: Path | None = CONFIG,
+    vars_file: Path | None = VARS,
+    kubeconfig: str = KUBECONFIG,
+    as_json: bool = JSON,
 ) -> None:
     """Say what a deploy would change. Exit code 0: nothing, 2: something, 1: an error."""
-    from .deployment import DEPLOY, DESTROY  # noqa: PLC0415
-    from .progress import show_changes  # noqa: PLC0415
+    from .deployment import DEPLOY, DESTROY
+    from .progress import show_changes
 
     console = _consoles(as_json)
     try:
@@ -89,11 +99,14 @@ def plan(
 
 @app.command()
 def deploy(
-    config: Optional[Path] = CONFIG, vars_file: Optional[Path] = VARS, kubeconfig: str = KUBECONFIG, as_json: bool = JSON
+    config: Path | None = CONFIG,
+    vars_file: Path | None = VARS,
+    kubeconfig: str = KUBECONFIG,
+    as_json: bool = JSON,
 ) -> None:
     """Deploy MLflow, or repair it; what is as it should be is left alone."""
-    from .deployment import DEPLOY, DESTROY  # noqa: PLC0415
-    from .progress import show_summary  # noqa: PLC0415
+    from .deployment import DEPLOY, DESTROY
+    from .progress import show_summary
 
     console = _consoles(as_json)
     try:
@@ -111,15 +124,15 @@ def deploy(
 
 @app.command()
 def status(
-    config: Optional[Path] = CONFIG,
-    vars_file: Optional[Path] = VARS,
+    config: Path | None = CONFIG,
+    vars_file: Path | None = VARS,
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
     watch: bool = typer.Option(False, "--watch", "-w", help="Look again every 5 s until Ctrl-C."),
 ) -> None:
     """Say how MLflow is doing: Active, Waiting, Blocked or Absent. Exit code 0 only when Active."""
-    from . import status as states  # noqa: PLC0415
-    from .report import show_status  # noqa: PLC0415
+    from . import status as states
+    from .report import show_status
 
     try:
         target = _target(config, vars_file, kubeconfig)
@@ -141,11 +154,14 @@ def status(
 
 @app.command()
 def doctor(
-    config: Optional[Path] = CONFIG, vars_file: Optional[Path] = VARS, kubeconfig: str = KUBECONFIG, as_json: bool = JSON
+    config: Path | None = CONFIG,
+    vars_file: Path | None = VARS,
+    kubeconfig: str = KUBECONFIG,
+    as_json: bool = JSON,
 ) -> None:
     """Check this machine, the configuration and the cluster, before a deploy and after."""
-    from .doctor import FAIL, examine  # noqa: PLC0415
-    from .report import show_check  # noqa: PLC0415
+    from .doctor import FAIL, examine
+    from .report import show_check
 
     console, found = _consoles(as_json), []
     for check in examine(lambda: _target(config, vars_file, kubeconfig)):
@@ -159,10 +175,13 @@ def doctor(
 
 @app.command()
 def verify(
-    config: Optional[Path] = CONFIG, vars_file: Optional[Path] = VARS, kubeconfig: str = KUBECONFIG, as_json: bool = JSON
+    config: Path | None = CONFIG,
+    vars_file: Path | None = VARS,
+    kubeconfig: str = KUBECONFIG,
+    as_json: bool = JSON,
 ) -> None:
     """Log a run, an artifact and a model version in the cluster, and read them back."""
-    from .verification import use  # noqa: PLC0415
+    from .verification import use
 
     console = _consoles(as_json)
     try:
@@ -181,15 +200,15 @@ def verify(
 
 @app.command()
 def logs(
-    config: Optional[Path] = CONFIG,
-    vars_file: Optional[Path] = VARS,
+    config: Path | None = CONFIG,
+    vars_file: Path | None = VARS,
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
     component: str = typer.Option("tracking", help=f"One of {', '.join(COMPONENTS)}."),
     tail: int = typer.Option(200, min=1, max=100_000, help="Lines of each pod."),
 ) -> None:
     """Print the last lines of a component's pods."""
-    from . import cluster  # noqa: PLC0415
+    from . import cluster
 
     try:
         if component not in COMPONENTS:
@@ -208,15 +227,15 @@ def logs(
 
 @app.command("open")
 def open_ui(
-    config: Optional[Path] = CONFIG,
-    vars_file: Optional[Path] = VARS,
+    config: Path | None = CONFIG,
+    vars_file: Path | None = VARS,
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
     port: int = typer.Option(5000, help="Port on this machine."),
     browser: bool = typer.Option(True, help="Open a browser too."),
 ) -> None:
     """Make the UI reachable on this machine until Ctrl-C, without a domain or a login."""
-    from .forward import forward  # noqa: PLC0415
+    from .forward import forward
 
     try:
         target = _target(config, vars_file, kubeconfig)
@@ -237,30 +256,31 @@ def open_ui(
 
 @app.command()
 def destroy(
-    config: Optional[Path] = CONFIG,
-    vars_file: Optional[Path] = VARS,
+    config: Path | None = CONFIG,
+    vars_file: Path | None = VARS,
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
     delete_data: str = typer.Option("", help="The project's name, to delete database, artifacts and keys for good."),
     yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
 ) -> None:
     """Remove the release and keep all data, unless the data is named."""
-    from .deployment import DESTROY  # noqa: PLC0415
-    from .report import show_removed  # noqa: PLC0415
+    from .deployment import DESTROY
+    from .report import show_removed
 
     console = _consoles(as_json)
     try:
         target = _target(config, vars_file, kubeconfig)
         if delete_data not in ("", target.project):
             raise InputError(
-                "NML105", f"--delete-data is {delete_data!r}, but the project is {target.project!r}.",
+                "NML105",
+                f"--delete-data is {delete_data!r}, but the project is {target.project!r}.",
                 f"Give --delete-data {target.project} to delete its data for good, or leave it out.",
             )
         if not yes:
             what = "with ALL ITS DATA" if delete_data else "and keep its data"
             typer.confirm(f"Remove {target.release} from namespace {target.namespace} {what}?", abort=True, err=True)
         extra = {"mlflow_delete_data": delete_data} if delete_data else {}
-        result = _play(target, DESTROY, console, **extra)
+        result = _play(target, DESTROY, console, extra=extra)
     except MlflowError as error:
         _fail(error, "destroy", as_json)
     if as_json:

@@ -33,14 +33,14 @@ def asking() -> Iterator[None]:
 
 def connect(kubeconfig: str, context: str) -> Api:
     """Open a connection; the first request tells whether the cluster answers."""
-    from ansible_collections.nebari.mlflow.plugins.module_utils.kube import Api  # noqa: PLC0415
+    from ansible_collections.nebari.mlflow.plugins.module_utils.kube import Api
 
     return Api(kubeconfig, context)
 
 
 def newest_record(api: Api, release: str, namespace: str) -> Record | None:
     """Return Helm's newest record of the release."""
-    from ansible_collections.nebari.mlflow.plugins.module_utils.record import Records  # noqa: PLC0415
+    from ansible_collections.nebari.mlflow.plugins.module_utils.record import Records
 
     records = Records(api, release, namespace)
     newest = next(iter(records.statuses()), 0)

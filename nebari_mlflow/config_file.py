@@ -14,8 +14,13 @@ from .errors import InputError
 CLOUDS = {"azure": "azure", "google_cloud_platform": "gcp", "amazon_web_services": "aws"}
 SECTIONS = ("local", "existing", *CLOUDS)
 DEFAULTS: dict[str, Any] = {
-    "region": "", "project": "", "tags": {}, "permissions_boundary": "", "kube_context": None, "resource_group_name": None,
-}  # fmt: skip
+    "region": "",
+    "project": "",
+    "tags": {},
+    "permissions_boundary": "",
+    "kube_context": None,
+    "resource_group_name": None,
+}
 
 
 class Config(SimpleNamespace):
@@ -32,16 +37,18 @@ class Config(SimpleNamespace):
 
 def load(path: Path) -> Config:
     """Return the configuration, or say what is wrong with it without showing its values."""
-    import yaml  # noqa: PLC0415
-    from pydantic import ValidationError  # noqa: PLC0415
+    import yaml
+    from pydantic import ValidationError
 
-    from .checks import fits_platform  # noqa: PLC0415
-    from .schema import InputSchema  # noqa: PLC0415
+    from .checks import fits_platform
+    from .schema import InputSchema
 
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError("NML101", f"{path} cannot be read: {error.strerror}.", "Give the file with --config.") from error
+        raise InputError(
+            "NML101", f"{path} cannot be read: {error.strerror}.", "Give the file with --config."
+        ) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
@@ -50,7 +57,7 @@ def load(path: Path) -> Config:
         raise InputError("NML101", f"{path} has no project_name.", "Give Nebari's configuration file with --config.")
     sections = {name: SimpleNamespace(**{**DEFAULTS, **(document.get(name) or {})}) for name in SECTIONS}
     try:
-        block = InputSchema(mlflow=document.get("mlflow")).mlflow
+        block = InputSchema.model_validate({"mlflow": document.get("mlflow")}).mlflow
         config = Config(
             project_name=str(document["project_name"]),
             namespace=str(document.get("namespace") or "dev"),

@@ -60,9 +60,13 @@ def _ansible() -> Check:
 def _helm() -> Check:
     path = shutil.which("helm")
     if path is None:
-        return Check("helm", FAIL, "helm is not on PATH.", "Install Helm 3.15 or a later 3, for example: apt install helm")
+        return Check(
+            "helm", FAIL, "helm is not on PATH.", "Install Helm 3.15 or a later 3, for example: apt install helm"
+        )
     try:
-        said = subprocess.run([path, "version", "--short"], capture_output=True, text=True, timeout=20, check=False).stdout
+        said = subprocess.run(
+            [path, "version", "--short"], capture_output=True, text=True, timeout=20, check=False
+        ).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
         return Check("helm", FAIL, f"{path} cannot be run: {error}.", f"Replace {path}")
     match = re.match(r"v(\d+)\.(\d+)", said)
@@ -101,13 +105,15 @@ def _cluster(target: Target) -> Iterator[Check]:
     except MlflowError as error:
         yield Check("cluster", FAIL, error.cause, error.fix)
         return
-    from . import status  # noqa: PLC0415
+    from . import status
 
     found = status.look(target, sizes=False)
     if found.state == status.ABSENT:
         yield Check("release", WARN if target.enabled else OK, found.cause, found.fix if target.enabled else "")
     elif found.state == status.ACTIVE:
-        yield Check("release", OK, f"{target.release} revision {found.release['revision']}, MLflow {found.versions['mlflow']}")
+        yield Check(
+            "release", OK, f"{target.release} revision {found.release['revision']}, MLflow {found.versions['mlflow']}"
+        )
         if not found.release["verified"]:
             yield Check("use", WARN, "Logging a run was not shown to work in this revision.", "nebari-mlflow verify")
     else:
@@ -120,8 +126,10 @@ def _storage_class(classes: list[dict[str, Any]], target: Target) -> Check:
     if default:
         return Check("storage class", OK, default[0])
     there = ", ".join(c["metadata"]["name"] for c in classes) or "none"
-    fix = f"kubectl patch storageclass NAME -p '{{\"metadata\":{{\"annotations\":{{\"{mark}\":\"true\"}}}}}}'"
-    return Check("storage class", WARN, f"None is the default, so volumes of {target.release} wait. There is: {there}.", fix)
+    fix = f'kubectl patch storageclass NAME -p \'{{"metadata":{{"annotations":{{"{mark}":"true"}}}}}}\''
+    return Check(
+        "storage class", WARN, f"None is the default, so volumes of {target.release} wait. There is: {there}.", fix
+    )
 
 
 def _namespace(namespace: dict[str, Any] | None, target: Target) -> Check:

@@ -17,7 +17,7 @@ FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile
 
 def private_copy(source: str, folder: Path) -> Path:
     """Copy the file with mode 0600, its relative paths made absolute. Warn when others can read the original."""
-    import yaml  # noqa: PLC0415
+    import yaml
 
     path = Path(source).expanduser()
     try:
@@ -26,7 +26,8 @@ def private_copy(source: str, folder: Path) -> Path:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = getattr(error, "strerror", None) or "it is not YAML"
         raise SetupError(
-            "NML304", f"The kubeconfig {path} cannot be used: {reason}.",
+            "NML304",
+            f"The kubeconfig {path} cannot be used: {reason}.",
             "Deploy the stage 02-infrastructure, which writes it, or repair it.",
         ) from error
     if not isinstance(document, dict):

@@ -21,9 +21,10 @@ GRACE = 30.0  # seconds that helm and the cloud modules get to come to an end
 def descendants(pid: int | None = None) -> list[psutil.Process]:
     """Every process below this one, deepest last."""
     try:
-        return psutil.Process(pid or os.getpid()).children(recursive=True)
+        found: list[psutil.Process] = psutil.Process(pid or os.getpid()).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
+    return found
 
 
 def works(process: psutil.Process) -> bool:

@@ -98,7 +98,9 @@ def show_changes(console: Console, changes: list[dict[str, Any]]) -> None:
 def show_summary(console: Console, outputs: dict[str, Any], result: Result) -> None:
     """Print where MLflow is and what this run changed."""
     changes = outputs.get("changes") or []
-    console.print(f"[bold]MLflow {outputs.get('versions', {}).get('mlflow', '')} is ready[/bold] ({seconds(result.elapsed)})")
+    console.print(
+        f"[bold]MLflow {outputs.get('versions', {}).get('mlflow', '')} is ready[/bold] ({seconds(result.elapsed)})"
+    )
     rows = {
         "tracking": outputs.get("tracking_uri"),
         "UI": outputs.get("ui_url"),
@@ -113,7 +115,9 @@ def show_summary(console: Console, outputs: dict[str, Any], result: Result) -> N
 
 def show_failure(console: Console, error: MlflowError) -> None:
     """Print what failed, why, what to do, and where the rest is."""
-    console.print(f"[bold red]{error.code}[/bold red] {escape(error.task) + ': ' if error.task else ''}{escape(error.cause)}")
+    console.print(
+        f"[bold red]{error.code}[/bold red] {escape(error.task) + ': ' if error.task else ''}{escape(error.cause)}"
+    )
     if error.fix:
         console.print(f"  [bold]Fix:[/bold] {escape(error.fix)}")
     console.print(f"  [dim]More: docs/reference/errors/{error.code}.md[/dim]")

@@ -1,4 +1,4 @@
-"""What `nebari render` writes for a reviewer: the play's variables and how to run it. Committed to git, so no secret."""
+"""What `nebari render` writes for a reviewer: the play's variables and how to run it. It goes to git: no secret."""
 
 from __future__ import annotations
 
@@ -23,18 +23,23 @@ To run it by hand, with those values filled in:
 To see what it would change, add `--check --diff`.
 """
 
+OFF = """\
+# {release}
+
+Switched off: `mlflow.enabled: false`. The release is removed, its data is kept.
+"""
+
 
 def files(config: Any) -> dict[pathlib.Path, str]:
     """Return path and content of each file. The same configuration gives the same bytes."""
     folder = pathlib.Path("stages") / names.STAGE
     if not config.mlflow.enabled:
-        return {folder / "README.md": f"# {names.release(config.project_name)}\n\nSwitched off: `mlflow.enabled: false`. "
-                "The release is removed, its data is kept.\n"}  # fmt: skip
+        return {folder / "README.md": OFF.format(release=names.release(config.project_name))}
     return {folder / "vars.yml": _vars(config), folder / "README.md": _readme(config)}
 
 
 def _vars(config: Any) -> str:
-    import yaml  # noqa: PLC0415
+    import yaml
 
     return "---\n" + str(yaml.safe_dump(variables.build(config, None), sort_keys=True, default_flow_style=False))
 

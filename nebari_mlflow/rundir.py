@@ -51,7 +51,11 @@ def sweep() -> list[Path]:
         for folder in root.glob(f"{PREFIX}*"):
             match = NAME.match(folder.name)
             try:
-                stale = match and folder.stat().st_uid == os.getuid() and started(int(match["pid"])) != int(match["started"])
+                stale = (
+                    match
+                    and folder.stat().st_uid == os.getuid()
+                    and started(int(match["pid"])) != int(match["started"])
+                )
             except OSError:
                 continue
             if stale and not folder.is_symlink():
@@ -68,7 +72,8 @@ def private_folder() -> Iterator[Path]:
     if root is None:
         tried = ", ".join(map(str, candidates()))
         raise SetupError(
-            "NML302", f"No folder for temporary files has {ROOM // 2**20} MiB free and may be written ({tried}).",
+            "NML302",
+            f"No folder for temporary files has {ROOM // 2**20} MiB free and may be written ({tried}).",
             "Free some memory or disk, or set XDG_RUNTIME_DIR to a folder that may be written.",
         )
     pid = os.getpid()

@@ -52,8 +52,10 @@ class _Record:
     def take(self, event: Event) -> None:
         data = event.get("event_data") or {}
         kind = event.get("event")
-        if kind in ("runner_on_failed", "runner_on_unreachable", "runner_item_on_failed") and not data.get("ignore_errors"):
-            if self.failure is None or kind == "runner_on_failed" and not self.failure[2].get("cause"):
+        if kind in ("runner_on_failed", "runner_on_unreachable", "runner_item_on_failed") and not data.get(
+            "ignore_errors"
+        ):
+            if self.failure is None or (kind == "runner_on_failed" and not self.failure[2].get("cause")):
                 self.failure = (str(data.get("task", "")), str(data.get("role", "")), dict(data.get("res") or {}))
         elif kind == "playbook_on_stats":
             self.ended = True
@@ -92,7 +94,8 @@ def run(
     redact = Redactor.from_environment(environ)
     if shutil.which("ansible-playbook", path=environ["PATH"]) is None:
         raise SetupError(
-            "NML303", "The program ansible-playbook is not found.",
+            "NML303",
+            "The program ansible-playbook is not found.",
             "Install it beside this package: pip install 'ansible>=12.3,<13'.",
         )
     log = Logfile(name, redact)
@@ -104,7 +107,7 @@ def run(
             log.write(event["stdout"])
             record.take(event)
             on_event(event)
-        except Exception as error:  # noqa: BLE001 (an error here would leave the play running with nobody to see)
+        except Exception as error:
             record.errors.append(error)
         return False  # no file for the event
 
@@ -130,7 +133,7 @@ def _play(
     *,
     check: bool,
 ) -> int:
-    from ansible_runner.interface import init_runner  # noqa: PLC0415 (0.3 s, only when a play runs)
+    from ansible_runner.interface import init_runner
 
     (folder / "tmp").mkdir(mode=0o700)
     (folder / "ansible.cfg").touch(mode=0o600)
@@ -174,8 +177,10 @@ def _raise_failure(record: _Record, return_code: int, redact: Redactor, log: str
     if not record.ended or return_code != 0 or record.outputs is None:
         how = f"ended with {return_code}" if return_code else "ended"
         raise PlayError(
-            "NML420", f"ansible-playbook {how} without saying what it did.",
-            "Look at the end of the log, then run the same command again.", log=log,
+            "NML420",
+            f"ansible-playbook {how} without saying what it did.",
+            "Look at the end of the log, then run the same command again.",
+            log=log,
         )
     if record.errors:
         raise record.errors[0]

@@ -20,10 +20,11 @@ AccessMode = Literal["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany"]
 class Volume(Strict):
     """A volume of the cluster that holds the artifacts."""
 
-    size: Quantity = Field("20Gi", description="Size of the artifact volume, as a Kubernetes quantity.")
-    storage_class: str = Field("", description="StorageClass; empty is the cluster's default class.")
+    size: Quantity = Field(default="20Gi", description="Size of the artifact volume, as a Kubernetes quantity.")
+    storage_class: str = Field(default="", description="StorageClass; empty is the cluster's default class.")
     access_mode: AccessMode = Field(
-        "ReadWriteOnce", description="ReadWriteMany lets several replicas share the volume, where the class can do it."
+        default="ReadWriteOnce",
+        description="ReadWriteMany lets several replicas share the volume, where the class can do it.",
     )
 
 
@@ -32,8 +33,8 @@ class S3(Strict):
 
     endpoint: str = Field(description="URL of the store, as pods of the cluster reach it.", pattern=r"^https?://")
     bucket: str = Field(description="Bucket that holds the artifacts. It must exist.", min_length=1)
-    prefix: str = Field("", description="Path within the bucket.")
-    region: str = Field("us-east-1", description="Region name that requests are signed with.")
+    prefix: str = Field(default="", description="Path within the bucket.")
+    region: str = Field(default="us-east-1", description="Region name that requests are signed with.")
     secret: KubernetesName = Field(
         description="Secret in Nebari's namespace with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
     )
@@ -42,9 +43,10 @@ class S3(Strict):
 class Local(Volume):
     """Artifacts of a local Nebari: a volume, or an S3-compatible store."""
 
-    s3: S3 | None = Field(None, description="An S3-compatible store to use instead of a volume.")
+    s3: S3 | None = Field(default=None, description="An S3-compatible store to use instead of a volume.")
     minio_root_password: None = Field(
-        None, description="Accepted from nebari-mlflow-plugin, and no longer needed: there is no MinIO. Remove it."
+        default=None,
+        description="Accepted from nebari-mlflow-plugin, and no longer needed: there is no MinIO. Remove it.",
     )
 
     @field_validator("minio_root_password", mode="before")
@@ -56,47 +58,50 @@ class Local(Volume):
 class Existing(Volume):
     """Artifacts of a Nebari on an existing cluster, unless `mlflow.storage` is given."""
 
-    s3: S3 | None = Field(None, description="An S3-compatible store to use instead of a volume.")
+    s3: S3 | None = Field(default=None, description="An S3-compatible store to use instead of a volume.")
 
 
 class AzureNetwork(Strict):
     """Who may reach the storage account. Empty lists leave it open to every network, with identity in front."""
 
-    ip_ranges: list[str] = Field([], description="Public addresses in CIDR form that may reach the account.")
-    subnet_ids: list[str] = Field([], description="Ids of subnets that may reach the account.")
+    ip_ranges: list[str] = Field(default=[], description="Public addresses in CIDR form that may reach the account.")
+    subnet_ids: list[str] = Field(default=[], description="Ids of subnets that may reach the account.")
 
 
 class Azure(Strict):
     """The storage account and the managed identity that the server uses."""
 
-    subscription_id: str = Field("", description="Subscription. Empty: the deployer's ARM_SUBSCRIPTION_ID.")
+    subscription_id: str = Field(default="", description="Subscription. Empty: the deployer's ARM_SUBSCRIPTION_ID.")
     replication: Literal["LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS"] = Field(
-        "LRS", description="How Azure copies the data."
+        default="LRS", description="How Azure copies the data."
     )
-    network_rules: AzureNetwork | None = Field(None, description="Who may reach the storage account.")
-    tags: dict[str, str] = Field({}, description="Tags beyond those of `azure.tags`.")
-    interpreter: str = Field("", description="Python with Azure's SDKs, when they are not installed beside Nebari.")
+    network_rules: AzureNetwork | None = Field(default=None, description="Who may reach the storage account.")
+    tags: dict[str, str] = Field(default={}, description="Tags beyond those of `azure.tags`.")
+    interpreter: str = Field(
+        default="", description="Python with Azure's SDKs, when they are not installed beside Nebari."
+    )
 
 
 class Gcp(Strict):
     """The bucket and the identity that the server uses."""
 
     direct_identity: bool = Field(
-        False, description="Give the bucket to the Kubernetes service account itself, without a Google one between."
+        default=False,
+        description="Give the bucket to the Kubernetes service account itself, without a Google one between.",
     )
-    labels: dict[str, str] = Field({}, description="Labels of the bucket.")
+    labels: dict[str, str] = Field(default={}, description="Labels of the bucket.")
 
 
 class Aws(Strict):
     """The bucket, its key and the role that the server uses."""
 
-    enable_s3_encryption: bool = Field(True, description="Encrypt the bucket with a KMS key of its own.")
+    enable_s3_encryption: bool = Field(default=True, description="Encrypt the bucket with a KMS key of its own.")
     identity: Literal["irsa", "pod_identity"] = Field(
-        "irsa", description="How the server gets its role: the cluster's OIDC provider, or EKS Pod Identity."
+        default="irsa", description="How the server gets its role: the cluster's OIDC provider, or EKS Pod Identity."
     )
-    tags: dict[str, str] = Field({}, description="Tags beyond those of `amazon_web_services.tags`.")
+    tags: dict[str, str] = Field(default={}, description="Tags beyond those of `amazon_web_services.tags`.")
     permissions_boundary: str = Field(
-        "", description="ARN of a policy that bounds the role. Empty: that of `amazon_web_services`, if any."
+        default="", description="ARN of a policy that bounds the role. Empty: that of `amazon_web_services`, if any."
     )
 
 
@@ -104,11 +109,15 @@ class Storage(Strict):
     """A store of one's own on any provider, in the shape that every provider role returns."""
 
     uri: str = Field(description="s3://, gs://, wasbs:// or a path on `volume`.", pattern=r"^((s3|gs|wasbs)://.+|/.+)$")
-    env: dict[str, str] = Field({}, description="Environment of the server. Holds no secret value.")
-    secret: str = Field("", description="Secret in Nebari's namespace whose keys become environment.")
-    service_account_annotations: dict[str, str] = Field({}, description="Annotations of the server's service account.")
-    pod_labels: dict[str, str] = Field({}, description="Labels of the server's pods.")
-    volume: Volume | None = Field(None, description="A volume to create and mount at `uri`, when that is a path.")
+    env: dict[str, str] = Field(default={}, description="Environment of the server. Holds no secret value.")
+    secret: str = Field(default="", description="Secret in Nebari's namespace whose keys become environment.")
+    service_account_annotations: dict[str, str] = Field(
+        default={}, description="Annotations of the server's service account."
+    )
+    pod_labels: dict[str, str] = Field(default={}, description="Labels of the server's pods.")
+    volume: Volume | None = Field(
+        default=None, description="A volume to create and mount at `uri`, when that is a path."
+    )
 
     @field_validator("env")
     @classmethod
@@ -123,36 +132,44 @@ class Database(Strict):
     """A PostgreSQL outside the cluster."""
 
     secret: KubernetesName = Field(description="Secret in Nebari's namespace that holds the database's URI.")
-    key: str = Field("uri", description="Key of that Secret; its value is like postgresql://user:password@host:5432/db.")
+    key: str = Field(
+        default="uri", description="Key of that Secret; its value is like postgresql://user:password@host:5432/db."
+    )
 
 
 class Access(Strict):
     """How people reach the UI. Notebooks reach the server inside the cluster in any case."""
 
-    ui: bool = Field(True, description="Serve the UI at https://{domain}/mlflow, behind Nebari's login.")
+    ui: bool = Field(default=True, description="Serve the UI at https://{domain}/mlflow, behind Nebari's login.")
     middleware: KubernetesName | None = Field(
-        None, description="Traefik Middleware that plays the login. Default: the one that Nebari made."
+        default=None, description="Traefik Middleware that plays the login. Default: the one that Nebari made."
     )
 
 
 class Mlflow(Strict):
     """MLflow for everyone on this Nebari."""
 
-    enabled: bool = Field(True, description="false removes the server and keeps all data; true brings everything back.")
-    version: str = Field("", description="MLflow version, 3.17 or later. Empty: the one this release was tested with.")
-    replicas: int = Field(1, description="Number of server pods.", ge=1, le=32)
-    image_registry: str = Field("", description="Registry to pull every image from instead of its own.")
-    timeout: int = Field(600, description="Seconds until a deploy gives up waiting.", ge=30, le=7200)
-    verify: bool = Field(True, description="Log a run, an artifact and a model version before calling it done.")
-    storage: Storage | None = Field(None, description="A store of one's own, instead of the provider's.")
-    database: Database | None = Field(None, description="A PostgreSQL of one's own, instead of one beside the server.")
-    access: Access = Field(Access(), description="How people reach the UI.")
-    local: Local | None = Field(None, description="Options for `provider: local`.")
-    existing: Existing | None = Field(None, description="Options for `provider: existing`.")
-    azure: Azure | None = Field(None, description="Options for `provider: azure`.")
-    gcp: Gcp | None = Field(None, description="Options for `provider: gcp`.")
-    aws: Aws | None = Field(None, description="Options for `provider: aws`.")
-    overrides: dict[str, Any] = Field({}, description="Helm values that win over everything above.")
+    enabled: bool = Field(
+        default=True, description="false removes the server and keeps all data; true brings everything back."
+    )
+    version: str = Field(
+        default="", description="MLflow version, 3.17 or later. Empty: the one this release was tested with."
+    )
+    replicas: int = Field(default=1, description="Number of server pods.", ge=1, le=32)
+    image_registry: str = Field(default="", description="Registry to pull every image from instead of its own.")
+    timeout: int = Field(default=600, description="Seconds until a deploy gives up waiting.", ge=30, le=7200)
+    verify: bool = Field(default=True, description="Log a run, an artifact and a model version before calling it done.")
+    storage: Storage | None = Field(default=None, description="A store of one's own, instead of the provider's.")
+    database: Database | None = Field(
+        default=None, description="A PostgreSQL of one's own, instead of one beside the server."
+    )
+    access: Access = Field(default=Access(), description="How people reach the UI.")
+    local: Local | None = Field(default=None, description="Options for `provider: local`.")
+    existing: Existing | None = Field(default=None, description="Options for `provider: existing`.")
+    azure: Azure | None = Field(default=None, description="Options for `provider: azure`.")
+    gcp: Gcp | None = Field(default=None, description="Options for `provider: gcp`.")
+    aws: Aws | None = Field(default=None, description="Options for `provider: aws`.")
+    overrides: dict[str, Any] = Field(default={}, description="Helm values that win over everything above.")
 
     @field_validator("overrides", "access", mode="before")
     @classmethod
@@ -178,7 +195,7 @@ class InputSchema(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    mlflow: Mlflow = Field(Mlflow(), description="MLflow for everyone on this Nebari.")
+    mlflow: Mlflow = Field(default=Mlflow(), description="MLflow for everyone on this Nebari.")
 
     @field_validator("mlflow", mode="before")
     @classmethod

@@ -65,7 +65,8 @@ class MlflowStage(NebariStage):  # type: ignore[misc]
         if block.enabled and block.verify and not verified:
             with _shown():
                 raise PlayError(
-                    "NML408", "The server is deployed, but logging a run to it was not shown to work.",
+                    "NML408",
+                    "The server is deployed, but logging a run to it was not shown to work.",
                     "Run `nebari mlflow verify -c nebari-config.yaml`.",
                 )
 
@@ -75,17 +76,17 @@ class MlflowStage(NebariStage):  # type: ignore[misc]
         that would end Nebari's teardown, and the cluster below would go on costing money.
         """
         yield
-        from .teardown import remove  # noqa: PLC0415
+        from .teardown import remove
 
         try:
             status[names.STAGE_OUTPUTS] = remove(self.config, stage_outputs, self._run)
-        except BaseException:  # noqa: BLE001
+        except BaseException:
             LOG.exception("MLflow was not removed")
             status[names.STAGE_OUTPUTS] = False
 
     def _run(self, playbook: str, stage_outputs: StageOutputs) -> Result:
-        from .deployment import execute  # noqa: PLC0415
-        from .progress import make_console, show_summary  # noqa: PLC0415
+        from .deployment import execute
+        from .progress import make_console, show_summary
 
         result = execute(
             playbook,
@@ -103,7 +104,8 @@ def _outputs(result: Result) -> dict[str, dict[str, Any]]:
         checked = OutputSchema(**result.outputs)
     except ValueError as error:
         raise PlayError(
-            "NML421", f"The play returned something else than expected: {error}",
+            "NML421",
+            f"The play returned something else than expected: {error}",
             "Install package and collection from one release: pip install --force-reinstall nebari-mlflow.",
             log=result.log,
         ) from error
@@ -116,7 +118,7 @@ def _shown() -> Iterator[None]:
     try:
         yield
     except MlflowError as error:
-        from .progress import make_console, show_failure  # noqa: PLC0415
+        from .progress import make_console, show_failure
 
         show_failure(make_console(stderr=True), error)
         raise StageFailed(error) from error

@@ -63,7 +63,7 @@ def _absent(api: Api, target: Target) -> Status:
 
 
 def _deployed(api: Api, target: Target, record: Record, *, sizes: bool) -> Status:
-    from ansible_collections.nebari.mlflow.plugins.module_utils.record import PENDING  # noqa: PLC0415
+    from ansible_collections.nebari.mlflow.plugins.module_utils.record import PENDING
 
     root = f"/api/v1/namespaces/{target.namespace}"
     deployment = api.find(f"/apis/apps/v1/namespaces/{target.namespace}/deployments/{target.release}-tracking") or {}
@@ -81,7 +81,9 @@ def _deployed(api: Api, target: Target, record: Record, *, sizes: bool) -> Statu
         },
         versions={"mlflow": _version(deployment, record), "chart": str(record.chart.get("version", ""))},
         tracking_uri=names.tracking_uri(target.project, target.namespace),
-        ui_url=f"https://{route['domain']}{route.get('path', names.PATH)}" if route.get("type", "none") != "none" else "",
+        ui_url=f"https://{route['domain']}{route.get('path', names.PATH)}"
+        if route.get("type", "none") != "none"
+        else "",
         replicas={
             "wanted": int((deployment.get("spec") or {}).get("replicas") or 0),
             "ready": int((deployment.get("status") or {}).get("readyReplicas") or 0),
@@ -90,7 +92,10 @@ def _deployed(api: Api, target: Target, record: Record, *, sizes: bool) -> Statu
         database=_database(api, root, target, record, sizes=sizes),
     )
     if record.status in PENDING:
-        status.state, status.cause = BLOCKED, f"Revision {record.revision} is {record.status}: a deploy runs, or was cut off."
+        status.state, status.cause = (
+            BLOCKED,
+            f"Revision {record.revision} is {record.status}: a deploy runs, or was cut off.",
+        )
         status.fix = "If none runs, deploy again: it takes the release up where it was left."
     elif record.status == "failed":
         status.state, status.cause = BLOCKED, f"Revision {record.revision} failed: {record.description}"
@@ -101,7 +106,7 @@ def _deployed(api: Api, target: Target, record: Record, *, sizes: bool) -> Statu
 
 
 def _judge_pods(status: Status, pods: list[dict[str, Any]]) -> None:
-    from ansible_collections.nebari.mlflow.plugins.module_utils.podstate import is_ready, of_pod  # noqa: PLC0415
+    from ansible_collections.nebari.mlflow.plugins.module_utils.podstate import is_ready, of_pod
 
     lasting = [pod for pod in pods if pod["status"].get("phase") != "Succeeded"]
     problems = [problem for pod in lasting if not is_ready(pod) for problem in of_pod(pod)]
@@ -118,8 +123,10 @@ def _judge_pods(status: Status, pods: list[dict[str, Any]]) -> None:
 def _merged(record: Record) -> dict[str, Any]:
     """The chart's own values under those that the release was given."""
     defaults = (record.release.get("chart") or {}).get("values") or {}
-    return {key: {**value, **(record.config.get(key) or {})} if isinstance(value, dict) else record.config.get(key, value)
-            for key, value in defaults.items()}  # fmt: skip
+    merged = dict(defaults)
+    for key, given in record.config.items():
+        merged[key] = {**defaults[key], **given} if isinstance(given, dict) and defaults.get(key) else given
+    return merged
 
 
 def _version(deployment: dict[str, Any], record: Record) -> str:
@@ -151,8 +158,8 @@ def _database(api: Api, root: str, target: Target, record: Record, *, sizes: boo
 
 def _size(api: Api, namespace: str, pod: str) -> int | None:
     """Bytes of the database; None when its pod cannot be asked."""
-    from kubernetes.client import CoreV1Api  # noqa: PLC0415
-    from kubernetes.stream import stream  # noqa: PLC0415
+    from kubernetes.client import CoreV1Api
+    from kubernetes.stream import stream
 
     command = ["psql", "-U", "postgres", "-d", "mlflow", "-Atc", SIZE_QUERY]
     try:
@@ -161,5 +168,5 @@ def _size(api: Api, namespace: str, pod: str) -> int | None:
             stdout=True, stderr=False, stdin=False, tty=False, _request_timeout=5,
         )  # fmt: skip
         return int(said)
-    except Exception:  # noqa: BLE001 (a size is nice to have; what is wrong with the pod is said elsewhere)
+    except Exception:
         return None

@@ -40,7 +40,7 @@ class Target:
         if self.config is None:
             kubeconfig = {"mlflow_kubeconfig": self.kubeconfig} if self.kubeconfig else {}
             return {**self.given, **kubeconfig}
-        from . import upstream, variables  # noqa: PLC0415
+        from . import upstream, variables
 
         return variables.build(self.config, upstream.outputs(self.config, self.kubeconfig))
 
@@ -51,7 +51,7 @@ class Target:
 
 def from_config(path: Path, kubeconfig: str) -> Target:
     """Read nebari-config.yaml."""
-    from . import config_file, upstream  # noqa: PLC0415
+    from . import config_file, upstream
 
     config = config_file.load(path)
     return Target(
@@ -68,13 +68,15 @@ def from_config(path: Path, kubeconfig: str) -> Target:
 
 def from_variables(path: Path, kubeconfig: str) -> Target:
     """Read a file as given to `ansible-playbook -e @FILE`, without Nebari."""
-    import yaml  # noqa: PLC0415
+    import yaml
 
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         reason = getattr(error, "strerror", None) or "it is not YAML"
-        raise InputError("NML101", f"{path} cannot be read: {reason}.", "Give a file of variables with --vars.") from error
+        raise InputError(
+            "NML101", f"{path} cannot be read: {reason}.", "Give a file of variables with --vars."
+        ) from error
     if not isinstance(document, dict):
         raise InputError("NML101", f"{path} is not a mapping of variables.", "Write one `mlflow_name: value` a line.")
     given = {f"mlflow_{name}" if name in SHORT else name: value for name, value in document.items()}

@@ -52,6 +52,7 @@ def _say_what_stays(console: Console, config: Any, outputs: dict[str, Any]) -> N
         console.print(f"  {CLOUD_STORES[provider]}", markup=False)
     if kept or provider in CLOUD_STORES:
         console.print(
-            f"  To delete the data for good, before the cluster is gone: nebari mlflow destroy --delete-data {config.project_name}",
+            "  To delete the data for good, while the cluster is there: "
+            f"nebari mlflow destroy --delete-data {config.project_name}",
             markup=False,
         )

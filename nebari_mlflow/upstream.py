@@ -1,4 +1,4 @@
-"""What Nebari's earlier stages returned, asked of the cluster instead, for commands that run outside `nebari deploy`."""
+"""What Nebari's earlier stages returned, asked of the cluster, for commands that run outside `nebari deploy`."""
 
 from __future__ import annotations
 

@@ -80,7 +80,8 @@ def read(stage_outputs: Mapping[str, Mapping[str, Any]], output: Output) -> Any:
     value = found.get("value") if isinstance(found, dict) else found
     if value in (None, ""):
         raise UpstreamError(
-            "NML201", f"{output.stage} gave an empty {output.name}, which {output.variable} comes from.",
+            "NML201",
+            f"{output.stage} gave an empty {output.name}, which {output.variable} comes from.",
             f"Look at the output of {output.stage} above.",
         )
     return value
@@ -121,7 +122,9 @@ def _route(config: Any, middleware: Any) -> dict[str, Any]:
     upstream = middleware.get("name") if isinstance(middleware, dict) else middleware
     return {
         "type": "traefik",
-        "traefik": {"forwardAuth": {"name": given or upstream or "traefik-forward-auth", "namespace": config.namespace}},
+        "traefik": {
+            "forwardAuth": {"name": given or upstream or "traefik-forward-auth", "namespace": config.namespace}
+        },
     }
 
 

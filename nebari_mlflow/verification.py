@@ -17,8 +17,8 @@ LIMIT = 300  # seconds
 
 def use(target: Target) -> dict[str, Any]:
     """Run the chart's tests and return what the test pod found."""
-    from ansible_collections.nebari.mlflow.plugins.module_utils.helm import Helm, HelmError  # noqa: PLC0415
-    from ansible_collections.nebari.mlflow.plugins.module_utils.options import Options  # noqa: PLC0415
+    from ansible_collections.nebari.mlflow.plugins.module_utils.helm import Helm, HelmError
+    from ansible_collections.nebari.mlflow.plugins.module_utils.options import Options
 
     options = Options(
         name=target.release, namespace=target.namespace, kubeconfig=target.kubeconfig, context=target.context
@@ -44,5 +44,7 @@ def _proof(output: str) -> dict[str, Any]:
 
 
 def _last_line(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if line.strip() and not line.startswith(("POD LOGS", "NAME:"))]
+    lines = [
+        line.strip() for line in output.splitlines() if line.strip() and not line.startswith(("POD LOGS", "NAME:"))
+    ]
     return lines[-1] if lines else ""

@@ -11,7 +11,7 @@ GCP_INSTANCES = ["e2-standard-8", "e2-highmem-4", "e2-standard-4"]
 AZURE_VERSIONS = ["1.30.5"]
 
 
-@pytest.fixture()
+@pytest.fixture
 def _clouds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Answer what Nebari asks the clouds while it validates: credentials, regions, versions, machine types."""
     from _nebari.provider.cloud import amazon_web_services, azure_cloud, google_cloud
