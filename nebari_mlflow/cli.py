@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Optional
 
 import typer
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .runner import Result
     from .target import Target
 
+MaybePath = Optional[Path]  # noqa: UP045 (typer 0.9, which Nebari pins, knows no other way)
 SHAPE = "1.0"  # of --json: the minor number grows with new fields, the major one when one changes its meaning
 app = typer.Typer(
     help="Plan, deploy and look after MLflow.",
@@ -73,8 +74,8 @@ def _play(
 
 @app.command()
 def plan(
-    config: Path | None = CONFIG,
-    vars_file: Path | None = VARS,
+    config: MaybePath = CONFIG,
+    vars_file: MaybePath = VARS,
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
 ) -> None:
@@ -99,8 +100,8 @@ def plan(
 
 @app.command()
 def deploy(
-    config: Path | None = CONFIG,
-    vars_file: Path | None = VARS,
+    config: MaybePath = CONFIG,
+    vars_file: MaybePath = VARS,
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
 ) -> None:
@@ -124,8 +125,8 @@ def deploy(
 
 @app.command()
 def status(
-    config: Path | None = CONFIG,
-    vars_file: Path | None = VARS,
+    config: MaybePath = CONFIG,
+    vars_file: MaybePath = VARS,
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
     watch: bool = typer.Option(False, "--watch", "-w", help="Look again every 5 s until Ctrl-C."),
@@ -154,8 +155,8 @@ def status(
 
 @app.command()
 def doctor(
-    config: Path | None = CONFIG,
-    vars_file: Path | None = VARS,
+    config: MaybePath = CONFIG,
+    vars_file: MaybePath = VARS,
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
 ) -> None:
@@ -175,8 +176,8 @@ def doctor(
 
 @app.command()
 def verify(
-    config: Path | None = CONFIG,
-    vars_file: Path | None = VARS,
+    config: MaybePath = CONFIG,
+    vars_file: MaybePath = VARS,
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
 ) -> None:
@@ -200,8 +201,8 @@ def verify(
 
 @app.command()
 def logs(
-    config: Path | None = CONFIG,
-    vars_file: Path | None = VARS,
+    config: MaybePath = CONFIG,
+    vars_file: MaybePath = VARS,
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
     component: str = typer.Option("tracking", help=f"One of {', '.join(COMPONENTS)}."),
@@ -227,8 +228,8 @@ def logs(
 
 @app.command("open")
 def open_ui(
-    config: Path | None = CONFIG,
-    vars_file: Path | None = VARS,
+    config: MaybePath = CONFIG,
+    vars_file: MaybePath = VARS,
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
     port: int = typer.Option(5000, help="Port on this machine."),
@@ -256,8 +257,8 @@ def open_ui(
 
 @app.command()
 def destroy(
-    config: Path | None = CONFIG,
-    vars_file: Path | None = VARS,
+    config: MaybePath = CONFIG,
+    vars_file: MaybePath = VARS,
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
     delete_data: str = typer.Option("", help="The project's name, to delete database, artifacts and keys for good."),
