@@ -15,6 +15,7 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+LEASH = "nebari_mlflow.leash"
 GRACE = 30.0  # seconds that helm and the cloud modules get to come to an end
 
 
@@ -31,7 +32,7 @@ def works(process: psutil.Process) -> bool:
     """Whether a process is a module or a program that a module started, and not Ansible or the shell between."""
     with contextlib.suppress(psutil.Error):
         command = process.cmdline()
-        return bool(command) and not any("ansible-playbook" in part for part in command[:3]) and not _is_shell(command)
+        return bool(command) and not any("ansible-playbook" in part or part == LEASH for part in command[:6]) and not _is_shell(command)
     return False
 
 
@@ -41,7 +42,7 @@ def _is_shell(command: list[str]) -> bool:
 
 def terminate(tree: Iterable[psutil.Process]) -> list[psutil.Process]:
     """Send SIGTERM to the processes that do work. Ansible then sees a failed task, and ends the play by itself."""
-    asked = [process for process in tree if works(process)]
+    asked = [process for process in dict.fromkeys(tree) if works(process)]
     for process in asked:
         with contextlib.suppress(psutil.Error):
             process.terminate()

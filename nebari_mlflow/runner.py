@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,6 +154,8 @@ def _play(
         event_handler=handle,
         cancel_callback=lambda: False,  # without one ansible-runner takes the signals, and kills helm
     )
+    leash = [sys.executable, "-m", "nebari_mlflow.leash", str(os.getpid())]
+    runner.config.command = [*leash, *runner.config.command]
     runner.config.env = _environment(runner.config.env, environ, folder)
     runner.run()
     return int(runner.rc or 0)

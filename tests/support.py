@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -103,6 +103,7 @@ def run_pod(
     *arguments: str,
     timeout: int = 240,
     labels: Mapping[str, str] = NOTEBOOK,
+    env_from: Sequence[Mapping[str, Any]] = (),
     **env: str,
 ) -> str:
     """Run a Python script in a pod that looks like a notebook's, and return what it printed; timeout in seconds."""
@@ -121,6 +122,7 @@ def run_pod(
                     "image": image,
                     "command": ["python3", "-c", script, *arguments],
                     "env": [{"name": key, "value": value} for key, value in {"HOME": "/tmp", **env}.items()],  # noqa: S108
+                    "envFrom": list(env_from),
                     "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
                 }
             ],

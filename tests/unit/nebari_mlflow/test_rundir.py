@@ -21,7 +21,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_folder_is_private_and_goes_with_an_error(root: Path) -> None:
-    with pytest.raises(ZeroDivisionError), rundir.private_folder() as folder:
+    with pytest.raises(ZeroDivisionError), rundir.private_folder() as folder:  # noqa: PT012
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         (folder / "secret").touch()
         raise ZeroDivisionError
@@ -30,16 +30,15 @@ def test_the_folder_is_private_and_goes_with_an_error(root: Path) -> None:
 
 def test_only_what_a_dead_run_left_is_swept(root: Path) -> None:
     me = os.getpid()
-    child = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
-    )
-    dead = root / f"{rundir.PREFIX}{child.stdout.strip()}-123-x"
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    dead = root / f"{rundir.PREFIX}{gone.pid}-123-x"
     reused = root / f"{rundir.PREFIX}{me}-1-x"
     mine = root / f"{rundir.PREFIX}{me}-{rundir.started(me)}-x"
     other = root / "somebody-elses"
     for folder in (dead, reused, mine, other):
         folder.mkdir()
-    link = root / f"{rundir.PREFIX}{child.stdout.strip()}-5-x"
+    link = root / f"{rundir.PREFIX}{gone.pid}-5-x"
     link.symlink_to(other)
     assert set(rundir.sweep()) == {dead, reused}
     assert other.is_dir()
@@ -54,4 +53,4 @@ def test_no_room_is_said_before_anything_runs(root: Path, monkeypatch: pytest.Mo
 
 def test_a_folder_in_memory_is_preferred(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    assert rundir.candidates()[:2] == [tmp_path, Path("/dev/shm")]
+    assert rundir.candidates()[:2] == [tmp_path, Path("/dev/shm")]  # noqa: S108

@@ -1,0 +1,78 @@
+"""docs/reference/config.md, made from the schema: `python -m nebari_mlflow.reference > docs/reference/config.md`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .schema import Mlflow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HEAD = """\
+# The `mlflow:` block of nebari-config.yaml
+
+Made from `nebari_mlflow/schema.py` by `python -m nebari_mlflow.reference`. Unknown keys are refused, and secrets never
+stand in this file: name a Secret of Nebari's namespace instead. The same as JSON schema:
+`python -m nebari_mlflow.reference --json-schema`.
+
+"""
+
+
+def markdown() -> str:
+    """Return the page: one table for the block and one for each block in it."""
+    schema = Mlflow.model_json_schema()
+    return HEAD + "\n".join(_section("mlflow", schema, schema)) + "\n"
+
+
+def _section(where: str, node: dict[str, Any], root: dict[str, Any]) -> Iterator[str]:
+    yield f"## `{where}`\n\n{node.get('description', '').splitlines()[0]}\n"
+    yield "| key | type | default | what it is |\n|---|---|---|---|"
+    below = []
+    for name, field in node["properties"].items():
+        reference = _reference(field, root)
+        kind = "block" if reference else _type(field)
+        default = "required" if name in node.get("required", []) else _default(field, reference)
+        text = field.get("description", "").replace("|", "\\|")
+        yield f"| `{name}` | {kind} | {default} | {text} |"
+        if reference:
+            below.append((f"{where}.{name}", reference))
+    yield ""
+    for path, reference in below:
+        yield from _section(path, reference, root)
+
+
+def _reference(field: dict[str, Any], root: dict[str, Any]) -> dict[str, Any] | None:
+    for option in (field, *field.get("anyOf", [])):
+        if "$ref" in option:
+            found: dict[str, Any] = root["$defs"][option["$ref"].rpartition("/")[2]]
+            return found
+    return None
+
+
+def _type(field: dict[str, Any]) -> str:
+    kinds = [option for option in field.get("anyOf", [field]) if option.get("type") != "null"]
+    if not kinds:
+        return "nothing"
+    if "enum" in kinds[0]:
+        return ", ".join(f"`{value}`" for value in kinds[0]["enum"])
+    names = {"string": "text", "integer": "number", "boolean": "true or false", "object": "mapping", "array": "list"}
+    low, high = kinds[0].get("minimum"), kinds[0].get("maximum")
+    return names[kinds[0]["type"]] + (f" from {low} to {high}" if low is not None else "")
+
+
+def _default(field: dict[str, Any], reference: dict[str, Any] | None) -> str:
+    value = field.get("default")
+    return "" if reference or value in (None, "", {}, []) else f"`{json.dumps(value)}`"
+
+
+def main() -> None:
+    """Write the page, or the JSON schema, to standard output."""
+    wants_schema = "--json-schema" in sys.argv
+    sys.stdout.write(json.dumps(Mlflow.model_json_schema(), indent=2) + "\n" if wants_schema else markdown())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""`nebari deploy` and what comes of it, in the order in which a person does it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support import kubectl, objects, run_pod
+
+from . import pods
+from .support import Project
+
+pytestmark = pytest.mark.cluster
+LOG_A_RUN = "import mlflow; run = mlflow.start_run(); mlflow.log_metric('m', 1.0); print('logged', run.info.run_id)"
+
+
+def logged(output: str) -> str:
+    """The id of the run that LOG_A_RUN made; mlflow itself prints more."""
+    return next(line.split()[1] for line in output.splitlines() if line.startswith("logged "))
+
+
+def test_a_second_deploy_changes_nothing(deployed: Project) -> None:
+    before = objects(deployed.namespace, "deploy,sts,svc,cm,pvc,secret,networkpolicy,ingressroute,job")
+    code, output = deployed.nebari("deploy")
+    assert code == 0, output
+    assert "changed:   nothing" in output
+    assert objects(deployed.namespace, "deploy,sts,svc,cm,pvc,secret,networkpolicy,ingressroute,job") == before
+
+
+def test_rendering_twice_gives_the_same_bytes_and_the_variables_are_those_of_the_play(deployed: Project) -> None:
+    folder = deployed.folder / "stages/mlflow"
+    first = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert deployed.nebari("render")[0] == 0
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
+    assert set(first) == {"vars.yml", "README.md"}
+    assert yaml.safe_load(first["vars.yml"])["mlflow_project_name"] == deployed.name
+
+
+def test_what_was_rendered_repeats_the_deploy_by_hand(deployed: Project) -> None:
+    plan = deployed.mlflow("plan", "--vars", "stages/mlflow/vars.yml", "--json")
+    assert plan.returncode == 0, plan.stdout + plan.stderr
+    assert json.loads(plan.stdout)["changes"] == []
+
+
+def test_a_notebook_needs_no_further_line(deployed: Project) -> None:
+    environment = pods.notebook_environment(deployed)
+    assert environment["MLFLOW_TRACKING_URI"] == "http://door-1-mlflow-tracking.door-one.svc:5000"
+    assert len(logged(run_pod(deployed.namespace, "notebook", LOG_A_RUN, **environment))) == 32
+
+
+def test_a_dask_worker_needs_no_further_line(deployed: Project) -> None:
+    assert len(logged(pods.run_dask_worker(deployed, LOG_A_RUN, {}))) == 32
+
+
+def test_what_a_user_gives_to_a_dask_cluster_wins(deployed: Project) -> None:
+    script = "import os; print(os.environ['MLFLOW_TRACKING_URI'])"
+    assert pods.run_dask_worker(deployed, script, {"MLFLOW_TRACKING_URI": "http://mine"}).strip() == "http://mine"
+
+
+def test_status_says_active_and_where_everything_is(deployed: Project) -> None:
+    done = deployed.mlflow("status", "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["state"], found["version"]) == (0, "Active", "1.0"), done.stdout
+    assert found["tracking_uri"] == "http://door-1-mlflow-tracking.door-one.svc:5000"
+    assert found["ui_url"] == "https://nebari.example.org/mlflow"
+    assert found["replicas"] == {"wanted": 1, "ready": 1}
+    assert found["database"]["bytes"] > 1_000_000
+    assert found["storage"]["phase"] == "Bound"
+
+
+def test_doctor_finds_nothing_to_repair(deployed: Project) -> None:
+    done = deployed.mlflow("doctor", "--json")
+    checks = {check["name"]: check["result"] for check in json.loads(done.stdout)["checks"]}
+    assert done.returncode == 0, done.stdout
+    assert checks["release"] == checks["cluster"] == "ok"
+
+
+def test_the_plan_names_a_change_and_makes_none(deployed: Project) -> None:
+    before = objects(deployed.namespace, "deploy")
+    deployed.configure({"overrides": {"tracking": {"logLevel": "DEBUG"}}})
+    done = deployed.mlflow("plan", "--json")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Deployment" in {change["kind"] for change in json.loads(done.stdout)["changes"]}
+    assert objects(deployed.namespace, "deploy") == before
+    deployed.configure({"enabled": True})
+
+
+def test_logs_and_verify_answer(deployed: Project) -> None:
+    assert "Uvicorn" in deployed.mlflow("logs").stdout
+    done = deployed.mlflow("verify", "--json")
+    assert done.returncode == 0, done.stdout
+    assert json.loads(done.stdout)["proof"]["run_id"]
+
+
+def test_switching_off_and_on_keeps_the_data(deployed: Project) -> None:
+    claims = kubectl("-n", deployed.namespace, "get", "pvc", "-o", "jsonpath={.items[*].metadata.uid}")
+    run_id = logged(run_pod(deployed.namespace, "before", LOG_A_RUN, **pods.notebook_environment(deployed)))
+    deployed.configure({"enabled": False})
+    code, output = deployed.nebari("deploy")
+    assert code == 0, output
+    assert kubectl("-n", deployed.namespace, "get", "deploy", "-o", "name") == ""
+    assert "MLFLOW_TRACKING_URI" not in pods.notebook_environment(deployed)
+    deployed.configure({"enabled": True})
+    code, output = deployed.nebari("deploy")
+    assert code == 0, output
+    assert kubectl("-n", deployed.namespace, "get", "pvc", "-o", "jsonpath={.items[*].metadata.uid}") == claims
+    script = f"import mlflow; print(mlflow.get_run('{run_id}').data.metrics)"
+    environment = pods.notebook_environment(deployed)
+    assert "{'m': 1.0}" in run_pod(deployed.namespace, "after", script, **environment)
+
+
+def test_destroy_says_what_is_kept_and_lets_the_rest_go_on(deployed: Project, tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    code, output = deployed.nebari("destroy", "--disable-prompt", UPSTREAM_TRACE=str(trace))
+    assert code == 0, output
+    assert "Nebari properly destroyed all resources without error" in output
+    assert "kept: PersistentVolumeClaim data-door-1-mlflow-postgresql-0" in output
+    assert len(trace.read_text().splitlines()) == 4
+    assert kubectl("-n", deployed.namespace, "get", "deploy,sts", "-o", "name") == ""

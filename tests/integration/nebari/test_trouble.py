@@ -1,0 +1,226 @@
+"""What goes wrong on a real machine: each case ends in a sentence that helps, and the next run works."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from nebari_mlflow import rundir
+from tests.support import kubectl
+
+from .support import Project, project
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture()
+def idle(tmp_path: Path) -> Project:
+    """A project that is never deployed, so that it needs no namespace."""
+    made = Project(tmp_path, "door_idle", "door-idle")
+    made.configure({})
+    return made
+
+
+@pytest.fixture()
+def gone(tmp_path: Path) -> str:
+    """The kubeconfig of a cluster that is not there any more."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
+    for entry in config["clusters"]:
+        entry["cluster"]["server"] = f"https://127.0.0.1:{port}"
+    path = tmp_path / "gone"
+    path.write_text(yaml.safe_dump(config))
+    path.chmod(0o600)
+    return str(path)
+
+
+def flat(output: str) -> str:
+    return " ".join(output.split())
+
+
+@pytest.mark.parametrize(
+    ("omitted", "said"),
+    [
+        ("02-infrastructure:kubeconfig_filename", "NML201 stages/02-infrastructure gave no kubeconfig_filename"),
+        ("04-kubernetes-ingress:domain", "NML201 stages/04-kubernetes-ingress gave no domain"),
+        ("07-kubernetes-services:forward-auth-middleware", "gave no forward-auth-middleware"),
+    ],
+)
+def test_a_missing_output_of_another_stage_is_named(idle: Project, omitted: str, said: str) -> None:
+    code, output = idle.nebari("deploy", UPSTREAM_OMIT=omitted)
+    assert code == 1
+    assert said in flat(output)
+    assert "Traceback" not in output
+
+
+def test_a_cluster_that_does_not_answer_is_said(idle: Project, gone: str) -> None:
+    code, output = idle.nebari("deploy", UPSTREAM_KUBECONFIG=gone)
+    assert code == 1
+    assert "NML403" in output
+    assert "Fix:" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("how", ["cluster gone", "outputs missing", "kubeconfig missing"])
+def test_destroy_never_stands_in_the_way(idle: Project, gone: str, tmp_path: Path, how: str) -> None:
+    trace = tmp_path / "trace"
+    env = {
+        "cluster gone": {"UPSTREAM_KUBECONFIG": gone},
+        "outputs missing": {"UPSTREAM_OMIT": "02-infrastructure:kubeconfig_filename,04-kubernetes-ingress:domain"},
+        "kubeconfig missing": {"UPSTREAM_KUBECONFIG": "/nonexistent"},
+    }[how]
+    code, output = idle.nebari("destroy", "--disable-prompt", UPSTREAM_TRACE=str(trace), **env)
+    assert code == 0, output
+    assert len(trace.read_text().splitlines()) == 4, "the stages below were destroyed"
+    assert "door-idle-mlflow" in output
+    assert "Traceback" not in output
+
+
+def test_without_helm_the_fix_is_said(idle: Project, tmp_path: Path) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("sh", "python3", "env", "cat", "sleep"):
+        found = shutil.which(name)
+        assert found
+        (tools / name).symlink_to(found)
+    code, output = idle.nebari("deploy", PATH=str(tools))
+    assert code == 1
+    assert "NML410" in output
+    assert "helm" in output
+
+
+def test_a_full_disk_is_said(idle: Project, tmp_path: Path) -> None:
+    full = tmp_path / "full"
+    full.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(full)], check=True)
+    try:
+        code, output = idle.nebari("deploy", XDG_STATE_HOME=str(full / "state"), XDG_RUNTIME_DIR=str(full))
+        assert code == 1  # the cluster refuses nothing: the log is lost, the run goes on to its next trouble
+    finally:
+        subprocess.run(["umount", str(full)], check=True)
+    assert "Traceback" not in output
+
+
+def programs(release: str) -> list[psutil.Process]:
+    return [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if release in " ".join(process.info["cmdline"] or []) and "kubectl" not in (process.info["cmdline"] or [""])[0]
+    ]
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    with project(tmp_path_factory.mktemp("broken"), "door-two", "door-two") as made:
+        made.configure({})
+        yield made
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> None:
+    """Read until a line holds the text."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if text in line:
+            return
+    pytest.fail(f"{text!r} was not printed")
+
+
+def test_a_killed_deploy_is_finished_by_the_next(broken: Project) -> None:
+    process = broken.start("deploy")
+    wait_for(process, "waiting for")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    secrets = json.loads(kubectl("-n", broken.namespace, "get", "secret", f"{broken.release}-keys", "-o", "json"))
+    process = broken.start("deploy")
+    wait_for(process, "waiting for")
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate()
+    assert process.returncode == 130, said
+    assert "NML501" in said
+    assert programs(broken.release) == []
+    code, output = broken.nebari("deploy")
+    assert code == 0, output
+    again = json.loads(kubectl("-n", broken.namespace, "get", "secret", f"{broken.release}-keys", "-o", "json"))
+    assert again["data"] == secrets["data"]
+    assert [path for root in rundir.candidates() for path in root.glob(f"{rundir.PREFIX}*")] == []
+
+
+def test_two_projects_at_once_and_no_secret_anywhere(tmp_path: Path) -> None:
+    """Both with the log level that makes every library talk, and secrets of all kinds in reach."""
+    canaries = {name: f"CANARY{os.urandom(8).hex()}" for name in ("ARM_CLIENT_SECRET", "AWS_SECRET_ACCESS_KEY")}
+    kubeconfig = tmp_path / "open"
+    shutil.copy(os.environ["KUBECONFIG"], kubeconfig)
+    kubeconfig.chmod(0o644)
+    env = {**canaries, "UPSTREAM_KUBECONFIG": str(kubeconfig), "UPSTREAM_TOKEN": canaries["ARM_CLIENT_SECRET"]}
+    with project(tmp_path / "a", "Same_Name", "door-left") as left, project(tmp_path / "b", "same-name", "door-right") as right:
+        running = []
+        for one in (left, right):
+            one.configure({"verify": False})
+            running.append(one.start("--log-level", "debug", "deploy", **env))
+        commands = watch(running)
+        printed = [process.stdout.read() if process.stdout else "" for process in running]
+        for process, text in zip(running, printed, strict=True):
+            process.wait()
+            assert process.returncode == 0, text[-3000:]
+        assert "NML305" in printed[0]
+        for one, text in zip((left, right), printed, strict=True):
+            marks = {*canaries.values(), *generated(one), *client_keys(kubeconfig)}
+            looked = {"output": text, "command lines": commands, **cluster_texts(one), **files(one)}
+            assert not [(where, mark[:8]) for where, held in looked.items() for mark in marks if mark in held]
+
+
+def watch(running: list[subprocess.Popen[str]]) -> str:
+    """Collect every command line while the deploys run; their output is read by the caller, so do not wait long."""
+    seen: set[str] = set()
+    give_up = time.monotonic() + 25
+    while time.monotonic() < give_up and any(process.poll() is None for process in running):
+        for process in psutil.process_iter(["cmdline"]):
+            seen.add(" ".join(process.info["cmdline"] or []))
+        time.sleep(0.1)
+    return "\n".join(seen)
+
+
+def generated(one: Project) -> set[str]:
+    """The values of the release's own Secrets, plain and as the API shows them."""
+    import base64
+
+    found = set()
+    for name in (f"{one.release}-keys", f"{one.release}-postgresql"):
+        secret = json.loads(kubectl("-n", one.namespace, "get", "secret", name, "-o", "json"))
+        for value in secret["data"].values():
+            found |= {value, base64.b64decode(value).decode()}
+    return found
+
+
+def client_keys(kubeconfig: Path) -> set[str]:
+    users = yaml.safe_load(kubeconfig.read_text())["users"]
+    return {entry["user"]["client-key-data"] for entry in users if "client-key-data" in entry["user"]}
+
+
+def cluster_texts(one: Project) -> dict[str, str]:
+    """What the cluster keeps that is no Secret of ours, and Helm's record, which is one."""
+    import base64
+    import gzip
+
+    kinds = "configmap,pod,deploy,sts,job,event,svc,networkpolicy,ingressroute,middleware,serviceaccount"
+    record = kubectl("-n", one.namespace, "get", "secret", "-l", f"owner=helm,name={one.release}", "-o", "json")
+    payloads = [item["data"]["release"] for item in json.loads(record)["items"]]
+    decoded = [gzip.decompress(base64.b64decode(base64.b64decode(payload))).decode() for payload in payloads]
+    return {"objects": kubectl("-n", one.namespace, "get", kinds, "-o", "json"), "helm": "\n".join(decoded)}
+
+
+def files(one: Project) -> dict[str, str]:
+    return {str(path): path.read_text(errors="replace") for path in one.folder.rglob("*") if path.is_file()}
