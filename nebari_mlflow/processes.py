@@ -32,7 +32,11 @@ def works(process: psutil.Process) -> bool:
     """Whether a process is a module or a program that a module started, and not Ansible or the shell between."""
     with contextlib.suppress(psutil.Error):
         command = process.cmdline()
-        return bool(command) and not any("ansible-playbook" in part or part == LEASH for part in command[:6]) and not _is_shell(command)
+        return (
+            bool(command)
+            and not any("ansible-playbook" in part or part == LEASH for part in command[:6])
+            and not _is_shell(command)
+        )
     return False
 
 

@@ -24,7 +24,7 @@ from .support import Project, project
 pytestmark = pytest.mark.cluster
 
 
-@pytest.fixture()
+@pytest.fixture
 def idle(tmp_path: Path) -> Project:
     """A project that is never deployed, so that it needs no namespace."""
     made = Project(tmp_path, "door_idle", "door-idle")
@@ -32,7 +32,7 @@ def idle(tmp_path: Path) -> Project:
     return made
 
 
-@pytest.fixture()
+@pytest.fixture
 def gone(tmp_path: Path) -> str:
     """The kubeconfig of a cluster that is not there any more."""
     with socket.socket() as probe:
@@ -165,7 +165,10 @@ def test_two_projects_at_once_and_no_secret_anywhere(tmp_path: Path) -> None:
     shutil.copy(os.environ["KUBECONFIG"], kubeconfig)
     kubeconfig.chmod(0o644)
     env = {**canaries, "UPSTREAM_KUBECONFIG": str(kubeconfig), "UPSTREAM_TOKEN": canaries["ARM_CLIENT_SECRET"]}
-    with project(tmp_path / "a", "Same_Name", "door-left") as left, project(tmp_path / "b", "same-name", "door-right") as right:
+    with (
+        project(tmp_path / "a", "Same_Name", "door-left") as left,
+        project(tmp_path / "b", "same-name", "door-right") as right,
+    ):
         running = []
         for one in (left, right):
             one.configure({"verify": False})

@@ -16,6 +16,7 @@ from _nebari.stages.infrastructure import InputSchema as InfrastructureInput
 from _nebari.stages.kubernetes_ingress import InputSchema as IngressInput
 from _nebari.stages.kubernetes_keycloak import InputSchema as KeycloakInput
 from _nebari.stages.kubernetes_services import InputSchema as ServicesInput
+
 from nebari.hookspecs import NebariStage, hookimpl
 from nebari.plugins import nebari_plugin_manager
 
@@ -27,7 +28,9 @@ def value(content: Any) -> dict[str, Any]:
 
 
 class Stage(NebariStage):
-    outputs: dict[str, Any] = {}
+    @property
+    def outputs(self) -> dict[str, Any]:
+        return {}
 
     def _write(self, stage_outputs: dict[str, Any]) -> None:
         omitted = os.environ.get("UPSTREAM_OMIT", "").split(",")
@@ -36,7 +39,7 @@ class Stage(NebariStage):
         }
 
     @contextlib.contextmanager
-    def deploy(self, stage_outputs: dict[str, Any], disable_prompt: bool = False):
+    def deploy(self, stage_outputs: dict[str, Any], disable_prompt: bool = False):  # noqa: ARG002
         self._write(stage_outputs)
         yield
 

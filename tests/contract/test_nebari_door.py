@@ -1,0 +1,121 @@
+"""What the Python package and the collection, the chart or the documentation say twice is the same."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import yaml
+
+from nebari_mlflow import clients, names, reference, variables
+from nebari_mlflow.schema import Mlflow
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "nebari_mlflow"
+ROLES = ROOT / "collections/ansible_collections/nebari/mlflow/roles"
+GOLDEN = sorted((ROOT / "tests/unit/nebari_mlflow/configs").glob("*.vars.yml"))
+
+
+def options(role: str, entry: str = "main") -> dict[str, Any]:
+    specs = yaml.safe_load((ROLES / role / "meta/argument_specs.yml").read_text())["argument_specs"]
+    found: dict[str, Any] = specs[entry]["options"]
+    return found
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_every_variable_is_an_input_of_the_playbook(path: Path) -> None:
+    given = yaml.safe_load(path.read_text())
+    provider = given["mlflow_provider"]
+    if not (ROLES / provider).is_dir():
+        pytest.skip(f"there is no role {provider} yet")
+    known = set(options("server", "preflight")) | {f"mlflow_{name}" for name in options(provider)}
+    assert set(given) <= known
+
+
+def test_the_limit_of_a_deploy_has_one_default() -> None:
+    assert Mlflow().timeout == options("server", "preflight")["mlflow_timeout"]["default"]
+
+
+def test_the_volume_has_the_same_options_and_defaults_as_the_role() -> None:
+    fields = reference.Mlflow.model_fields["local"].annotation.__args__[0].model_fields
+    role = options("local")
+    for name in ("size", "storage_class", "access_mode"):
+        assert fields[name].default == role[f"local_{name}"]["default"]
+
+
+def test_clients_get_the_address_that_the_play_returns() -> None:
+    facts = yaml.safe_load((ROLES / "server/vars/main.yml").read_text())["__server_facts"]
+    rendered = facts["tracking_uri"].replace("{{ __server_release }}", names.release("My_Demo"))
+    rendered = rendered.replace("{{ server_namespace }}", "dev")
+    assert rendered == names.tracking_uri("My_Demo", "dev")
+
+
+def test_dask_pods_read_the_configmap_that_the_chart_makes() -> None:
+    template = (ROLES / "server/files/mlflow/templates/tracking/client.yaml").read_text()
+    assert "name: {{ .Release.Name }}-client" in template
+    assert f"{names.TRACKING_VARIABLE}: " in template
+    profile = SimpleNamespace()
+    clients.add_to_dask(profile, names.client_config("demo"))
+    assert profile.worker_extra_container_config["envFrom"][0]["configMapRef"]["name"] == "demo-mlflow-client"
+
+
+def test_the_route_is_one_that_the_chart_takes() -> None:
+    schema = json.loads((ROLES / "server/files/mlflow/values.schema.json").read_text())
+    route = next(
+        yaml.safe_load(path.read_text())["mlflow_route"] for path in GOLDEN if "mlflow_route" in path.read_text()
+    )
+    from ansible_collections.nebari.mlflow.plugins.filter.unknown import unknown_keys
+
+    assert unknown_keys({"route": route}, schema) == []
+
+
+def test_every_error_code_has_a_page_and_every_page_a_code() -> None:
+    used = {code for path in PACKAGE.glob("*.py") for code in re.findall(r"\bNML\d{3}\b", path.read_text())}
+    pages = {path.stem for path in (ROOT / "docs/reference/errors").glob("NML*.md")}
+    assert used == pages
+
+
+def test_the_reference_page_is_made_from_the_schema() -> None:
+    assert (ROOT / "docs/reference/config.md").read_text() == reference.markdown()
+
+
+def test_every_key_is_documented() -> None:
+    schema = Mlflow.model_json_schema()
+    nodes = [schema, *schema["$defs"].values()]
+    missing = [name for node in nodes for name, field in node["properties"].items() if not field.get("description")]
+    assert missing == []
+
+
+def test_the_package_is_imported_without_what_it_runs() -> None:
+    """Nebari imports it at every start."""
+    heavy = ("ansible", "ansible_runner", "rich", "kubernetes", "typer", "pydantic")
+    script = f"import sys, nebari_mlflow; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("module", "importer"), [("ansible_runner", "runner"), ("stage_outputs", "variables"), ("nebari", "stage")]
+)
+def test_the_layers_stay_apart(module: str, importer: str) -> None:
+    """One module each knows ansible-runner, the other stages' outputs, and Nebari."""
+    if module == "stage_outputs":
+        pattern = r"stage_outputs\["
+        allowed = {"variables", "stage"}
+    else:
+        pattern = rf"^\s*(from|import) {module}\b"
+        allowed = {importer}
+    found = {path.stem for path in PACKAGE.glob("*.py") if re.search(pattern, path.read_text(), re.M)}
+    assert found <= allowed
+    assert importer in found
+
+
+def test_every_upstream_output_fills_a_known_variable() -> None:
+    known = set(options("server", "preflight"))
+    assert {output.variable for output in variables.COMMON} <= known

@@ -1,0 +1,64 @@
+"""Every notebook and every Dask pod gets the address, and what a person wrote stays."""
+
+from __future__ import annotations
+
+import copy
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from nebari_mlflow import clients
+
+URI = "http://demo-mlflow-tracking.dev.svc:5000"
+OURS = {"configMapRef": {"name": "demo-mlflow-client", "optional": True}}
+
+
+def config(overrides: dict[str, Any], **profile: Any) -> Any:
+    return SimpleNamespace(
+        project_name="demo",
+        namespace="dev",
+        jupyterhub=SimpleNamespace(overrides=overrides),
+        profiles=SimpleNamespace(dask_worker={"Small": SimpleNamespace(**profile)}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({}, {"MLFLOW_TRACKING_URI": URI}),
+        ({"singleuser": None}, {"MLFLOW_TRACKING_URI": URI}),
+        ({"singleuser": {"extraEnv": None}}, {"MLFLOW_TRACKING_URI": URI}),
+        ({"singleuser": {"extraEnv": {"A": "1"}}}, {"A": "1", "MLFLOW_TRACKING_URI": URI}),
+        ({"singleuser": {"extraEnv": {"MLFLOW_TRACKING_URI": "mine"}}}, {"MLFLOW_TRACKING_URI": "mine"}),
+        (
+            {"singleuser": {"extraEnv": [{"name": "A", "value": "1"}]}},
+            [{"name": "A", "value": "1"}, {"name": "MLFLOW_TRACKING_URI", "value": URI}],
+        ),
+        (
+            {"singleuser": {"extraEnv": [{"name": "MLFLOW_TRACKING_URI", "value": "mine"}]}},
+            [{"name": "MLFLOW_TRACKING_URI", "value": "mine"}],
+        ),
+    ],
+    ids=["nothing", "null", "null environment", "another plugin's", "by hand", "a list", "by hand in a list"],
+)
+def test_notebooks(given: dict[str, Any], wanted: Any) -> None:
+    made = config(copy.deepcopy(given))
+    clients.configure(made)
+    once = copy.deepcopy(made.jupyterhub.overrides)
+    clients.configure(made)
+    assert made.jupyterhub.overrides == once
+    assert once["singleuser"]["extraEnv"] == wanted
+
+
+@pytest.mark.parametrize("field", clients.DASK_PODS)
+def test_dask_pods_keep_their_own_sources_above_ours(field: str) -> None:
+    theirs = {"secretRef": {"name": "s3-keys"}}
+    made = config({}, **{field: {"envFrom": [theirs], "volumeMounts": []}})
+    clients.configure(made)
+    clients.configure(made)
+    assert getattr(made.profiles.dask_worker["Small"], field) == {"envFrom": [OURS, theirs], "volumeMounts": []}
+
+
+def test_stages_that_are_not_there_are_left_out() -> None:
+    clients.configure(SimpleNamespace(project_name="demo", namespace="dev"))

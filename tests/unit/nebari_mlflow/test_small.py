@@ -1,0 +1,180 @@
+"""The small parts: redaction, the environment, failures, what is shown, names."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from nebari_mlflow import config_file, environment, failures, kubeconfig, names, progress
+from nebari_mlflow.errors import InputError, PlayError
+from nebari_mlflow.redact import Redactor
+from nebari_mlflow.runner import Result
+
+TEXT = st.text(st.characters(codec="ascii", min_codepoint=33), min_size=8, max_size=40)
+PROJECT = st.from_regex(r"^[A-Za-z][A-Za-z0-9\-_]{1,14}[A-Za-z0-9]\Z", fullmatch=True)
+
+
+@given(TEXT, st.text(max_size=10))
+def test_a_secret_is_hidden_as_it_is_in_a_url_and_in_base64(secret: str, lead: str) -> None:
+    redact = Redactor([secret])
+    assert secret not in redact(f"{lead} {secret} end")
+    assert quote(secret, safe="") not in redact(f"{lead} {quote(secret, safe='')} end")
+    encoded = base64.b64encode(f"{lead}{secret}".encode()).decode()
+    whole = base64.b64encode(secret.encode()).decode()
+    assert whole[:-4] not in redact(whole)
+    assert redact(encoded) != encoded
+
+
+def test_short_values_do_not_hide_ordinary_words() -> None:
+    assert Redactor(["a", "", "dev"])("a dev cluster") == "a dev cluster"
+
+
+@given(PROJECT)
+def test_every_project_name_that_nebari_allows_gives_kubernetes_names(project: str) -> None:
+    import re
+
+    for name in (names.release(project), names.service(project), names.client_config(project)):
+        assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", name)
+    assert len(names.release(project)) <= 53
+
+
+def test_the_environment_is_an_allow_list() -> None:
+    given_ = {
+        "PATH": "/bin",
+        "HOME": "/home/me",
+        "NEBARI_SECRET__x": "s",
+        "GITHUB_TOKEN": "s",
+        "ANSIBLE_CONFIG": "/elsewhere",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "ARM_CLIENT_SECRET": "s",
+    }
+    assert set(environment.allowed(given_, "local")) == {"PATH", "HOME", "LANG"}
+    assert "AWS_SECRET_ACCESS_KEY" in environment.allowed(given_, "aws")
+    azure = environment.allowed(given_, "azure")
+    assert azure["AZURE_SECRET"] == "s"
+    assert "AWS_SECRET_ACCESS_KEY" not in azure
+
+
+@pytest.mark.parametrize(
+    ("given_", "wanted"),
+    [("/keys.json", "GCP_SERVICE_ACCOUNT_FILE"), ('{"type": "service_account"}', "GCP_SERVICE_ACCOUNT_CONTENTS")],
+)
+def test_google_credentials_are_a_path_or_the_document_itself(given_: str, wanted: str) -> None:
+    made = environment.allowed({"GOOGLE_CREDENTIALS": given_}, "gcp")
+    assert made[wanted] == given_
+    assert made["GCP_AUTH_KIND"] == "serviceaccount"
+
+
+@pytest.mark.parametrize(
+    ("result", "cause"),
+    [
+        ({"cause": "It broke.", "fix": "Mend it."}, "It broke."),
+        ({"msg": "One line.\n\nMore text."}, "One line."),
+        (
+            {"msg": "MODULE FAILURE", "module_stderr": "Traceback (most recent call last):\n  x\nKeyError: 'a'"},
+            "KeyError: 'a'",
+        ),
+        (
+            {"censored": "the output has been hidden"},
+            "The task failed, and its output is hidden because it holds secrets.",
+        ),
+        ({}, "The task failed without a message."),
+    ],
+)
+def test_the_cause_of_a_failed_task_is_one_sentence(result: dict[str, Any], cause: str) -> None:
+    assert failures.from_event("Do it", "server", result, "/log").cause == cause
+
+
+def show(width: int, *, terminal: bool = False) -> tuple[Console, io.StringIO]:
+    stream = io.StringIO()
+    return Console(file=stream, width=width, force_terminal=terminal, highlight=False, soft_wrap=True), stream
+
+
+OUTPUTS = {
+    "tracking_uri": "http://a-long-project-mlflow-tracking.production.svc:5000",
+    "ui_url": "https://nebari.example.org/mlflow",
+    "artifact_uri": "/mlflow/artifacts",
+    "versions": {"mlflow": "3.17.2"},
+    "changes": [{"action": "create", "kind": "Secret", "name": "x", "fields": ["a"]}],
+}
+
+
+def test_forty_columns_cut_no_address() -> None:
+    console, stream = show(40)
+    progress.show_summary(console, OUTPUTS, Result(OUTPUTS, True, 75.0, ""))
+    text = stream.getvalue()
+    assert OUTPUTS["tracking_uri"] in text
+    assert "(1 min 15 s)" in text
+    assert "  + Secret x  a" in text
+
+
+def test_a_message_with_brackets_is_shown_as_it_is() -> None:
+    console, stream = show(80)
+    progress.show_failure(console, PlayError("NML401", "[red]not markup[/red]", "Try [this].", task="a [b]", log="/l"))
+    assert "[red]not markup[/red]" in stream.getvalue()
+    assert "Try [this]." in stream.getvalue()
+
+
+def test_without_a_terminal_every_line_stays() -> None:
+    console, stream = show(80)
+    with progress.Progress(console) as shown:
+        shown({"event": "playbook_on_task_start", "event_data": {"task": "Run the server"}})
+        shown({"event": "verbose", "stdout": "  demo: waiting (1 s of 600 s)"})
+        shown({"event": "verbose", "stdout": "[WARNING]: noise"})
+    lines = stream.getvalue().splitlines()
+    assert lines == ["[    0 s] Run the server", "          demo: waiting (1 s of 600 s)"]
+
+
+def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    console, stream = show(80, terminal=True)
+    progress.show_failure(console, PlayError("NML401", "x"))
+    assert "\x1b[31m" not in stream.getvalue()
+    assert "\x1b[1;31m" not in stream.getvalue()
+
+
+def test_a_kubeconfig_open_to_others_is_copied_for_the_owner_only(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = tmp_path / "config"
+    source.write_text("clusters: [{name: c, cluster: {certificate-authority: ca.crt}}]\nusers: []\n")
+    source.chmod(0o644)
+    (tmp_path / "run").mkdir()
+    copy = kubeconfig.private_copy(str(source), tmp_path / "run")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert str(tmp_path / "ca.crt") in copy.read_text()
+    assert "NML305" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("mlflow: {", "is not YAML, line"),
+        ("a: 1", "has no project_name"),
+        ("project_name: demo\nmlflow: {replica: 2}", "did you mean replicas?"),
+        ("project_name: demo\nmlflow: {database: {secret: 5}}", "mlflow.database.secret"),
+        ("project_name: demo\nprovider: do\nmlflow: {}", "provider is do"),
+    ],
+)
+def test_the_command_line_reads_the_configuration_as_strictly(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "nebari-config.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=said.replace("?", r"\?")):
+        config_file.load(path)
+
+
+@pytest.mark.parametrize(
+    ("section", "provider"), [("local: {}", "local"), ("google_cloud_platform: {}", "gcp"), ("", "local")]
+)
+def test_the_provider_is_inferred_as_nebari_does(tmp_path: Path, section: str, provider: str) -> None:
+    path = tmp_path / "nebari-config.yaml"
+    path.write_text(f"project_name: demo\n{section}\n")
+    assert config_file.load(path).provider == provider
