@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import os
 import subprocess
 import sys
@@ -19,6 +21,14 @@ HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
 NEBARI = [str(BIN / "nebari"), "--exclude-default-stages", "--import-plugin", str(HERE / "upstream.py")]
 CLI = str(BIN / "nebari-mlflow")
+
+
+@functools.cache
+def warm_server() -> subprocess.Popen[str]:
+    """Start it once; it ends with its standard input, that is with the tests."""
+    return subprocess.Popen(
+        [sys.executable, str(HERE / "warm.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,22 @@ class Project:
         process = self.start(*arguments, **env)
         output, _ = process.communicate()
         return process.returncode, output
+
+    def quick(self, *arguments: str, **env: str) -> tuple[int, str]:
+        """As `nebari`, from a process that has imported Nebari already."""
+        output = self.folder / "output"
+        request = {
+            "argv": [*NEBARI[1:], *arguments, "--config", "nebari-config.yaml"],
+            "cwd": str(self.folder),
+            "env": self.environment(**env),
+            "output": str(output),
+        }
+        server = warm_server()
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        return int(server.stdout.readline()), output.read_text()
 
     def mlflow(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run `nebari-mlflow ...` in the project's folder."""

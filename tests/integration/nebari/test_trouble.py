@@ -60,14 +60,14 @@ def flat(output: str) -> str:
     ],
 )
 def test_a_missing_output_of_another_stage_is_named(idle: Project, omitted: str, said: str) -> None:
-    code, output = idle.nebari("deploy", UPSTREAM_OMIT=omitted)
+    code, output = idle.quick("deploy", UPSTREAM_OMIT=omitted)
     assert code == 1
     assert said in flat(output)
     assert "Traceback" not in output
 
 
 def test_a_cluster_that_does_not_answer_is_said(idle: Project, gone: str) -> None:
-    code, output = idle.nebari("deploy", UPSTREAM_KUBECONFIG=gone)
+    code, output = idle.quick("deploy", UPSTREAM_KUBECONFIG=gone)
     assert code == 1
     assert "NML403" in output
     assert "Fix:" in output
@@ -82,7 +82,7 @@ def test_destroy_never_stands_in_the_way(idle: Project, gone: str, tmp_path: Pat
         "outputs missing": {"UPSTREAM_OMIT": "02-infrastructure:kubeconfig_filename,04-kubernetes-ingress:domain"},
         "kubeconfig missing": {"UPSTREAM_KUBECONFIG": "/nonexistent"},
     }[how]
-    code, output = idle.nebari("destroy", "--disable-prompt", UPSTREAM_TRACE=str(trace), **env)
+    code, output = idle.quick("destroy", "--disable-prompt", UPSTREAM_TRACE=str(trace), **env)
     assert code == 0, output
     assert len(trace.read_text().splitlines()) == 4, "the stages below were destroyed"
     assert "door-idle-mlflow" in output
@@ -96,7 +96,7 @@ def test_without_helm_the_fix_is_said(idle: Project, tmp_path: Path) -> None:
         found = shutil.which(name)
         assert found
         (tools / name).symlink_to(found)
-    code, output = idle.nebari("deploy", PATH=str(tools))
+    code, output = idle.quick("deploy", PATH=str(tools))
     assert code == 1
     assert "NML410" in output
     assert "helm" in output
@@ -107,7 +107,7 @@ def test_a_full_disk_is_said(idle: Project, tmp_path: Path) -> None:
     full.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(full)], check=True)
     try:
-        code, output = idle.nebari("deploy", XDG_STATE_HOME=str(full / "state"), XDG_RUNTIME_DIR=str(full))
+        code, output = idle.quick("deploy", XDG_STATE_HOME=str(full / "state"), XDG_RUNTIME_DIR=str(full))
         assert code == 1  # the cluster refuses nothing: the log is lost, the run goes on to its next trouble
     finally:
         subprocess.run(["umount", str(full)], check=True)
