@@ -9,15 +9,19 @@ from .errors import PlayError
 
 PATTERNS: tuple[tuple[str, str], ...] = (
     ("NML411", r"no matches for kind|does not serve"),
-    ("NML402", r"Validation of arguments failed|is not a known (variable|value)"),
-    ("NML410", r"\bhelm: "),
-    ("NML403", r"kubeconfig|is not reached|refused the connection|cannot be reached|Unauthorized|may not |forbidden"),
-    ("NML404", r"\b[Ll]ease\b|is being deployed by|holds the lock|another deploy"),
-    ("NML405", r"\b[Ii]mage\b.*\b(pull|found|name)|ImagePull|ErrImage"),
-    ("NML406", r"StorageClass|PersistentVolumeClaim|provision|volume"),
-    ("NML407", r"quota|[Uu]nschedulable|Insufficient|PodSecurity|violates"),
-    ("NML408", r"[Vv]erif|helm test"),
-    ("NML409", r"(after|within|in) [0-9]+ ?s(econds)?\b|timed out|deadline"),
+    ("NML402", r"Validation of arguments failed|is not a known (variable|value)|refuses the values"),
+    ("NML410", r"^helm: "),
+    ("NML404", r"^Another deploy|^The Lease "),
+    ("NML405", r"cannot pull image"),
+    ("NML406", r"^PersistentVolumeClaim/\S+ cannot be bound"),
+    ("NML407", r"cannot create its pod|fits on no node"),
+    ("NML408", r"using it failed"),
+    ("NML409", r"^Not ready after"),
+    (
+        "NML403",
+        r"kubeconfig|does not answer|refuses connections|cannot be resolved|^The connection to|does not verify"
+        r"|does not speak TLS|^User .* may not|^The Kubernetes API refused|Unauthorized",
+    ),
 )
 
 FIXES = {

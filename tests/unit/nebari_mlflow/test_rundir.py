@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -10,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from nebari_mlflow import rundir
+from nebari_mlflow import logfile, rundir
 from nebari_mlflow.errors import SetupError
+from nebari_mlflow.redact import Redactor
 
 
 @pytest.fixture
@@ -54,3 +56,31 @@ def test_no_room_is_said_before_anything_runs(root: Path, monkeypatch: pytest.Mo
 def test_a_folder_in_memory_is_preferred(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     assert rundir.candidates()[:2] == [tmp_path, Path("/dev/shm")]  # noqa: S108
+
+
+def test_a_full_disk_is_called_full() -> None:
+    error = rundir.no_room(OSError(errno.ENOSPC, "No space left on device"), Path("/run"))
+    assert str(error) == "NML302: Nothing can be written to /run: it is full. Free some room there and run again."
+
+
+def test_where_no_log_can_be_kept_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    log = logfile.Logfile("test", Redactor([]))
+    log.write("lost")
+    log.close()
+    assert log.path == ""
+    assert "No log is kept" in caplog.text
+
+
+def test_ten_logs_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    for number in range(12):
+        (logfile.folder()).mkdir(parents=True, exist_ok=True)
+        (logfile.folder() / f"test-2026010{number:02}.log").touch()
+    log = logfile.Logfile("test", Redactor([]))
+    log.close()
+    assert len(list(logfile.folder().iterdir())) == logfile.KEPT
+    assert Path(log.path).exists()
