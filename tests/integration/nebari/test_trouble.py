@@ -117,23 +117,25 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         yield made
 
 
-def wait_for(process: subprocess.Popen[str], text: str) -> None:
-    """Read until a line holds the text."""
+def wait_for_work(process: subprocess.Popen[str], release: str) -> None:
+    """Read until the module says what it does in the cluster."""
     assert process.stdout is not None
+    seen = []
     for line in process.stdout:
-        if text in line:
+        seen.append(line)
+        if f" {release}: " in line and "applying" not in line:
             return
-    pytest.fail(f"{text!r} was not printed")
+    pytest.fail("".join(seen))
 
 
 def test_a_killed_deploy_is_finished_by_the_next(broken: Project) -> None:
     process = broken.start("deploy")
-    wait_for(process, "waiting for")
+    wait_for_work(process, broken.release)
     process.send_signal(signal.SIGKILL)
     process.wait()
     secrets = json.loads(kubectl("-n", broken.namespace, "get", "secret", f"{broken.release}-keys", "-o", "json"))
     process = broken.start("deploy")
-    wait_for(process, "waiting for")
+    wait_for_work(process, broken.release)
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate()
     assert process.returncode == 130, said
