@@ -24,7 +24,7 @@ def _traefik_kinds() -> None:
         kubectl("apply", "-f", str(HERE / "traefik-crds.yaml"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project that was deployed by `nebari deploy`."""
     with project(tmp_path_factory.mktemp("door"), "Door_1", "door-one") as made:
