@@ -80,7 +80,7 @@ def plan(
     as_json: bool = JSON,
 ) -> None:
     """Say what a deploy would change. Exit code 0: nothing, 2: something, 1: an error."""
-    from .deployment import DEPLOY, DESTROY
+    from .names import DEPLOY, DESTROY
     from .progress import show_changes
 
     console = _consoles(as_json)
@@ -106,7 +106,7 @@ def deploy(
     as_json: bool = JSON,
 ) -> None:
     """Deploy MLflow, or repair it; what is as it should be is left alone."""
-    from .deployment import DEPLOY, DESTROY
+    from .names import DEPLOY, DESTROY
     from .progress import show_summary
 
     console = _consoles(as_json)
@@ -265,7 +265,7 @@ def destroy(
     yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
 ) -> None:
     """Remove the release and keep all data, unless the data is named."""
-    from .deployment import DESTROY
+    from .names import DESTROY
     from .report import show_removed
 
     console = _consoles(as_json)

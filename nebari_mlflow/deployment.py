@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import names, rundir
 from .kubeconfig import private_copy
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from .variables import Variables
 
-DEPLOY = "nebari.mlflow.mlflow"
-DESTROY = "nebari.mlflow.destroy"
 SPARE = 600  # seconds beyond twice the deploy's own limit, until the whole run is ended
 NOISY = ("ansible_runner", "kubernetes", "urllib3", "botocore", "boto3", "azure", "google", "msal")
 
@@ -48,8 +46,3 @@ def execute(
             deadline=2 * int(variables.get("mlflow_timeout", 600)) + SPARE,
             on_event=progress,
         )
-
-
-def removal(variables: Variables, *, delete_data: str = "") -> dict[str, Any]:
-    """Return the variables of `destroy`: where the release is, and whether its data goes too."""
-    return {**variables, **({"mlflow_delete_data": delete_data} if delete_data else {})}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 STAGE = "mlflow"
+DEPLOY = "nebari.mlflow.mlflow"
+DESTROY = "nebari.mlflow.destroy"
 STAGE_OUTPUTS = f"stages/{STAGE}"
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 PORT = 5000

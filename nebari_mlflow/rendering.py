@@ -51,7 +51,7 @@ def _readme(config: Any) -> str:
     return README.format(
         release=names.release(config.project_name),
         stage=names.STAGE,
-        playbook="nebari.mlflow.mlflow",
+        playbook=names.DEPLOY,
         upstream="".join(lines) or "- nothing\n",
         extra="".join(f" \\\n      -e {output.variable}=..." for output in missing),
     )

@@ -12,6 +12,7 @@ from nebari.hookspecs import NebariStage
 
 from . import names, rendering, variables
 from .errors import MlflowError, PlayError
+from .names import DEPLOY, DESTROY
 from .schema import InputSchema, OutputSchema
 
 if TYPE_CHECKING:
@@ -51,10 +52,10 @@ class MlflowStage(NebariStage):  # type: ignore[misc]
         """Deploy, or remove the release when it is switched off, and put the outputs beside the other stages'."""
         with _shown():
             if self.config.mlflow.enabled:
-                result = self._run("nebari.mlflow.mlflow", stage_outputs)
+                result = self._run(DEPLOY, stage_outputs)
                 stage_outputs[names.STAGE_OUTPUTS] = _outputs(result)
             else:
-                self._run("nebari.mlflow.destroy", stage_outputs)
+                self._run(DESTROY, stage_outputs)
                 stage_outputs[names.STAGE_OUTPUTS] = {}
         yield
 
@@ -90,10 +91,10 @@ class MlflowStage(NebariStage):  # type: ignore[misc]
 
         result = execute(
             playbook,
-            variables.build(self.config, stage_outputs),
+            variables.build(self.config, stage_outputs, removal=playbook == DESTROY),
             provider=variables.provider_name(self.config),
         )
-        if playbook == "nebari.mlflow.mlflow":
+        if playbook == DEPLOY:
             show_summary(make_console(), result.outputs, result)
         return result
 

@@ -153,20 +153,23 @@ def _database(api: Api, root: str, target: Target, record: Record, *, sizes: boo
         return {"kind": "external"}
     pod = f"{target.release}-postgresql-0"
     found: dict[str, Any] = {"kind": "in-cluster", **_claim(api, root, f"data-{pod}")}
-    return {**found, "bytes": _size(api, target.namespace, pod)} if sizes else found
+    return {**found, "bytes": _size(target, pod)} if sizes else found
 
 
-def _size(api: Api, namespace: str, pod: str) -> int | None:
+def _size(target: Target, pod: str) -> int | None:
     """Bytes of the database; None when its pod cannot be asked."""
     from kubernetes.client import CoreV1Api
+    from kubernetes.config import new_client_from_config
     from kubernetes.stream import stream
 
     command = ["psql", "-U", "postgres", "-d", "mlflow", "-Atc", SIZE_QUERY]
     try:
+        client = new_client_from_config(target.kubeconfig or None, target.context or None, persist_config=False)
+        ask = CoreV1Api(client).connect_get_namespaced_pod_exec
         said = stream(
-            CoreV1Api(api._client).connect_get_namespaced_pod_exec, pod, namespace, command=command,
-            stdout=True, stderr=False, stdin=False, tty=False, _request_timeout=5,
+            ask, pod, target.namespace, command=command, stdout=True, stderr=False, stdin=False, tty=False,
+            _request_timeout=5,
         )  # fmt: skip
         return int(said)
-    except Exception:
+    except Exception:  # noqa: BLE001 (a size is nice to have; what is wrong with the pod is said elsewhere)
         return None

@@ -27,7 +27,7 @@ def remove(config: Any, stage_outputs: dict[str, Any], run: Callable[[str, dict[
     console = make_console()
     release = names.release(config.project_name)
     try:
-        result = run("nebari.mlflow.destroy", stage_outputs)
+        result = run(names.DESTROY, stage_outputs)
     except (UpstreamError, SetupError) as error:
         console.print(f"{release}: no cluster to remove it from. {error.cause}", markup=False)
         return True

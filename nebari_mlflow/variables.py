@@ -87,8 +87,11 @@ def read(stage_outputs: Mapping[str, Mapping[str, Any]], output: Output) -> Any:
     return value
 
 
-def build(config: Any, stage_outputs: Mapping[str, Mapping[str, Any]] | None) -> Variables:
-    """Return every variable that differs from the roles' defaults, and no other."""
+def build(config: Any, stage_outputs: Mapping[str, Mapping[str, Any]] | None, *, removal: bool = False) -> Variables:
+    """Return every variable that differs from the roles' defaults, and no other.
+
+    `removal` needs the kubeconfig only: a teardown must not fail for what a half-made platform lacks.
+    """
     block: Mlflow = config.mlflow
     provider = play_provider(config)
     variables: Variables = {
@@ -108,12 +111,23 @@ def build(config: Any, stage_outputs: Mapping[str, Mapping[str, Any]] | None) ->
         **({} if block.verify else {"mlflow_verify": False}),
         **PROVIDERS[provider](config),
     }
-    found = {} if stage_outputs is None else {o.variable: read(stage_outputs, o) for o in upstream_of(config)}
+    found = {} if stage_outputs is None else _found(config, stage_outputs, removal=removal)
     if "mlflow_gcp_project" in found:
         found["mlflow_gcp_workload_pool"] = f"{found['mlflow_gcp_project']}.svc.id.goog"
     if block.access.ui:
         found["mlflow_route"] = _route(config, found.get("mlflow_route"))
     return dict(sorted({**variables, **found}.items()))
+
+
+def _found(config: Any, stage_outputs: Mapping[str, Mapping[str, Any]], *, removal: bool) -> Variables:
+    found = {}
+    for output in upstream_of(config):
+        try:
+            found[output.variable] = read(stage_outputs, output)
+        except UpstreamError:
+            if not removal or output is COMMON[0]:
+                raise
+    return found
 
 
 def _route(config: Any, middleware: Any) -> dict[str, Any]:

@@ -89,3 +89,12 @@ def test_without_outputs_the_variables_are_a_part_of_those_with(path: Path) -> N
     config = load(path)
     if config.mlflow.enabled:
         assert set(variables.build(config, None)) <= set(variables.build(config, OUTPUTS))
+
+
+def test_a_teardown_needs_the_kubeconfig_only() -> None:
+    config = load(CASES / "aws.happy.minimal.yaml")
+    kubeconfig = {"kubeconfig_filename": {"value": "/somewhere"}}
+    built = variables.build(config, {"stages/02-infrastructure": kubeconfig}, removal=True)
+    assert built["mlflow_kubeconfig"] == "/somewhere"
+    with pytest.raises(UpstreamError):
+        variables.build(config, {}, removal=True)
