@@ -171,5 +171,5 @@ def _size(target: Target, pod: str) -> int | None:
             _request_timeout=5,
         )  # fmt: skip
         return int(said)
-    except Exception:  # noqa: BLE001 (a size is nice to have; what is wrong with the pod is said elsewhere)
+    except Exception:
         return None

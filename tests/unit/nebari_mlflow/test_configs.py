@@ -98,3 +98,23 @@ def test_a_teardown_needs_the_kubeconfig_only() -> None:
     assert built["mlflow_kubeconfig"] == "/somewhere"
     with pytest.raises(UpstreamError):
         variables.build(config, {}, removal=True)
+
+
+def test_nebari_s_own_stages_see_the_address(tmp_path: Path) -> None:
+    first = load(CASES / "local.happy.minimal.yaml")
+    other = tmp_path / "other.yaml"
+    other.write_text("project_name: other\nprovider: local\nmlflow: {enabled: false}\n")
+    second = load(other)
+    assert first.jupyterhub.overrides["singleuser"]["extraEnv"] == {
+        "MLFLOW_TRACKING_URI": "http://demo-mlflow-tracking.dev.svc:5000"
+    }
+    dumped = first.profiles.model_dump()["dask_worker"]["Small Worker"]
+    assert dumped["worker_extra_container_config"]["envFrom"][0]["configMapRef"]["name"] == "demo-mlflow-client"
+    assert second.jupyterhub.overrides == {}, "one configuration does not leak into the next"
+    assert "worker_extra_container_config" not in second.profiles.model_dump()["dask_worker"]["Small Worker"]
+
+
+def test_a_value_from_the_environment_goes_through_the_same_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEBARI_SECRET__mlflow__replicas", "many")
+    with pytest.raises(SystemExit):
+        load(CASES / "local.happy.minimal.yaml")
