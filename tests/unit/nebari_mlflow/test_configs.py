@@ -55,7 +55,7 @@ def test_a_configuration_is_accepted_and_becomes_these_variables(path: Path) -> 
     built = variables.build(config, OUTPUTS)
     golden = path.with_suffix(".vars.yml")
     if os.environ.get("UPDATE_GOLDEN"):
-        golden.write_text(yaml.safe_dump(built, sort_keys=True))
+        golden.write_text(yaml.safe_dump(built, sort_keys=True, default_flow_style=None, width=150))
     assert built == yaml.safe_load(golden.read_text())
 
 
