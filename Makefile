@@ -61,6 +61,7 @@ lock: $(UV)  ## Resolve the locked requirements anew
 	@$(UV) pip compile -q --universal --generate-hashes --no-header requirements/uv.in -o requirements/uv.txt
 	@$(UV) pip compile -q --universal --generate-hashes --no-header pyproject.toml --group test -o requirements/test.txt
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --group lint -o requirements/lint.txt
+	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml requirements/oldest.in -o requirements/oldest.txt
 
 $(CACHE)/uv/bin/uv: requirements/uv.txt
 	@echo "Installing uv"
