@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from nebari_mlflow import clients, names, reference, variables
-from nebari_mlflow.schema import Mlflow
+from nebari_mlflow.schema import Local, Mlflow
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "nebari_mlflow"
@@ -43,7 +43,7 @@ def test_the_limit_of_a_deploy_has_one_default() -> None:
 
 
 def test_the_volume_has_the_same_options_and_defaults_as_the_role() -> None:
-    fields = reference.Mlflow.model_fields["local"].annotation.__args__[0].model_fields
+    fields = Local.model_fields
     role = options("local")
     for name in ("size", "storage_class", "access_mode"):
         assert fields[name].default == role[f"local_{name}"]["default"]

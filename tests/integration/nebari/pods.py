@@ -52,6 +52,12 @@ def notebook_environment(project: Project) -> dict[str, str]:
     return environment
 
 
+def run_notebook(project: Project, name: str, script: str) -> str:
+    """Run a script in a pod with a notebook's label and environment."""
+    given: dict[str, Any] = dict(notebook_environment(project))
+    return run_pod(project.namespace, name, script, **given)
+
+
 def run_dask_worker(project: Project, script: str, user: dict[str, str]) -> str:
     """Run a script in a pod with the labels, the sources and the user's options of a Dask Gateway worker."""
     profile = services_variables(project)["dask-gateway-profiles"]["Small Worker"]
@@ -61,4 +67,5 @@ def run_dask_worker(project: Project, script: str, user: dict[str, str]) -> str:
         "gateway.dask.org/instance": "nebari-dask-gateway",
         "app.kubernetes.io/component": "dask-worker",
     }
-    return run_pod(project.namespace, "dask-worker", script, labels=labels, env_from=container["envFrom"], **user)
+    given: dict[str, Any] = dict(user)
+    return run_pod(project.namespace, "dask-worker", script, labels=labels, env_from=container["envFrom"], **given)

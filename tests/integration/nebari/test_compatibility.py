@@ -49,7 +49,14 @@ def test_the_unit_tests_pass_with_it(oldest: Path) -> None:
 
 
 def test_it_deploys(oldest: Path, deployed: Project) -> None:
-    command = [oldest / "nebari", "--import-plugin", HERE / "upstream.py", "deploy", "-c", "nebari-config.yaml"]
+    command: list[str | Path] = [
+        oldest / "nebari",
+        "--import-plugin",
+        HERE / "upstream.py",
+        "deploy",
+        "-c",
+        "nebari-config.yaml",
+    ]
     done = subprocess.run(
         command, cwd=deployed.folder, env=deployed.environment(), capture_output=True, text=True, check=False
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support import kubectl, objects, run_pod
+from tests.support import kubectl, objects
 
 from . import pods
 from .support import Project
@@ -48,7 +48,7 @@ def test_what_was_rendered_repeats_the_deploy_by_hand(deployed: Project) -> None
 def test_a_notebook_needs_no_further_line(deployed: Project) -> None:
     environment = pods.notebook_environment(deployed)
     assert environment["MLFLOW_TRACKING_URI"] == "http://door-1-mlflow-tracking.door-one.svc:5000"
-    assert len(logged(run_pod(deployed.namespace, "notebook", LOG_A_RUN, **environment))) == 32
+    assert len(logged(pods.run_notebook(deployed, "notebook", LOG_A_RUN))) == 32
 
 
 def test_a_dask_worker_needs_no_further_line(deployed: Project) -> None:
@@ -97,7 +97,7 @@ def test_logs_and_verify_answer(deployed: Project) -> None:
 
 def test_switching_off_and_on_keeps_the_data(deployed: Project) -> None:
     claims = kubectl("-n", deployed.namespace, "get", "pvc", "-o", "jsonpath={.items[*].metadata.uid}")
-    run_id = logged(run_pod(deployed.namespace, "before", LOG_A_RUN, **pods.notebook_environment(deployed)))
+    run_id = logged(pods.run_notebook(deployed, "before", LOG_A_RUN))
     deployed.configure({"enabled": False})
     code, output = deployed.nebari("deploy")
     assert code == 0, output
@@ -108,8 +108,7 @@ def test_switching_off_and_on_keeps_the_data(deployed: Project) -> None:
     assert code == 0, output
     assert kubectl("-n", deployed.namespace, "get", "pvc", "-o", "jsonpath={.items[*].metadata.uid}") == claims
     script = f"import mlflow; print(mlflow.get_run('{run_id}').data.metrics)"
-    environment = pods.notebook_environment(deployed)
-    assert "{'m': 1.0}" in run_pod(deployed.namespace, "after", script, **environment)
+    assert "{'m': 1.0}" in pods.run_notebook(deployed, "after", script)
 
 
 def test_destroy_says_what_is_kept_and_lets_the_rest_go_on(deployed: Project, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def value(content: Any) -> dict[str, Any]:
     return {"value": content}
 
 
-class Stage(NebariStage):
+class Stage(NebariStage):  # type: ignore[misc]  # Nebari has no types
     @property
     def outputs(self) -> dict[str, Any]:
         return {}
@@ -39,12 +40,12 @@ class Stage(NebariStage):
         }
 
     @contextlib.contextmanager
-    def deploy(self, stage_outputs: dict[str, Any], disable_prompt: bool = False):  # noqa: ARG002
+    def deploy(self, stage_outputs: dict[str, Any], disable_prompt: bool = False) -> Iterator[None]:  # noqa: ARG002
         self._write(stage_outputs)
         yield
 
     @contextlib.contextmanager
-    def destroy(self, stage_outputs: dict[str, Any], status: dict[str, bool]):
+    def destroy(self, stage_outputs: dict[str, Any], status: dict[str, bool]) -> Iterator[None]:
         self._write(stage_outputs)
         yield
         status[f"stages/{self.name}"] = True
@@ -100,6 +101,6 @@ class Services(Stage):
         }
 
 
-@hookimpl
+@hookimpl  # type: ignore[untyped-decorator]
 def nebari_stage() -> list[type[NebariStage]]:
     return [Infrastructure, Ingress, Keycloak, Services]

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
-from typer.testing import CliRunner, Result
+from click.testing import Result
+from typer.testing import CliRunner
 
 from nebari_mlflow import names, target
 from nebari_mlflow.cli import SHAPE, app

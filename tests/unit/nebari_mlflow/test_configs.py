@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from typer.testing import CliRunner, Result
+from click.testing import Result
+from typer.testing import CliRunner
 
 from nebari_mlflow import variables
 from nebari_mlflow.errors import UpstreamError

@@ -118,7 +118,7 @@ def show(width: int, *, terminal: bool = False) -> tuple[Console, io.StringIO]:
     return Console(file=stream, width=width, force_terminal=terminal, highlight=False, soft_wrap=True), stream
 
 
-OUTPUTS = {
+OUTPUTS: dict[str, Any] = {
     "tracking_uri": "http://a-long-project-mlflow-tracking.production.svc:5000",
     "ui_url": "https://nebari.example.org/mlflow",
     "artifact_uri": "/mlflow/artifacts",
