@@ -119,3 +119,12 @@ def test_a_value_from_the_environment_goes_through_the_same_checks(monkeypatch: 
     monkeypatch.setenv("NEBARI_SECRET__mlflow__replicas", "many")
     with pytest.raises(SystemExit):
         load(CASES / "local.happy.minimal.yaml")
+
+
+def test_the_command_line_is_mounted_below_nebari(tmp_path: Path) -> None:
+    from _nebari.cli import create_cli
+
+    missing = str(tmp_path / "nebari-config.yaml")
+    result = CliRunner().invoke(create_cli(), ["mlflow", "status", "--config", missing, "--json"])
+    assert result.exit_code == 1
+    assert yaml.safe_load(result.stdout)["error"]["code"] == "NML101"
