@@ -1,4 +1,4 @@
-"""The oldest Nebari that is supported, in a locked environment of its own: the unit tests, and a deploy."""
+"""The oldest Nebari that is supported, in a locked environment of its own: the unit tests."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from .support import HERE, Project
 
 ROOT = Path(__file__).parents[3]
 LOCK = ROOT / "requirements/oldest.txt"
@@ -46,19 +44,3 @@ def test_the_unit_tests_pass_with_it(oldest: Path) -> None:
     assert (
         "2024." in subprocess.run([oldest / "nebari", "--version"], capture_output=True, text=True, check=True).stdout
     )
-
-
-def test_it_deploys(oldest: Path, deployed: Project) -> None:
-    command: list[str | Path] = [
-        oldest / "nebari",
-        "--import-plugin",
-        HERE / "upstream.py",
-        "deploy",
-        "-c",
-        "nebari-config.yaml",
-    ]
-    done = subprocess.run(
-        command, cwd=deployed.folder, env=deployed.environment(), capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Nebari deployed successfully" in done.stdout
