@@ -1,10 +1,11 @@
 """Runs commands that take long: several at once, with a heartbeat, each into a log of its own, and each only once.
 
-A job is {name, argv, creates?, log?, env?, chdir?}. `lanes` is a list of lists of jobs: lanes run side by side, the
-jobs of a lane one after the other. A task with a single job gives it directly. What a job `creates` appears whole or
-not at all: "{part}" in its argv stands for a draft beside it, renamed when the command succeeds; without "{part}"
-the file is only the mark that the command did. "{tmp}" stands for an empty folder that goes when the command ends.
-Two processes never make the same file: the second one waits.
+A job is {name, argv, creates?, unless?, log?, env?, chdir?}. `lanes` is a list of lists of jobs: lanes run side by
+side, the jobs of a lane one after the other. A task with a single job gives it directly. What a job `creates` appears
+whole or not at all: "{part}" in its argv stands for a draft beside it, renamed when the command succeeds; without
+"{part}" the file is only the mark that the command did. "{tmp}" stands for an empty folder that goes when the command
+ends. Two processes never make the same file: the second one waits. Nothing is done when `unless`, a later result, is
+there.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -31,6 +32,7 @@ HEARTBEAT = 15.0  # seconds between two signs of life
 POLL = 0.1
 GRACE = 8.0  # seconds that an interrupted command has to clean up
 TAIL = 15  # lines of its log that a failure shows
+KEYS = {"name", "argv", "creates", "unless", "log", "env", "chdir"}
 SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of linux/prctl.h
 
 display = Display()
@@ -64,6 +66,7 @@ class Job:
     name: str
     argv: list[str]
     creates: Path | None = None
+    unless: Path | None = None
     log: Path | None = None
     env: dict[str, str] = field(default_factory=dict)
     chdir: str | None = None
@@ -84,6 +87,10 @@ class Job:
         assert self.creates is not None
         return self.creates.with_name(f"{self.creates.name}.tmp")
 
+    def there(self) -> bool:
+        """Tell whether what this job makes is there already."""
+        return any(path is not None and path.exists() for path in (self.creates, self.unless))
+
     def _fill(self, word: str) -> str:
         if "{part}" in word:
             return word.replace("{part}", str(self.part))
@@ -101,7 +108,7 @@ class Job:
                 fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return False
-            if self.creates.exists():
+            if self.there():
                 return True
             self._remove_drafts()
         argv = [self._fill(word) for word in self.argv]
@@ -120,7 +127,7 @@ class Job:
                     cwd=self.chdir,
                     env={**os.environ, **env},
                     process_group=0,
-                    preexec_fn=_die_with_parent,  # noqa: PLW1509
+                    preexec_fn=_die_with_parent,
                 )
             except OSError as error:
                 raise JobError(f"{self.name}: {shlex.join(argv)}: {error.strerror}") from error
@@ -146,12 +153,12 @@ class Job:
     def end(self) -> None:
         """Stop the command and all that it started, if it runs, and let others at the file."""
         if self.process is not None and self.process.poll() is None:
-            with _ignoring_the_gone():
+            with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGTERM)
             try:
                 self.process.wait(GRACE)
             except subprocess.TimeoutExpired:
-                with _ignoring_the_gone():
+                with suppress(ProcessLookupError):
                     os.killpg(self.process.pid, signal.SIGKILL)
                 self.process.wait()
         if self.lock is not None:
@@ -177,14 +184,6 @@ class Job:
             + (f"  Its last lines:\n{tail}\n  All of them: {self.log}\n" if self.log else "")
             + "  Running the same command again goes on from here."
         )
-
-
-@contextmanager
-def _ignoring_the_gone() -> Iterator[None]:
-    try:
-        yield
-    except ProcessLookupError:
-        pass
 
 
 class Lanes:
@@ -254,7 +253,7 @@ class Lanes:
     def _interrupted(self, number: int, _frame: FrameType | None) -> None:
         for job in self.running:
             if job is not None and job.process is not None:
-                with _ignoring_the_gone():
+                with suppress(ProcessLookupError):
                     os.killpg(job.process.pid, signal.SIGTERM)
         self._end_all()
         signal.signal(number, signal.SIG_DFL)
@@ -263,13 +262,14 @@ class Lanes:
 
 def job_from(given: dict[str, Any]) -> Job:
     """Read one job of a task; unknown keys are refused."""
-    unknown = set(given) - {"name", "argv", "creates", "log", "env", "chdir"}
+    unknown = set(given) - KEYS
     if unknown:
-        raise JobError(f"step: unknown key {sorted(unknown)[0]}; allowed are name, argv, creates, log, env and chdir.")
+        raise JobError(f"step: unknown key {sorted(unknown)[0]}; allowed are {', '.join(sorted(KEYS))}.")
     return Job(
         name=given["name"],
         argv=[str(word) for word in given["argv"]],
         creates=Path(given["creates"]) if given.get("creates") else None,
+        unless=Path(given["unless"]) if given.get("unless") else None,
         log=Path(given["log"]) if given.get("log") else None,
         env={name: str(value) for name, value in (given.get("env") or {}).items()},
         chdir=given.get("chdir"),
@@ -290,7 +290,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 lanes = [[{"name": self._task.get_name().rpartition(" : ")[2], **given}]]
             jobs = [[job_from(job) for job in lane] for lane in lanes]
             if self._task.check_mode:
-                return {**result, "changed": any(not (job.creates and job.creates.exists()) for lane in jobs for job in lane)}
+                return {**result, "changed": any(not job.there() for lane in jobs for job in lane)}
             runner = Lanes(jobs, lambda line: display.display(f"[{duration(time.monotonic() - begun):>6}] {line}"))
             return {**result, "changed": runner.run()}
         except JobError as error:

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.callback.default import CallbackModule as Default
+
 DOCUMENTATION = """
 name: steps
 type: stdout
@@ -13,18 +20,20 @@ extends_documentation_fragment: [default_callback, result_format_callback]
 author: [nebari-mlflow]
 """
 
-import time
-from typing import Any
-
-from ansible.plugins.callback.default import CallbackModule as Default
-
-SLOW = 2.0  # seconds from which on it is said how long a task took
+LONG = 2.0  # seconds from which on it is said how long a task took
+SILENCE = 5.0  # seconds after which a task is named although it changed nothing
 
 
 def duration(seconds: float) -> str:
     """Write seconds the way a person says them: 45s, 2m10s."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
+
+
+def process_age() -> float:
+    """Return for how many seconds this process has been running, as the steps of `step` count too."""
+    started = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    return float(Path("/proc/uptime").read_text().split()[0]) - started / os.sysconf("SC_CLK_TCK")
 
 
 def plain_name(task: Any) -> str:
@@ -40,7 +49,7 @@ class CallbackModule(Default):  # type: ignore[misc]
     def __init__(self) -> None:
         """Remember when the run began."""
         super().__init__()
-        self.begun = time.monotonic()
+        self.begun = time.monotonic() - process_age()
         self.task_begun = self.begun
 
     @property
@@ -82,8 +91,8 @@ class CallbackModule(Default):  # type: ignore[misc]
             for item in details.get("results", [details]):
                 if "msg" in item:
                     self.say(str(item["msg"]))
-        elif action != "step" and (details.get("changed") or took > SLOW):
-            self.say(plain_name(result._task) + (f": {duration(took)}" if took > SLOW else ""))
+        elif action != "step" and (details.get("changed") or took > SILENCE):
+            self.say(plain_name(result._task) + (f": {duration(took)}" if took > LONG else ""))
 
     def v2_runner_item_on_ok(self, result: Any) -> None:
         """Say nothing of single items; the task is named when all are done."""

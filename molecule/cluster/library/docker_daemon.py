@@ -3,13 +3,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
 DOCUMENTATION = """
 module: docker_daemon
 short_description: A Docker daemon of the project's own
 description:
   - One daemon serves all clones on a machine, since two would flush each other's iptables chains. Each clone has a file
     under C(users); the last one to go stops the daemon.
-  - A process is known as ours by its command line, which names our configuration file, and is signalled through a pidfd,
+  - A process is known as ours by its command line, which names our configuration file, and is signalled by a pidfd,
     so that a process id that was given to another program is never taken for it.
 options:
   state: {choices: [started, stopped], required: true, description: Started for, or no longer needed by, this user.}
@@ -29,23 +46,6 @@ EXAMPLES = """
 RETURN = """
 users: {returned: always, type: list, description: Who needs the daemon now.}
 """
-
-import contextlib
-import fcntl
-import json
-import os
-import re
-import shutil
-import signal
-import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
 
 START = 60  # seconds until a started daemon must answer
 STOP = 40  # seconds that it has to stop its containers and itself
@@ -168,6 +168,16 @@ def start(daemon: Daemon) -> bool:
     return True
 
 
+def forget_clusters(daemon: Daemon) -> None:
+    """Remove the clusters of clones that are gone, and the network that kind made for them all."""
+    if daemon.answers():
+        docker = ["docker", "--host", f"unix://{daemon.socket}"]
+        label = "label=io.x-k8s.kind.cluster"
+        listed = subprocess.run([*docker, "ps", "-aq", "--filter", label], capture_output=True, text=True, check=False)
+        for arguments in (["rm", "--force", "--volumes", *listed.stdout.split()], ["network", "rm", "kind"]):
+            subprocess.run([*docker, *arguments], capture_output=True, check=False)
+
+
 def dockerd(daemon: Daemon) -> Callable[[list[str]], bool]:
     """Return what tells our dockerd from any other process."""
     return lambda words: Path(words[0]).name == "dockerd" and str(daemon.config) in words if words else False
@@ -237,9 +247,17 @@ def remember_host(daemon: Daemon) -> None:
     (daemon.run / "host.json").write_text(json.dumps(before))
 
 
+def same_network(pid: int) -> bool:
+    """Tell whether a process is in this network namespace, and so uses the same iptables."""
+    try:
+        return Path(f"/proc/{pid}/ns/net").readlink() == Path("/proc/self/ns/net").readlink()
+    except OSError:
+        return False
+
+
 def restore_host(daemon: Daemon) -> None:
     """Take away Docker's iptables chains, its empty cgroups and its forwarding, unless another dockerd runs."""
-    if processes(lambda words: bool(words) and Path(words[0]).name == "dockerd"):
+    if any(map(same_network, processes(lambda words: bool(words) and Path(words[0]).name == "dockerd"))):
         return
     for table in ("filter", "nat"):
         iptables = ["iptables", "-w", "-t", table]
@@ -292,7 +310,10 @@ def ensure(daemon: Daemon, state: str, user: str, checkout: str) -> tuple[bool, 
         left = mine.exists()
         mine.unlink(missing_ok=True)
         others = users(mine.parent)
-        return (not others and stop(daemon)) or left, others
+        if others:
+            return left, others
+        forget_clusters(daemon)
+        return stop(daemon) or left, others
 
 
 def main() -> None:

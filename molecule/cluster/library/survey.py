@@ -3,6 +3,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.client
+import json
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
 DOCUMENTATION = """
 module: survey
 short_description: Look at what there is of the test cluster
@@ -15,7 +29,7 @@ options:
   recipes:
     type: dict
     default: {}
-    description: For each thing that is built, the files and words that decide what comes out. C(digests) has their digests.
+    description: For each thing that is built, the files and words that decide what comes out.
 author: [nebari-mlflow]
 """
 
@@ -37,20 +51,6 @@ links: {returned: always, type: dict, description: What the links in .cluster/bi
 node: {returned: always, type: dict, description: 'The cluster node: id, status, image; ready; images it has.'}
 state: {returned: always, type: dict, description: What a finished up.yml wrote down about its node.}
 """
-
-import hashlib
-import http.client
-import json
-import os
-import platform
-import re
-import shutil
-import socket
-import subprocess
-from pathlib import Path
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
 
 CAPABILITY = "CAP_SYS_RESOURCE"
 CAPABILITY_BIT = 24
@@ -235,7 +235,7 @@ def look(checkout: Path, cache: Path, recipes: dict[str, list[str]]) -> dict[str
         "versions": versions((checkout / "molecule/cluster/tools/go.mod").read_text()),
         "machine": machine(cache),
         "docker": {**daemon, "registered": (cache / "docker/users" / name).exists()},
-        "links": {link.name: os.readlink(link) for link in (folder / "bin").glob("*") if link.is_symlink()},
+        "links": {link.name: str(link.readlink()) for link in (folder / "bin").glob("*") if link.is_symlink()},
         "state": state,
         "node": node(name, daemon["env"], folder, state) if daemon["running"] else absent,
     }

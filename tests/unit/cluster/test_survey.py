@@ -114,7 +114,7 @@ class TestNode:
     @pytest.fixture
     def docker(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         program = tmp_path / "docker"
-        program.write_text(f'#!/bin/sh\ncase $1 in ps) cat {tmp_path}/ps;; inspect) cat {tmp_path}/inspect;; esac\n')
+        program.write_text(f"#!/bin/sh\ncase $1 in ps) cat {tmp_path}/ps;; inspect) cat {tmp_path}/inspect;; esac\n")
         program.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
         (tmp_path / "inspect").write_text(json.dumps([{"State": {"Status": "exited"}, "Config": {"Image": "node:1"}}]))

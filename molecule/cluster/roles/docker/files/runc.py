@@ -45,7 +45,7 @@ def prepare(arguments: list[str]) -> None:
 def main() -> None:
     """Become runc."""
     prepare(sys.argv[1:])
-    os.execvp("runc", ["runc", *sys.argv[1:]])
+    os.execvp("runc", ["runc", *sys.argv[1:]])  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 @dataclass(frozen=True)
 class Image:
-    """One image: `config` takes Docker's own keys (Entrypoint, Cmd, Env, User, StopSignal, ...); `also` is a second name."""
+    """One image: `config` takes Docker's own keys (Entrypoint, Cmd, Env, ...); `also` is a second name."""
 
     name: str
     also: str = ""

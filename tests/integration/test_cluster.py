@@ -1,0 +1,166 @@
+"""The test cluster is what the other tests take it for: it enforces policies, makes volumes, and checks pods."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import ROOT, environment, kubectl
+
+pytestmark = pytest.mark.cluster
+NAMESPACE = "test-cluster"
+IMAGE = "ghcr.io/mlflow/mlflow:v3.17.2-full"
+KUBECONFIG = Path(os.environ.get("KUBECONFIG", ROOT / ".cluster/kubeconfig"))
+OWN = KUBECONFIG == ROOT / ".cluster/kubeconfig"
+
+
+def pod(name: str, labels: dict[str, str], *script: str, **spec: Any) -> str:
+    """Start a pod that Pod Security's `restricted` admits, and return its name."""
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 0,
+            "automountServiceAccountToken": False,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 1000,
+                "fsGroup": 1000,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [
+                {
+                    "name": "main",
+                    "image": IMAGE,
+                    "imagePullPolicy": "IfNotPresent",
+                    "command": ["python3", "-c", "\n".join(script)],
+                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                    **spec.pop("container", {}),
+                }
+            ],
+            **spec,
+        },
+    }
+    kubectl("-n", NAMESPACE, "apply", "-f", "-", stdin=json.dumps(manifest))
+    return name
+
+
+def wait(name: str, condition: str) -> None:
+    kubectl("-n", NAMESPACE, "wait", f"pod/{name}", f"--for={condition}", "--timeout=90s")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def namespace() -> Iterator[None]:
+    """A namespace that admits only `restricted` pods."""
+    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait")
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    made = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
+    kubectl("apply", "-f", "-", stdin=json.dumps(made))
+    yield
+    kubectl("delete", "namespace", NAMESPACE, "--wait=false")
+
+
+@pytest.mark.skipif(not OWN, reason="this is about the cluster that `make up` starts")
+def test_the_kubeconfig_is_only_for_whom_it_belongs_to() -> None:
+    assert KUBECONFIG.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_node_counts_ephemeral_storage() -> None:
+    (node, *_) = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
+    assert "ephemeral-storage" in node["status"]["allocatable"]
+
+
+def test_pod_security_refuses_what_restricted_forbids() -> None:
+    with pytest.raises(AssertionError, match="violates PodSecurity"):
+        kubectl("-n", NAMESPACE, "run", "privileged", f"--image={IMAGE}", "--privileged")
+
+
+def test_the_default_storage_class_makes_volumes_for_anyone() -> None:
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "10Mi"}}},
+    }
+    kubectl("-n", NAMESPACE, "apply", "-f", "-", stdin=json.dumps(claim))
+    pod(
+        "writer",
+        {},
+        "import pathlib; pathlib.Path('/data/written').write_text('kept')",
+        container={"volumeMounts": [{"name": "data", "mountPath": "/data"}]},
+        volumes=[{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
+    )
+    wait("writer", "jsonpath={.status.phase}=Succeeded")
+
+
+CLIENT = (
+    "import socket, time",
+    "deadline = time.time() + 12",
+    "while time.time() < deadline:",
+    "    try:",
+    "        socket.create_connection(('server', 8000), timeout=2).close()",
+    "        print('let in'); break",
+    "    except OSError:",
+    "        time.sleep(0.3)",
+    "else:",
+    "    print('kept out')",
+)
+
+
+def test_a_network_policy_keeps_out_whom_it_does_not_name() -> None:
+    pod(
+        "server",
+        {"app": "server"},
+        "import http.server as h; h.HTTPServer(('', 8000), h.BaseHTTPRequestHandler).serve_forever()",
+    )
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "server"},
+        "spec": {"selector": {"app": "server"}, "ports": [{"port": 8000}]},
+    }
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "server"},
+        "spec": {
+            "podSelector": {"matchLabels": {"app": "server"}},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "friend"}}}]}],
+        },
+    }
+    kubectl("-n", NAMESPACE, "apply", "-f", "-", stdin=json.dumps(service))
+    kubectl("-n", NAMESPACE, "apply", "-f", "-", stdin=json.dumps(policy))
+    wait("server", "condition=Ready")
+    time.sleep(3)  # a policy takes its controller a moment
+    for name in ("friend", "stranger"):
+        pod(name, {"app": name}, *CLIENT)
+    for name in ("friend", "stranger"):
+        wait(name, "jsonpath={.status.phase}=Succeeded")
+    assert kubectl("-n", NAMESPACE, "logs", "friend").strip() == "let in"
+    assert kubectl("-n", NAMESPACE, "logs", "stranger").strip() == "kept out"
+
+
+@pytest.mark.skipif(not OWN, reason="this is about the cluster that `make up` starts")
+def test_starting_it_again_changes_nothing() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("ansible-playbook")), "molecule/cluster/up.yml"],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(done.stdout[done.stdout.index("{\n") :])
+    assert report["stats"]["localhost"]["changed"] == 0
