@@ -37,7 +37,7 @@ options:
     required: true
   identity:
     description:
-      - How pods get the role. V(irsa) needs O(oidc_issuer_url), V(pod_identity) needs O(cluster_name) and EKS's agent.
+      - How pods get the role. V(irsa) needs O(oidc_issuer_url), V(pod_identity) needs O(cluster_name) and that add-on.
     type: str
     choices: [irsa, pod_identity]
     default: irsa
