@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from tests.integration.release import IMAGE, Release, fresh
 from tests.support import kubectl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.cluster
 SECRETS = [{"name": "one-keys", "keys": {"password": "alphanumeric", "key": "fernet"}}]
@@ -168,3 +170,31 @@ def test_a_test_pod_that_never_starts_ends_the_wait(release: Release) -> None:
     run = release.fail(test={"image": "registry.invalid/none:1", "command": ["true"]}, deployment=False)
     assert "registry.invalid/none:1" in run.message
     assert run.seconds < 60
+
+
+def test_a_login_program(release: Release, tmp_path: Path) -> None:
+    """A kubeconfig that only the kubernetes library can read leads to the same release."""
+    kubectl("create", "namespace", release.namespace)
+    release.kubectl("create", "serviceaccount", "deployer")
+    release.kubectl(
+        "create", "rolebinding", "edit", "--clusterrole=admin", f"--serviceaccount={release.namespace}:deployer"
+    )
+    credential = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "kind": "ExecCredential",
+        "status": {"token": release.kubectl("create", "token", "deployer").strip()},
+    }
+    config = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
+    login = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": "sh",
+        "args": ["-c", f"echo '{json.dumps(credential)}'"],
+        "interactiveMode": "Never",
+    }
+    config["users"][0]["user"] = {"exec": login}
+    path = tmp_path / "kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    release.params["kubeconfig"] = str(path)
+    assert release.deploy(deployment=False).changed
+    del release.params["kubeconfig"]
+    assert not release.deploy(deployment=False).changed

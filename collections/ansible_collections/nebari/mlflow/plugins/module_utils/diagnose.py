@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 LOG_LINES = 12
+TOUCH_EVERY = 8.0  # seconds
 CLOCK_STEP = timedelta(seconds=2)
 
 
@@ -32,6 +33,7 @@ class Diagnosis:
         self._since = session.api.now() - CLOCK_STEP
         self.patience = Patience()
         self._first = True
+        self._touch_at = 0.0
         self._classes: list[Object] | None = None
         self._classes_read = 0.0
 
@@ -97,14 +99,18 @@ class Diagnosis:
         """Why the controller creates no pod; at the first look that is an earlier run's trouble."""
         conditions = (item.get("status") or {}).get("conditions") or []
         told = [str(c.get("message")) for c in conditions if c["type"] == "ReplicaFailure" and c["status"] == "True"]
-        made = parse_time(str(item["metadata"]["creationTimestamp"]))
-        if self._first and (told or (not pods and made and made < self._since)):
+        if self._first and (told or (not pods and self._is_older(item))):
             owner = self._newest_replica_set(item) if item["kind"] == "Deployment" else item
             if owner is not None:
                 unblock.retry_now(self._session, owner, item["kind"])
             return ""
         told += [str(e["message"]) for e in events if e.get("reason") == "FailedCreate" and _about(e, item)]
         return told[-1] if told else ""
+
+    def _is_older(self, item: Object) -> bool:
+        """Whether an earlier run made it."""
+        made = parse_time(str(item["metadata"]["creationTimestamp"]))
+        return made is not None and made < self._since
 
     def _failed_job(self, item: Object, where: str, pods: list[Object]) -> Problem:
         conditions = {c["type"]: c for c in item["status"]["conditions"]}
@@ -126,6 +132,10 @@ class Diagnosis:
             claim = self._session.api.find(f"{self._root}/persistentvolumeclaims/{name}")
             if claim is None:
                 continue
+            if not claim["spec"].get("volumeName") and self._is_older(claim) and time.monotonic() > self._touch_at:
+                # One touch can be too early: the scheduler may look before the claim has its class.
+                self._touch_at = time.monotonic() + TOUCH_EVERY
+                unblock.touch(self._session, f"{self._root}/persistentvolumeclaims/{name}")
             about = [event for event in events if _about(event, claim)]
             problem = of_claim(claim, self._storage_classes(), about)
             if problem:

@@ -93,7 +93,7 @@ class Helm:
         program = self._version or self._start(["version", "--template", "{{.Version}}"])
         self._version = None
         found = self._end("version", program).strip()
-        match = re.match(r"v?(\d+)\.(\d+)\.", found)
+        match = re.match(r"v?(\d+)\.(\d+)(?!\d)", found)  # one that was built by `go install` says only v3.15
         if not match:
             raise ReleaseError(
                 f"helm: {self._options.helm!r} is not Helm (it answers {found[:80]!r}).", f"{SUPPORTED}."
