@@ -19,6 +19,9 @@ export PYTHONUTF8 := 1
 CLUSTER := ansible-playbook $(if $(OWN_KUBECONFIG),-e kubeconfig=$(OWN_KUBECONFIG))
 DEMO := -e mlflow_provider=local -e mlflow_project_name=demo -e mlflow_namespace=dev -e mlflow_kubeconfig=$(KUBECONFIG)
 
+# What takes too long for every change: `make campaign` runs it.
+LONG := tests/integration/nebari/test_trouble.py tests/integration/nebari/test_compatibility.py
+
 .PHONY: help up cluster down test unit lint format bench campaign lock
 
 help:  ## Say what there is
@@ -36,13 +39,13 @@ down: $(VENV)/.done  ## Remove all that `make up` started; what was built stays 
 
 test: $(VENV)/.done up  ## Run the tests, on the cluster of `make up`
 	@pytest -q tests/unit tests/contract
-	@pytest -v tests/integration
+	@pytest -v tests/integration $(addprefix --ignore=,$(LONG))
 
 unit: $(VENV)/.done  ## Run the tests that need no cluster
 	@pytest -q tests/unit tests/contract
 
 campaign: $(VENV)/.done up  ## Run the long campaigns: kills, faults, in full
-	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v tests/campaign tests/integration/test_molecule.py
+	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v tests/campaign tests/integration/test_molecule.py $(LONG)
 
 lint: $(VENV)/.done $(LINT)/.done  ## Check style and types
 	@$(LINT)/bin/ruff check .

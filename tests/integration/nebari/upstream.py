@@ -17,7 +17,6 @@ from _nebari.stages.infrastructure import InputSchema as InfrastructureInput
 from _nebari.stages.kubernetes_ingress import InputSchema as IngressInput
 from _nebari.stages.kubernetes_keycloak import InputSchema as KeycloakInput
 from _nebari.stages.kubernetes_services import InputSchema as ServicesInput
-
 from nebari.hookspecs import NebariStage, hookimpl
 from nebari.plugins import nebari_plugin_manager
 
