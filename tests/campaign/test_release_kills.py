@@ -82,7 +82,6 @@ def identities(release: Release) -> dict[str, str]:
 @pytest.mark.parametrize("victim", VICTIMS)
 @pytest.mark.parametrize("act", ["install", "upgrade", "uninstall"])
 def test_kill(release: Release, act: str, victim: str, capsys: pytest.CaptureFixture[str]) -> None:
-    rows = []
     for moment in MOMENTS:
         if act != "install":
             release.deploy(secrets=SECRETS, **FIRST)
@@ -105,9 +104,8 @@ def test_kill(release: Release, act: str, victim: str, capsys: pytest.CaptureFix
             assert not any(status.startswith("pending") for status in statuses)
             assert again.result["verified"]
         assert not release.run(**wanted).changed
-        rows.append(
-            f"{act:9} {victim:6} {moment:4.1f} s  {left:42} {time.monotonic() - started:4.1f} s {again.acts[:4]}"
-        )
+        took = time.monotonic() - started
+        with capsys.disabled():
+            start = "\n" if moment == MOMENTS[0] else ""
+            print(f"{start}{act:9} {victim:6} {moment:4.1f} s  {left:42} {took:4.1f} s {again.acts[:4]}", flush=True)
         release.run(state="absent", secrets=SECRETS, delete_data=True)
-    with capsys.disabled():
-        print("\n" + "\n".join(rows))
