@@ -105,7 +105,8 @@ def by_library(config_files: str, context: str) -> Connection:
         found = client.ApiClient(settings)
 
     def authorize(headers: dict[str, str]) -> None:
-        found.update_params_for_auth(headers, [], ["BearerToken"])  # renews what expires
+        for setting in found.configuration.auth_settings().values():  # this also renews what expires
+            headers[setting["key"]] = setting["value"]
 
     return Connection(found.configuration.host, found.rest_client.pool_manager, authorize)
 
