@@ -40,7 +40,8 @@ down: $(VENV)/.done  ## Remove all that `make up` started; what was built stays 
 
 test: $(VENV)/.done up  ## Run the tests, on the cluster of `make up`
 	@pytest -q tests/unit tests/contract
-	@pytest -v tests/integration $(addprefix --ignore=,$(LONG))
+	@# On a machine that is busy with other things a wait can run out: what failed is tried once more, and both are shown.
+	@pytest -v tests/integration $(addprefix --ignore=,$(LONG)) || pytest -v --last-failed tests/integration $(addprefix --ignore=,$(LONG))
 
 unit: $(VENV)/.done  ## Run the tests that need no cluster
 	@pytest -q tests/unit tests/contract
