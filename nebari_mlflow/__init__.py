@@ -1,33 +1,23 @@
 """MLflow on any Kubernetes, as a Nebari plugin and as an Ansible collection.
 
-Nebari imports this module at every start, so it imports nothing: the hooks do, when they are called.
+This package is the plugin that Nebari loads (`nebari plugin list` asks pip for the version of exactly this name), and
+the command line's too, which has no use for pluggy: so the hooks come when they are asked for.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
-from pluggy import HookimplMarker
-
-if TYPE_CHECKING:
-    import typer
-
-    from .stage import MlflowStage
-
-hookimpl = HookimplMarker("nebari")
+HOOKS = ("nebari_stage", "nebari_subcommand")
 
 
-@hookimpl
-def nebari_stage() -> list[type[MlflowStage]]:
-    """Register the stage."""
-    from .stage import MlflowStage
+def __getattr__(name: str) -> Any:
+    if name in HOOKS:
+        from . import hooks
 
-    return [MlflowStage]
+        return getattr(hooks, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-@hookimpl
-def nebari_subcommand(cli: typer.Typer) -> None:
-    """Mount the command line as `nebari mlflow`."""
-    from .cli import app
-
-    cli.add_typer(app, name="mlflow", rich_help_panel="Plugins")
+def __dir__() -> list[str]:
+    return sorted({*globals(), *HOOKS})

@@ -19,7 +19,7 @@ from tests.support import kubectl
 
 HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
-NEBARI = [str(BIN / "nebari"), "--exclude-default-stages", "--import-plugin", str(HERE / "upstream.py")]
+STANDING_IN = ["--exclude-default-stages", "--import-plugin", str(HERE / "upstream.py")]
 CLI = str(BIN / "nebari-mlflow")
 
 
@@ -38,6 +38,7 @@ class Project:
     folder: Path
     name: str
     namespace: str
+    command: tuple[str, ...] = (str(BIN / "nebari"), *STANDING_IN)
 
     @property
     def release(self) -> str:
@@ -61,7 +62,7 @@ class Project:
 
     def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [*NEBARI, *arguments, "--config", "nebari-config.yaml"],
+            [*self.command, *arguments, "--config", "nebari-config.yaml"],
             cwd=self.folder,
             env=self.environment(**env),
             stdin=subprocess.DEVNULL,
@@ -80,7 +81,7 @@ class Project:
         """As `nebari`, from a process that has imported Nebari already."""
         output = self.folder / "output"
         request = {
-            "argv": [*NEBARI[1:], *arguments, "--config", "nebari-config.yaml"],
+            "argv": [*STANDING_IN, *arguments, "--config", "nebari-config.yaml"],
             "cwd": str(self.folder),
             "env": self.environment(**env),
             "output": str(output),

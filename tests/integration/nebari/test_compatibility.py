@@ -1,7 +1,8 @@
-"""The oldest Nebari that is supported, in a locked environment of its own: the unit tests."""
+"""The oldest Nebari that is supported, in a locked environment of its own: the unit tests, and a deploy."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from .support import HERE, Project
 
 ROOT = Path(__file__).parents[3]
 LOCK = ROOT / "requirements/oldest.txt"
@@ -44,3 +47,18 @@ def test_the_unit_tests_pass_with_it(oldest: Path) -> None:
     assert (
         "2024." in subprocess.run([oldest / "nebari", "--version"], capture_output=True, text=True, check=True).stdout
     )
+
+
+@pytest.mark.cluster
+def test_it_deploys_what_the_newest_one_deploys(oldest: Path, deployed: Project) -> None:
+    with_oldest = dataclasses.replace(deployed, command=(str(oldest / "python"), str(HERE / "preloaded.py")))
+    code, output = with_oldest.nebari("deploy")
+    assert code == 0, output
+    assert "changed:   nothing" in output
+    with_oldest.configure({"enabled": False})
+    code, output = with_oldest.nebari("deploy")
+    assert code == 0, output
+    with_oldest.configure({"enabled": True})
+    code, output = with_oldest.nebari("deploy")
+    assert code == 0, output
+    assert "is ready" in output

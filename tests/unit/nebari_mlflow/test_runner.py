@@ -214,7 +214,11 @@ def test_a_signal_lets_helm_write_its_record(slow: dict[str, str], name: str) ->
 
 
 def test_the_deadline_lets_helm_write_its_record(slow: dict[str, str]) -> None:
-    with pytest.raises(Cancelled, match="NML502"):
-        run("slow", slow, deadline=8)
-    assert Path(slow["mlflow_trace"]).read_text().splitlines()[-1] == "wrote its record"
+    trace = Path(slow["mlflow_trace"])
+    for deadline in (8, 40):  # the second where a busy machine took longer to come as far as the program
+        with pytest.raises(Cancelled, match="NML502"):
+            run("slow", slow, deadline=deadline)
+        if trace.exists():
+            break
+    assert trace.read_text().splitlines()[-1] == "wrote its record"
     assert alive(slow["mlflow_program"]) == []
