@@ -6,9 +6,11 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
+import click
 import typer
+from typer.core import TyperGroup
 
 from .errors import Cancelled, InputError, MlflowError
 
@@ -20,7 +22,33 @@ if TYPE_CHECKING:
 
 MaybePath = Optional[Path]  # noqa: UP045 (typer 0.9, which Nebari pins, knows no other way)
 SHAPE = "1.0"  # of --json: the minor number grows with new fields, the major one when one changes its meaning
+
+
+class Commands(TyperGroup):
+    """Ends every command in one way, and with --json in one shape, whatever stops it.
+
+    A mistyped option ends with 1 and not with click's 2, which is what `plan` says of changes.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        as_json = "--json" in ctx.args  # what is left of the command line; invoke() empties it
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            error.exit_code = 1
+            if not as_json:
+                raise
+            name = " ".join(filter(None, (ctx.command_path, ctx.invoked_subcommand)))
+            failure: MlflowError = InputError("NML104", error.format_message(), f"See: {name} --help")
+        except MlflowError as error:
+            failure = error
+        except (click.Abort, KeyboardInterrupt):
+            failure = Cancelled("NML501", "The command was stopped by Ctrl-C.", "Run it again.", exit_code=130)
+        raise _shown(failure, ctx.invoked_subcommand or "error", as_json)
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Plan, deploy and look after MLflow.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
@@ -48,18 +76,28 @@ def _consoles(as_json: bool) -> Console:
     return make_console(stderr=as_json)
 
 
-def _print(kind: str, **fields: Any) -> None:
-    typer.echo(json.dumps({"type": f"nebari-mlflow.{kind}", "version": SHAPE, **fields}, indent=2, default=str))
+def _print(kind: str, *, indent: int | None = 2, **fields: Any) -> None:
+    document = {"type": f"nebari-mlflow.{kind}", "version": SHAPE, **fields}
+    typer.echo(json.dumps(document, indent=indent, default=str))
 
 
-def _fail(error: MlflowError, kind: str, as_json: bool) -> NoReturn:
+def _shown(error: MlflowError, kind: str, as_json: bool) -> typer.Exit:
+    """Print the error, and return what ends the command."""
     from .progress import make_console, show_failure
 
     if as_json:
         _print(kind, error=error.report())
     else:
         show_failure(make_console(stderr=True), error)
-    raise typer.Exit(error.exit_code if isinstance(error, Cancelled) else 1)
+    return typer.Exit(error.exit_code if isinstance(error, Cancelled) else 1)
+
+
+def _confirmed(question: str) -> bool:
+    """Ask on standard error; where nobody can answer, the answer is no."""
+    try:
+        return typer.confirm(question, err=True)
+    except typer.Abort:
+        return False
 
 
 def _play(
@@ -84,18 +122,15 @@ def plan(
     from .progress import show_changes
 
     console = _consoles(as_json)
-    try:
-        target = _target(config, vars_file, kubeconfig)
-        result = _play(target, DEPLOY if target.enabled else DESTROY, console, check=True)
-    except MlflowError as error:
-        _fail(error, "plan", as_json)
+    target = _target(config, vars_file, kubeconfig)
+    result = _play(target, DEPLOY if target.enabled else DESTROY, console, check=True)
     changes = result.outputs.get("changes") or []
     if as_json:
-        _print("plan", changes=changes, changed=bool(changes) or result.changed)
+        _print("plan", changes=changes, changed=bool(changes))
     else:
         console.print(f"{len(changes)} changes" if changes else "Nothing to change.", markup=False)
         show_changes(console, changes)
-    raise typer.Exit(2 if changes or result.changed else 0)
+    raise typer.Exit(2 if changes else 0)
 
 
 @app.command()
@@ -110,11 +145,8 @@ def deploy(
     from .progress import show_summary
 
     console = _consoles(as_json)
-    try:
-        target = _target(config, vars_file, kubeconfig)
-        result = _play(target, DEPLOY if target.enabled else DESTROY, console)
-    except MlflowError as error:
-        _fail(error, "deploy", as_json)
+    target = _target(config, vars_file, kubeconfig)
+    result = _play(target, DEPLOY if target.enabled else DESTROY, console)
     if as_json:
         _print("deploy", outputs=result.outputs, seconds=round(result.elapsed, 1), log=result.log)
     elif target.enabled:
@@ -129,28 +161,28 @@ def status(
     vars_file: MaybePath = VARS,
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
-    watch: bool = typer.Option(False, "--watch", "-w", help="Look again every 5 s until Ctrl-C."),
+    watch: bool = typer.Option(
+        False, "--watch", "-w", help="Look again every 5 s until Ctrl-C; with --json a line each."
+    ),
 ) -> None:
     """Say how MLflow is doing: Active, Waiting, Blocked or Absent. Exit code 0 only when Active."""
     from . import status as states
     from .report import show_status
 
+    target = _target(config, vars_file, kubeconfig)
     try:
-        target = _target(config, vars_file, kubeconfig)
-    except MlflowError as error:
-        _fail(error, "status", as_json)
-    while True:
-        found = states.look(target)
-        if as_json:
-            _print("status", **found.report())
-        else:
-            show_status(_consoles(False), found)
-        if not watch:
-            raise typer.Exit(0 if found.state == states.ACTIVE else 1)
-        try:
+        while True:
+            found = states.look(target)
+            if as_json:
+                _print("status", indent=None if watch else 2, **found.report())
+            else:
+                show_status(_consoles(False), found)
+            if not watch:
+                raise typer.Exit(0 if found.state == states.ACTIVE else 1)
+            sys.stdout.flush()
             time.sleep(5)
-        except KeyboardInterrupt:
-            raise typer.Exit(0) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
 
 
 @app.command()
@@ -185,12 +217,9 @@ def verify(
     from .verification import use
 
     console = _consoles(as_json)
-    try:
-        target = _target(config, vars_file, kubeconfig)
-        with console.status("Logging a run, an artifact and a model version"):
-            proof = use(target)
-    except MlflowError as error:
-        _fail(error, "verify", as_json)
+    target = _target(config, vars_file, kubeconfig)
+    with console.status("Logging a run, an artifact and a model version"):
+        proof = use(target)
     if as_json:
         _print("verify", proof=proof)
     else:
@@ -211,14 +240,11 @@ def logs(
     """Print the last lines of a component's pods."""
     from . import cluster
 
-    try:
-        if component not in COMPONENTS:
-            raise InputError("NML104", f"--component is {component!r}.", f"Give one of {', '.join(COMPONENTS)}.")
-        target = _target(config, vars_file, kubeconfig)
-        with cluster.asking():
-            lines = cluster.logs(target, component, tail)
-    except MlflowError as error:
-        _fail(error, "logs", as_json)
+    if component not in COMPONENTS:
+        raise InputError("NML104", f"--component is {component!r}.", f"Give one of {', '.join(COMPONENTS)}.")
+    target = _target(config, vars_file, kubeconfig)
+    with cluster.asking():
+        lines = cluster.logs(target, component, tail)
     if as_json:
         _print("logs", pods=lines)
     else:
@@ -232,15 +258,15 @@ def open_ui(
     vars_file: MaybePath = VARS,
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
-    port: int = typer.Option(5000, help="Port on this machine."),
+    port: int = typer.Option(5000, help="Port on this machine; where it is taken, the next free one."),
     browser: bool = typer.Option(True, help="Open a browser too."),
 ) -> None:
     """Make the UI reachable on this machine until Ctrl-C, without a domain or a login."""
     from .forward import forward
 
+    target = _target(config, vars_file, kubeconfig)
     try:
-        target = _target(config, vars_file, kubeconfig)
-        with forward(target, port) as (url, process):
+        with forward(target, port) as (url, wait):
             if as_json:
                 _print("open", url=url)
             else:
@@ -248,9 +274,7 @@ def open_ui(
             sys.stdout.flush()
             if browser:
                 typer.launch(url)
-            process.wait()
-    except MlflowError as error:
-        _fail(error, "open", as_json)
+            wait()
     except KeyboardInterrupt:
         raise typer.Exit(0) from None
 
@@ -269,21 +293,18 @@ def destroy(
     from .report import show_removed
 
     console = _consoles(as_json)
-    try:
-        target = _target(config, vars_file, kubeconfig)
-        if delete_data not in ("", target.project):
-            raise InputError(
-                "NML105",
-                f"--delete-data is {delete_data!r}, but the project is {target.project!r}.",
-                f"Give --delete-data {target.project} to delete its data for good, or leave it out.",
-            )
-        if not yes:
-            what = "with ALL ITS DATA" if delete_data else "and keep its data"
-            typer.confirm(f"Remove {target.release} from namespace {target.namespace} {what}?", abort=True, err=True)
-        extra = {"mlflow_delete_data": delete_data} if delete_data else {}
-        result = _play(target, DESTROY, console, extra=extra)
-    except MlflowError as error:
-        _fail(error, "destroy", as_json)
+    target = _target(config, vars_file, kubeconfig)
+    if delete_data not in ("", target.project):
+        raise InputError(
+            "NML105",
+            f"--delete-data is {delete_data!r}, but the project is {target.project!r}.",
+            f"Give --delete-data {target.project} to delete its data for good, or leave it out.",
+        )
+    what = "with ALL ITS DATA" if delete_data else "and keep its data"
+    if not (yes or _confirmed(f"Remove {target.release} from namespace {target.namespace} {what}?")):
+        raise Cancelled("NML503", "Nothing was removed: it was not confirmed.", "Answer y, or give --yes.")
+    extra = {"mlflow_delete_data": delete_data} if delete_data else {}
+    result = _play(target, DESTROY, console, extra=extra)
     if as_json:
         _print("destroy", outputs=result.outputs)
     else:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .target import Target
 
 FORBIDDEN = (401, 403)
+NOT_STARTED = 400  # the answer for the log of a container that has not started
 
 
 @contextmanager
@@ -56,12 +57,18 @@ def pods(api: Api, release: str, namespace: str, component: str = "") -> list[di
 
 
 def logs(target: Target, component: str, tail: int) -> dict[str, str]:
-    """Return the last lines of each pod of a component, all its containers."""
+    """Return the last lines of each pod of a component, or of each container where a pod has several."""
     api = connect(target.kubeconfig, target.context)
     found = {}
     for pod in pods(api, target.release, target.namespace, component):
-        name = pod["metadata"]["name"]
-        for container in pod["spec"]["containers"]:
+        name, containers = pod["metadata"]["name"], pod["spec"]["containers"]
+        for container in containers:
+            where = name if len(containers) == 1 else f"{name}/{container['name']}"
             path = f"/api/v1/namespaces/{target.namespace}/pods/{name}/log"
-            found[name] = api.text(path, {"container": container["name"], "tailLines": tail})
+            try:
+                found[where] = api.text(path, {"container": container["name"], "tailLines": tail})
+            except ApiError as error:
+                if error.status != NOT_STARTED:
+                    raise
+                found[where] = f"{error.message}\n"
     return found

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ansible_collections.nebari.mlflow.plugins.module_utils.namespace import is_terminating, terminating
 
 from . import cluster, rundir
 from .errors import MlflowError
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from .target import Target
 
 OK, WARN, FAIL = "ok", "warning", "failed"
+SCRIPT = "https://raw.githubusercontent.com/helm/helm/main/scripts/get-helm-3"
+GET_HELM = f"curl -fsSL {SCRIPT} | DESIRED_VERSION=v3.19.4 bash"
 
 
 @dataclass
@@ -60,20 +65,18 @@ def _ansible() -> Check:
 def _helm() -> Check:
     path = shutil.which("helm")
     if path is None:
-        return Check(
-            "helm", FAIL, "helm is not on PATH.", "Install Helm 3.15 or a later 3, for example: apt install helm"
-        )
+        return Check("helm", FAIL, "helm is not on PATH; 3.15 or a later 3 is needed.", GET_HELM)
     try:
         said = subprocess.run(
             [path, "version", "--short"], capture_output=True, text=True, timeout=20, check=False
         ).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Check("helm", FAIL, f"{path} cannot be run: {error}.", f"Replace {path}")
+        return Check("helm", FAIL, f"{path} cannot be run: {error}.", GET_HELM)
     match = re.match(r"v(\d+)\.(\d+)", said)
     version = (int(match[1]), int(match[2])) if match else (0, 0)
     if (3, 15) <= version < (4, 0):
         return Check("helm", OK, f"{path} {said.strip()}")
-    return Check("helm", FAIL, f"{path} is {said.strip() or 'not Helm'}.", "Install Helm 3.15 or a later 3.")
+    return Check("helm", FAIL, f"{path} is {said.strip() or 'not Helm'}; 3.15 or a later 3 is needed.", GET_HELM)
 
 
 def _memory() -> Check:
@@ -81,7 +84,8 @@ def _memory() -> Check:
     root = next(filter(rundir.usable, rundir.candidates()), None)
     if root is None:
         tried = " ".join(map(str, rundir.candidates()))
-        return Check("temporary files", FAIL, f"None of these has room and may be written: {tried}.", f"df -h {tried}")
+        cause = f"None of these has room and may be written: {tried}."
+        return Check("temporary files", FAIL, cause, "export XDG_RUNTIME_DIR=$(mktemp -d -p ~)")
     return Check("temporary files", OK, f"{root}" + (f", {len(left)} left-over folders removed" if left else ""))
 
 
@@ -115,7 +119,8 @@ def _cluster(target: Target) -> Iterator[Check]:
             "release", OK, f"{target.release} revision {found.release['revision']}, MLflow {found.versions['mlflow']}"
         )
         if not found.release["verified"]:
-            yield Check("use", WARN, "Logging a run was not shown to work in this revision.", "nebari-mlflow verify")
+            cause = "Logging a run was not shown to work in this revision."
+            yield Check("use", WARN, cause, target.command("verify"))
     else:
         yield Check("release", FAIL if found.state == status.BLOCKED else WARN, found.cause, found.fix)
 
@@ -125,17 +130,18 @@ def _storage_class(classes: list[dict[str, Any]], target: Target) -> Check:
     default = [c["metadata"]["name"] for c in classes if (c["metadata"].get("annotations") or {}).get(mark) == "true"]
     if default:
         return Check("storage class", OK, default[0])
-    there = ", ".join(c["metadata"]["name"] for c in classes) or "none"
-    fix = f'kubectl patch storageclass NAME -p \'{{"metadata":{{"annotations":{{"{mark}":"true"}}}}}}\''
-    return Check(
-        "storage class", WARN, f"None is the default, so volumes of {target.release} wait. There is: {there}.", fix
-    )
+    names = [c["metadata"]["name"] for c in classes]
+    cause = f"None is the default, so volumes of {target.release} wait. There is: {', '.join(names) or 'none'}."
+    if not names:
+        return Check("storage class", WARN, cause, "Install a provisioner of volumes, such as a cloud's CSI driver.")
+    fix = target.kubectl("annotate", "storageclass", names[0], f"{mark}=true", "--overwrite")
+    return Check("storage class", WARN, cause, shlex.join(fix))
 
 
 def _namespace(namespace: dict[str, Any] | None, target: Target) -> Check:
     if namespace is None:
         return Check("namespace", OK, f"{target.namespace} will be made")
-    if (namespace.get("status") or {}).get("phase") == "Terminating":
-        fix = f"kubectl get namespace {target.namespace} -o yaml"
-        return Check("namespace", FAIL, f"{target.namespace} is being deleted.", fix)
+    if is_terminating(namespace):
+        fix = target.kubectl("wait", "--for=delete", f"namespace/{target.namespace}", "--timeout=10m")
+        return Check("namespace", FAIL, terminating(namespace).cause, shlex.join(fix))
     return Check("namespace", OK, target.namespace)

@@ -11,6 +11,9 @@ MlflowError               anything below; `str()` is cause, then fix
 
 from __future__ import annotations
 
+import sysconfig
+from pathlib import Path
+
 
 class MlflowError(Exception):
     """A failure that a person can act on: `cause` is one sentence, `fix` the next thing to do."""
@@ -23,10 +26,17 @@ class MlflowError(Exception):
         self.log = log
         super().__init__(f"{code}: {cause} {fix}".rstrip())
 
+    @property
+    def page(self) -> str:
+        """Where the code's page is on this machine: in a checkout, else where pip puts what comes with a wheel."""
+        checkout = Path(__file__).parents[1] / "docs/reference/errors"
+        installed = Path(sysconfig.get_path("data"), "share/doc/nebari-mlflow/errors")
+        return str((checkout if checkout.is_dir() else installed) / f"{self.code}.md")
+
     def report(self) -> dict[str, str]:
         """Return the fields that are set, as they stand in `--json` output."""
         fields = {"code": self.code, "task": self.task, "cause": self.cause, "fix": self.fix, "log": self.log}
-        return {name: value for name, value in fields.items() if value}
+        return {name: value for name, value in {**fields, "page": self.page}.items() if value}
 
 
 class InputError(MlflowError):

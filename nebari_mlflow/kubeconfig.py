@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import SetupError
+from .rundir import no_room
 
 LOG = logging.getLogger("nebari_mlflow")
 OTHERS = stat.S_IRGRP | stat.S_IROTH | stat.S_IWGRP | stat.S_IWOTH
@@ -36,8 +37,11 @@ def private_copy(source: str, folder: Path) -> Path:
         LOG.warning("NML305: other users of this machine can read %s. Run: chmod 600 %s", path, path)
     _make_absolute(document, path.parent)
     copy = folder / "kubeconfig"
-    with os.fdopen(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-        yaml.safe_dump(document, stream)
+    try:
+        with os.fdopen(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
+            yaml.safe_dump(document, stream)
+    except OSError as error:
+        raise no_room(error, folder) from error
     return copy
 
 

@@ -6,6 +6,7 @@ On a terminal one line is drawn over; elsewhere (a pipe, a CI system) every line
 from __future__ import annotations
 
 import os
+import textwrap
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -69,10 +70,10 @@ class Progress:
         if not self._live:
             self._console.print(f"[{seconds(time.monotonic() - self._began):>7}] {escape(name)}", markup=False)
         elif self._status is None:
-            self._status = self._console.status(escape(name))
+            self._status = self._console.status(self._fit(name))
             self._status.start()
         else:
-            self._status.update(escape(name))
+            self._status.update(self._fit(name))
 
     def _end_phase(self, mark: str) -> None:
         if self._phase and self._live:
@@ -82,9 +83,13 @@ class Progress:
 
     def _say(self, line: str) -> None:
         if self._status is not None:
-            self._status.update(f"{escape(self._phase)}: {escape(line)}")
+            self._status.update(self._fit(f"{self._phase}: {line}"))
         else:
             self._console.print(f"          {line}", markup=False)
+
+    def _fit(self, line: str) -> str:
+        """Break the line that is drawn over: rich would cut it, and its end says why it waits and for how long."""
+        return escape("\n".join(textwrap.wrap(line, max(20, self._console.width - 3))))
 
 
 def show_changes(console: Console, changes: list[dict[str, Any]]) -> None:
@@ -120,6 +125,6 @@ def show_failure(console: Console, error: MlflowError) -> None:
     )
     if error.fix:
         console.print(f"  [bold]Fix:[/bold] {escape(error.fix)}")
-    console.print(f"  [dim]More: docs/reference/errors/{error.code}.md[/dim]")
+    console.print(f"  [dim]More: {escape(error.page)}[/dim]")
     if error.log:
         console.print(f"  [dim]Full log: {escape(error.log)}[/dim]")

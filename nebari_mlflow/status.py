@@ -59,7 +59,7 @@ def _absent(api: Api, target: Target) -> Status:
     ).get("items", [])
     kept = f" Its data is kept: {', '.join(claim['metadata']['name'] for claim in claims)}." if claims else ""
     cause = f"{target.release} is not deployed in namespace {target.namespace}.{kept}"
-    return Status(ABSENT, cause, "Deploy it: nebari deploy, or nebari-mlflow deploy.")
+    return Status(ABSENT, cause, target.command("deploy"))
 
 
 def _deployed(api: Api, target: Target, record: Record, *, sizes: bool) -> Status:
@@ -69,6 +69,7 @@ def _deployed(api: Api, target: Target, record: Record, *, sizes: bool) -> Statu
     deployment = api.find(f"/apis/apps/v1/namespaces/{target.namespace}/deployments/{target.release}-tracking") or {}
     pods = cluster.pods(api, target.release, target.namespace)
     route = _merged(record).get("route") or {}
+    again = target.command("deploy")
     status = Status(
         ACTIVE,
         release={
@@ -92,20 +93,17 @@ def _deployed(api: Api, target: Target, record: Record, *, sizes: bool) -> Statu
         database=_database(api, root, target, record, sizes=sizes),
     )
     if record.status in PENDING:
-        status.state, status.cause = (
-            BLOCKED,
-            f"Revision {record.revision} is {record.status}: a deploy runs, or was cut off.",
-        )
-        status.fix = "If none runs, deploy again: it takes the release up where it was left."
+        status.state, status.fix = BLOCKED, again
+        status.cause = f"Revision {record.revision} is {record.status}: a deploy runs, or was cut off."
     elif record.status == "failed":
-        status.state, status.cause = BLOCKED, f"Revision {record.revision} failed: {record.description}"
-        status.fix = "Deploy again."
+        status.state, status.fix = BLOCKED, again
+        status.cause = f"Revision {record.revision} failed: {record.description}"
     else:
-        _judge_pods(status, pods)
+        _judge_pods(status, pods, again)
     return status
 
 
-def _judge_pods(status: Status, pods: list[dict[str, Any]]) -> None:
+def _judge_pods(status: Status, pods: list[dict[str, Any]], again: str) -> None:
     from ansible_collections.nebari.mlflow.plugins.module_utils.podstate import is_ready, of_pod
 
     lasting = [pod for pod in pods if pod["status"].get("phase") != "Succeeded"]
@@ -117,7 +115,7 @@ def _judge_pods(status: Status, pods: list[dict[str, Any]]) -> None:
         first = f"{problems[0].where} {problems[0].brief}" if problems else "pods are being made"
         status.state, status.cause = WAITING, f"{status.replicas['ready']}/{status.replicas['wanted']} ready: {first}."
     elif not status.replicas["wanted"]:
-        status.state, status.cause, status.fix = BLOCKED, "The server is scaled to 0.", "Deploy again."
+        status.state, status.cause, status.fix = BLOCKED, "The server is scaled to 0.", again
 
 
 def _merged(record: Record) -> dict[str, Any]:

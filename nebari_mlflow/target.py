@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,10 +31,21 @@ class Target:
     source: str
     given: Any
     config: Config | None = None
+    options: tuple[str, ...] = ()  # of the command line, for a command that is about the same
 
     @property
     def release(self) -> str:
         return names.release(self.project)
+
+    def kubectl(self, *arguments: str) -> list[str]:
+        """Return a kubectl command for this target's cluster."""
+        flags = ["--kubeconfig", self.kubeconfig] if self.kubeconfig else []
+        flags += ["--context", self.context] if self.context else []
+        return ["kubectl", *flags, *arguments]
+
+    def command(self, verb: str) -> str:
+        """Return a command about this target, to be copied."""
+        return shlex.join(["nebari-mlflow", verb, *self.options])
 
     @cached_property
     def variables(self) -> Variables:
@@ -98,6 +110,8 @@ def find(config: Path | None, variables: Path | None, kubeconfig: str) -> Target
     """Read the file that is given, or nebari-config.yaml here."""
     if config is not None and variables is not None:
         raise InputError("NML104", "--config and --vars are both given.", "Give one of them.")
+    options = ("--kubeconfig", kubeconfig) if kubeconfig else ()
     if variables is not None:
-        return from_variables(variables, kubeconfig)
-    return from_config(config or Path("nebari-config.yaml"), kubeconfig)
+        return replace(from_variables(variables, kubeconfig), options=("--vars", str(variables), *options))
+    path = config or Path("nebari-config.yaml")
+    return replace(from_config(path, kubeconfig), options=("--config", str(path), *options))

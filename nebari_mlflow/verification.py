@@ -28,7 +28,8 @@ def use(target: Target) -> dict[str, Any]:
         helm.check_version()
         said = helm.test(LIMIT, lambda: None)
     except HelmError as error:
-        raise PlayError("NML408", _last_line(error.output) or error.cause, "Look at: nebari-mlflow status") from error
+        cause = _last_line(error.output) or error.cause
+        raise PlayError("NML408", cause, f"Run: {target.command('logs')}") from error
     except ReleaseError as error:
         raise ClusterError("NML601", error.cause, error.fix) from error
     return _proof(said)

@@ -39,6 +39,8 @@ def test_the_wheel_holds_the_plugin_and_the_whole_collection(tmp_path: Path) -> 
     ).stdout.split()
     assert packed >= {name.removeprefix("collections/") for name in tracked}
     assert not [name for name in packed if name.startswith(("tests/", "molecule/"))]
+    pages = {name.rpartition("/")[2] for name in packed if "/share/doc/nebari-mlflow/errors/" in name}
+    assert pages == {path.name for path in (ROOT / "docs/reference/errors").iterdir()}
 
 
 def test_no_package_shadows_the_shared_namespace() -> None:

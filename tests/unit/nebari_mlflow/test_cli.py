@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
-from nebari_mlflow import names, target
+from nebari_mlflow import doctor, names, rundir, target
 from nebari_mlflow.cli import SHAPE, app
 from nebari_mlflow.errors import InputError
 
@@ -72,13 +73,50 @@ def test_a_cluster_that_is_not_there_is_a_status(variables: str, gone: str) -> N
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("command", ["plan", "deploy", "status", "verify", "logs", "destroy"])
+@pytest.mark.parametrize("command", ["plan", "deploy", "status", "verify", "logs", "open", "destroy"])
 def test_a_mistake_is_json_where_json_is_asked_for(command: str, tmp_path: Path) -> None:
     path = tmp_path / "nebari-config.yaml"
     path.write_text("project_name: demo\nmlflow: {replica: 1}\n")
     result = invoke(command, "--config", str(path), "--json")
     assert result.exit_code == 1
-    assert shape(result, command)["error"]["code"] == "NML102"
+    error = shape(result, command)["error"]
+    assert error["code"] == "NML102"
+    assert Path(error["page"]).read_text().startswith("# NML102: ")
+
+
+def test_a_mistyped_option_does_not_end_as_a_plan_with_changes() -> None:
+    result = invoke("plan", "--kubecfg", "x")
+    assert result.exit_code == 1
+    assert "No such option: --kubecfg" in result.stderr
+    result = invoke("plan", "--kubecfg", "x", "--json")
+    assert result.exit_code == 1
+    assert "--kubecfg" in shape(result, "plan")["error"]["cause"]
+    assert invoke("paln", "--json").exit_code == 1
+
+
+def test_watching_looks_again_until_ctrl_c(variables: str, gone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("nebari_mlflow.cli.time.sleep", pause)
+    result = invoke("status", "--vars", variables, "--kubeconfig", gone, "--json", "--watch")
+    assert (result.exit_code, pauses) == (0, [5, 5, 5])
+    assert [json.loads(line)["state"] for line in result.stdout.splitlines()] == ["Blocked"] * 3
+
+
+def test_ctrl_c_while_it_looks_ends_it_in_order(variables: str, gone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nebari_mlflow.status.look", interrupted)
+    assert invoke("status", "--vars", variables, "--kubeconfig", gone, "--watch").exit_code == 0
+    monkeypatch.setattr("nebari_mlflow.cluster.connect", interrupted)
+    result = invoke("logs", "--vars", variables, "--kubeconfig", gone, "--json")
+    assert (result.exit_code, shape(result, "logs")["error"]["code"]) == (130, "NML501")
 
 
 def test_a_plan_of_a_cluster_that_is_not_there_names_the_task(
@@ -105,6 +143,44 @@ def test_the_doctor_goes_as_far_as_it_can(variables: str, gone: str) -> None:
     assert "release" not in found
 
 
+def test_the_doctor_names_a_command_for_what_it_finds(
+    variables: str, gone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(gone).chmod(0o644)
+    monkeypatch.setattr("nebari_mlflow.rundir.ROOM", 2**60)
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    arguments = ("doctor", "--vars", variables, "--kubeconfig", gone, "--json")
+    found = {check["name"]: check for check in shape(invoke(*arguments), "doctor")["checks"]}
+    assert found["ansible"]["fix"] == "/nonexistent/python -m pip install 'ansible>=12.3,<13'"
+    assert found["helm"]["fix"] == doctor.GET_HELM
+    assert found["temporary files"]["fix"] == "export XDG_RUNTIME_DIR=$(mktemp -d -p ~)"
+    assert not [check for check in found.values() if check["result"] != "ok" and not check["fix"]]
+    helm = tmp_path / "helm"
+    for version, result in (("v4.0.1", "failed"), ("v3.14.4", "failed"), ("v3.15.0", "ok"), ("2.17", "failed")):
+        helm.write_text(f"#!/bin/sh\necho {version}\n")
+        helm.chmod(0o755)
+        checks = shape(invoke(*arguments), "doctor")["checks"]
+        assert (checks[1]["name"], checks[1]["result"]) == ("helm", result), version
+
+
+def test_the_doctor_knows_the_cluster_s_troubles(variables: str, gone: str) -> None:
+    about = target.find(None, Path(variables), gone)
+    classes = [{"metadata": {"name": "fast"}}, {"metadata": {"name": "slow"}}]
+    found = doctor._storage_class(classes, about)
+    mark = "storageclass.kubernetes.io/is-default-class=true"
+    assert found.fix == f"kubectl --kubeconfig {gone} annotate storageclass fast {mark} --overwrite"
+    assert "There is: fast, slow." in found.cause
+    ending = {"metadata": {"name": "dev"}, "status": {"phase": "Terminating"}}
+    found = doctor._namespace(ending, about)
+    assert found.fix == f"kubectl --kubeconfig {gone} wait --for=delete namespace/dev --timeout=10m"
+
+
+def test_a_command_that_is_told_is_about_the_same_release(variables: str, gone: str) -> None:
+    about = target.find(None, Path(variables), gone)
+    assert about.command("verify") == f"nebari-mlflow verify --vars {variables} --kubeconfig {gone}"
+
+
 def test_the_doctor_works_without_a_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = invoke("doctor", "--json")
@@ -123,6 +199,9 @@ def test_destroy_asks_first(variables: str, gone: str) -> None:
     )
     assert result.exit_code == 1
     assert "Remove my-demo-mlflow from namespace dev and keep its data?" in result.stderr
+    assert "NML503" in result.stderr
+    result = invoke("destroy", "--vars", variables, "--kubeconfig", gone, "--json")
+    assert (result.exit_code, shape(result, "destroy")["error"]["code"]) == (1, "NML503"), "nobody is there to answer"
 
 
 def test_short_names_are_those_of_the_playbook(variables: str) -> None:
@@ -134,6 +213,76 @@ def test_short_names_are_those_of_the_playbook(variables: str) -> None:
 def test_two_sources_are_one_too_many(variables: str) -> None:
     with pytest.raises(InputError, match="NML104"):
         target.find(Path("nebari-config.yaml"), Path(variables), "")
+
+
+KUBECTL = """#!{python}
+import pathlib, sys, time
+port = sys.argv[-1].partition(":")[0]
+pathlib.Path({trace!r}).write_text(str(__import__("os").getpid()))
+print(f"Forwarding from 127.0.0.1:{{port}} -> 5000", flush=True)
+if "kept" in sys.argv[2]:
+    time.sleep(60)
+print("Handling connection for 5000\\n" * 20_000)
+sys.exit("error: lost connection to pod")
+"""
+
+
+@pytest.fixture
+def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program that says what kubectl says, and the file with its process id."""
+    trace = tmp_path / "pid"
+    program = tmp_path / "bin/kubectl"
+    program.parent.mkdir()
+    program.write_text(KUBECTL.format(python=sys.executable, trace=str(trace)))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    return trace
+
+
+@pytest.mark.usefixtures("kubectl")
+def test_the_ui_is_opened_at_the_next_free_port_until_the_connection_is_lost(variables: str, gone: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = invoke("open", "--vars", variables, "--kubeconfig", gone, "--port", str(port), "--no-browser")
+    said = result.stdout.split()[0]
+    assert port < int(said.rpartition(":")[2]) < port + 100
+    assert result.exit_code == 1
+    assert "NML604 kubectl cannot reach the server: lost connection to pod." in result.stderr
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 0), ("SIGTERM", -15), ("SIGKILL", -9)])
+def test_kubectl_ends_with_the_command(
+    variables: str, gone: str, kubectl: Path, name: str, code: int, tmp_path: Path
+) -> None:
+    import signal
+
+    kept = tmp_path / "kept"
+    kept.write_bytes(Path(gone).read_bytes())
+    command = [str(Path(sys.executable).with_name("nebari-mlflow")), "open", "--vars", variables]
+    command += ["--kubeconfig", str(kept), "--no-browser", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    document = json.loads("".join(process.stdout.readline() for _ in range(5)))
+    assert document["url"].startswith("http://127.0.0.1:")
+    process.send_signal(signal.Signals[name])
+    assert process.wait(10) == code
+    deadline = time.monotonic() + 10
+    while rundir.started(int(kubectl.read_text())) is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_completion_knows_the_commands() -> None:
+    environ = {
+        **os.environ,
+        "_NEBARI_MLFLOW_COMPLETE": "complete_bash",
+        "COMP_WORDS": "nebari-mlflow d",
+        "COMP_CWORD": "1",
+    }
+    done = subprocess.run(
+        [Path(sys.executable).with_name("nebari-mlflow")], env=environ, capture_output=True, text=True, check=False
+    )
+    assert set(done.stdout.split()) == {"deploy", "destroy", "doctor"}
 
 
 def test_the_command_is_installed_and_helps() -> None:
