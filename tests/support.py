@@ -12,8 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import yaml
+from jinja2 import Environment
+
 ROOT = Path(__file__).parents[1]
-NOTEBOOK = {"component": "singleuser-server"}
+NOTEBOOK = Environment(autoescape=False).from_string(  # noqa: S701 (it makes YAML)
+    (ROOT / "molecule/shared/templates/notebook.yml.j2").read_text()
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,20 @@ class Played:
     def changed(self) -> int:
         """How many tasks changed something, or would."""
         return int(self.report["stats"]["localhost"]["changed"])
+
+    @property
+    def tasks_that_changed(self) -> list[str]:
+        """Their names, without their roles'."""
+        tasks = [task for play in self.report["plays"] for task in play["tasks"]]
+        changed = [task for task in tasks if any(result.get("changed") for result in task["hosts"].values())]
+        return [str(task["task"]["name"]).rpartition(" : ")[2] for task in changed]
+
+    def said(self, name: str) -> str:
+        """What the debug task of this name says."""
+        tasks = [task for play in self.report["plays"] for task in play["tasks"]]
+        return "".join(
+            str(result["msg"]) for task in tasks if name in task["task"]["name"] for result in task["hosts"].values()
+        )
 
     @property
     def mlflow(self) -> dict[str, Any]:
@@ -102,32 +121,20 @@ def run_pod(
     script: str,
     *arguments: str,
     timeout: int = 240,
-    labels: Mapping[str, str] = NOTEBOOK,
+    labels: Mapping[str, str] | None = None,
     env_from: Sequence[Mapping[str, Any]] = (),
     **env: str,
 ) -> str:
     """Run a Python script in a pod that looks like a notebook's, and return what it printed; timeout in seconds."""
-    image = "ghcr.io/mlflow/mlflow:v3.17.2-full"
-    pod: dict[str, Any] = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": dict(labels)},
-        "spec": {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
-            "containers": [
-                {
-                    "name": "notebook",
-                    "image": image,
-                    "command": ["python3", "-c", script, *arguments],
-                    "env": [{"name": key, "value": value} for key, value in {"HOME": "/tmp", **env}.items()],  # noqa: S108
-                    "envFrom": list(env_from),
-                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-                }
-            ],
-        },
-    }
+    rendered = NOTEBOOK.render(
+        notebook_image="ghcr.io/mlflow/mlflow:v3.17.2-full",
+        notebook_command=["python3", "-c", script, *arguments],
+        notebook_env=env,
+        notebook_env_from=env_from,
+        **({} if labels is None else {"notebook_labels": labels}),
+    )
+    pod: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod", **yaml.safe_load(rendered)}
+    pod["metadata"]["name"] = name
     kubectl("-n", namespace, "delete", "pod", name, "--ignore-not-found", "--grace-period=0", "--force")
     kubectl("-n", namespace, "apply", "-f", "-", stdin=json.dumps(pod))
     try:

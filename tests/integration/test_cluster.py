@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import ROOT, environment, kubectl
+from tests.support import ROOT, Played, environment, kubectl
 
 pytestmark = pytest.mark.cluster
 NAMESPACE = "test-cluster"
@@ -151,16 +151,44 @@ def test_a_network_policy_keeps_out_whom_it_does_not_name() -> None:
     assert kubectl("-n", NAMESPACE, "logs", "stranger").strip() == "kept out"
 
 
+FAILED = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "metadata": {"name": "first-run"},
+    "spec": {
+        "backoffLimit": 0,
+        "template": {
+            "spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": IMAGE, "command": ["false"]}]}
+        },
+    },
+}
+
+
 @pytest.mark.skipif(not OWN, reason="this is about the cluster that `make up` starts")
-def test_starting_it_again_changes_nothing() -> None:
+def test_make_up_again_repairs_a_run_that_failed_and_changes_nothing_else() -> None:
+    kubectl("-n", "dev", "delete", "job", "first-run", "--ignore-not-found")
+    kubectl("-n", "dev", "apply", "-f", "-", stdin=json.dumps(FAILED))
+    kubectl("-n", "dev", "wait", "job/first-run", "--for=condition=Failed", "--timeout=60s")
+    names = {"mlflow_provider": "local", "mlflow_project_name": "demo", "mlflow_namespace": "dev"}
+    variables = json.dumps({**names, "mlflow_kubeconfig": str(KUBECONFIG)})
     done = subprocess.run(
-        [str(Path(sys.executable).with_name("ansible-playbook")), "molecule/cluster/up.yml"],
+        [str(Path(sys.executable).with_name("ansible-playbook")), "molecule/cluster/demo.yml", "-e", variables],
         cwd=ROOT,
         env=environment(),
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    report = json.loads(done.stdout[done.stdout.index("{\n") :])
-    assert report["stats"]["localhost"]["changed"] == 0
+    played = Played(done.returncode, done.stdout, done.stderr)
+    assert played.returncode == 0, played.failure
+    assert played.tasks_that_changed == [
+        "Remove a Job that failed, or was left half-way",
+        "Log a run from a pod, as a notebook does",
+    ]
+    said = played.said("Say where everything is").splitlines()
+    port = json.loads((ROOT / ".cluster/forward.json").read_text())["port"]
+    assert said[0].startswith("run ")
+    assert said[1].endswith(" http://demo-mlflow-tracking.dev.svc:5000")
+    assert f"http://127.0.0.1:{port}" in said[2]
+    assert ("port 5000 is taken" in said[2]) is (port != 5000)
+    assert said[3].endswith(f" {KUBECONFIG}")

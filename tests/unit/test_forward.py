@@ -71,6 +71,13 @@ def test_it_comes_back_when_the_connection_ends(state: Path) -> None:
     assert until(True, port)
 
 
+def test_a_killed_keeper_takes_its_kubectl_along(state: Path) -> None:
+    port = int(forward("up", state, "--port=15400", *TARGET)["port"])
+    os.kill(json.loads(state.read_text())["pid"], 9)
+    assert until(False, port)
+    assert forward("up", state, "--port=15400", *TARGET) == {"changed": True, "port": port}
+
+
 def test_down_closes_the_port_and_is_content_when_it_is_closed(state: Path) -> None:
     port = int(forward("up", state, "--port=15300", *TARGET)["port"])
     assert forward("down", state) == {"changed": True}

@@ -7,6 +7,7 @@ State is one JSON file: the process (id and start time, so that a reused id is n
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import signal
@@ -17,8 +18,11 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from nebari_mlflow.errors import InputError
+from nebari_mlflow.forward import free_port
+
+SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of linux/prctl.h
 WAIT = 20  # seconds until the port must answer
-PORTS = 100  # how many ports after the wanted one are tried
 
 
 def started_at(pid: int) -> str:
@@ -46,17 +50,9 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def free_port(wanted: int) -> int:
-    """Return the first port at or after the wanted one that nobody listens on."""
-    for port in range(wanted, wanted + PORTS):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise SystemExit(f"No free port from {wanted} to {wanted + PORTS - 1} on 127.0.0.1.")
+def end_with_parent() -> None:
+    """Have the kernel end kubectl when its keeper is killed: it would hold the port, and nobody would know it."""
+    ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
 
 def keep(kubectl: list[str], port: int) -> None:
@@ -70,7 +66,7 @@ def keep(kubectl: list[str], port: int) -> None:
 
     signal.signal(signal.SIGTERM, stop)
     while True:
-        child = subprocess.Popen([*kubectl, f"{port}:5000"])
+        child = subprocess.Popen([*kubectl, f"{port}:5000"], preexec_fn=end_with_parent)
         child.wait()
         time.sleep(1)
 
@@ -82,7 +78,10 @@ def up(state: Path, kubectl: list[str], wanted: int) -> None:
         print(json.dumps({"changed": False, "port": alive["port"]}))
         return
     down(state)
-    port = free_port(wanted)
+    try:
+        port = free_port(wanted)
+    except InputError as error:
+        raise SystemExit(error.cause) from error
     with state.with_suffix(".log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, __file__, "keep", "--state", str(state), "--port", str(port), *kubectl],
