@@ -69,5 +69,11 @@ def show_removed(console: Console, target: Target, outputs: dict[str, Any]) -> N
     """Print what is gone and what is kept."""
     changes = outputs.get("changes") or []
     console.print(f"{target.release}: {'removed.' if changes else 'was not there.'}", markup=False)
-    for item in outputs.get("kept") or []:
-        console.print(f"  kept: {item.get('kind')} {item.get('name')}", markup=False)
+    show_kept(console, outputs.get("kept") or [])
+
+
+def show_kept(console: Console, kept: list[dict[str, Any]]) -> None:
+    """Print one line for each thing whose data stays."""
+    for item in kept:
+        where = f" in namespace {item['namespace']}" if item.get("namespace") else ""
+        console.print(f"  kept: {item.get('kind')} {item.get('name')}{where}", markup=False)

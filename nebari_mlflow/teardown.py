@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from . import names
 from .errors import MlflowError, SetupError, UpstreamError
 from .progress import make_console, show_failure
+from .report import show_kept
+from .variables import play_provider
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,11 +17,7 @@ if TYPE_CHECKING:
 
     from .runner import Result
 
-CLOUD_STORES = {
-    "azure": "The storage account of the artifacts stays only if it is outside of Nebari's resource group.",
-    "gcp": "The bucket of the artifacts stays, with everything in it.",
-    "aws": "The bucket of the artifacts and its key stay, with everything in them.",
-}
+AZURE = "  The storage account goes with Nebari's resource group, if it is in it."
 
 
 def remove(config: Any, stage_outputs: dict[str, Any], run: Callable[[str, dict[str, Any]], Result]) -> bool:
@@ -40,17 +38,14 @@ def remove(config: Any, stage_outputs: dict[str, Any], run: Callable[[str, dict[
 
 
 def _say_what_stays(console: Console, config: Any, outputs: dict[str, Any]) -> None:
-    provider = str(getattr(config.provider, "value", config.provider))
-    release = names.release(config.project_name)
     kept = outputs.get("kept") or []
-    console.print(f"{release}: removed.", markup=False)
-    for item in kept:
-        console.print(f"  kept: {item.get('kind')} {item.get('name')} in namespace {config.namespace}", markup=False)
+    console.print(f"{names.release(config.project_name)}: removed.", markup=False)
+    show_kept(console, kept)
+    if any(item.get("namespace") for item in kept):
+        console.print("  What is in a namespace goes with it, or with the cluster.", markup=False)
+    if play_provider(config) == "azure":
+        console.print(AZURE, markup=False)
     if kept:
-        console.print("  These go with the cluster or the namespace, when a later step removes those.", markup=False)
-    if config.mlflow.storage is None and provider in CLOUD_STORES:
-        console.print(f"  {CLOUD_STORES[provider]}", markup=False)
-    if kept or provider in CLOUD_STORES:
         console.print(
             "  To delete the data for good, while the cluster is there: "
             f"nebari mlflow destroy --delete-data {config.project_name}",

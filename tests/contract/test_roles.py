@@ -89,6 +89,8 @@ def test_every_provider_takes_a_state_and_returns_its_storage(role: str) -> None
         fact for _, tasks in task_files(role) for task in tasks for fact in task.get("ansible.builtin.set_fact", {})
     }
     assert f"{role}_storage" in facts
+    calls = any(f"nebari.mlflow.{role}_storage" in task for _, tasks in task_files(role) for task in tasks)
+    assert (f"{role}_report" in facts) is calls, "a plan and a removal name what the provider's layer changes and keeps"
 
 
 def test_the_storage_has_one_shape_from_provider_to_chart() -> None:

@@ -118,10 +118,10 @@ changes:
   sample:
     - {action: update, kind: bucket, name: demo-mlflow-0a1b2c3d, fields: [versioning]}
 kept:
-  description: Data that stays after O(state=absent).
+  description: Data that stays after O(state=absent), each with C(kind) and C(name).
   returned: success
   type: list
-  elements: str
+  elements: dict
 elapsed:
   description: Seconds that the module ran.
   returned: always

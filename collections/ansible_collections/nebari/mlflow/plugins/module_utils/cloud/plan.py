@@ -38,7 +38,7 @@ class Plan:
     check: bool
     progress: Progress
     changes: list[Change] = field(default_factory=list)
-    kept: list[str] = field(default_factory=list)
+    kept: list[dict[str, str]] = field(default_factory=list)
 
     def create(self, kind: str, name: str, after: Settings, call: Callable[[], Any]) -> None:
         self._make(Change("create", kind, name, (), {}, after), call)
@@ -57,7 +57,7 @@ class Plan:
 
     def keep(self, kind: str, name: str) -> None:
         """Report data that stays."""
-        self.kept.append(f"{kind} {name}")
+        self.kept.append({"kind": kind, "name": name})
 
     def _make(self, change: Change, call: Callable[[], Any]) -> None:
         self.changes.append(change)
