@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import kubectl
 
-from .support import HERE, Project, project
+from .support import HERE, README, Project, project
 
 KINDS = ("ingressroutes.traefik.io", "middlewares.traefik.io")
 
@@ -26,9 +26,9 @@ def _traefik_kinds() -> None:
 
 @pytest.fixture(scope="session")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A project that was deployed by `nebari deploy`."""
+    """A project that was deployed by `nebari deploy`, with the README's block."""
     with project(tmp_path_factory.mktemp("door"), "Door_1", "door-one") as made:
-        made.configure({"enabled": True})
+        made.configure(README["mlflow"])
         code, output = made.nebari("deploy")
         assert code == 0, output
         yield made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ HERE = Path(__file__).parent
 BIN = Path(sys.executable).parent
 STANDING_IN = ["--exclude-default-stages", "--import-plugin", str(HERE / "upstream.py")]
 CLI = str(BIN / "nebari-mlflow")
+README = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", (HERE.parents[2] / "README.md").read_text(), re.S)[0])
+"""The configuration that the README shows."""
 
 
 @functools.cache

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ import yaml
 from tests.support import kubectl, objects
 
 from . import pods
-from .support import Project
+from .support import CLI, README, Project
 
 pytestmark = pytest.mark.cluster
 LOG_A_RUN = "import mlflow; run = mlflow.start_run(); mlflow.log_metric('m', 1.0); print('logged', run.info.run_id)"
@@ -22,12 +25,18 @@ def logged(output: str) -> str:
     return next(line.split()[1] for line in output.splitlines() if line.startswith("logged "))
 
 
-def test_a_second_deploy_changes_nothing(deployed: Project) -> None:
+def test_a_second_deploy_changes_nothing_and_says_where_everything_is(deployed: Project, tmp_path: Path) -> None:
     before = objects(deployed.namespace, "deploy,sts,svc,cm,pvc,secret,networkpolicy,ingressroute,job")
-    code, output = deployed.nebari("deploy")
+    code, output = deployed.nebari("deploy", UPSTREAM_OUTPUTS=str(tmp_path / "outputs"))
     assert code == 0, output
     assert "changed:   nothing" in output
     assert objects(deployed.namespace, "deploy,sts,svc,cm,pvc,secret,networkpolicy,ingressroute,job") == before
+    given = {name: output["value"] for name, output in json.loads((tmp_path / "outputs").read_text()).items()}
+    assert given["tracking_uri"] == "http://door-1-mlflow-tracking.door-one.svc:5000"
+    assert given["ui_url"] == "https://nebari.example.org/mlflow"
+    assert given["artifact_uri"] == "/mlflow/artifacts"
+    assert given["service"] == {"name": "door-1-mlflow-tracking", "namespace": "door-one", "port": 5000}
+    assert (given["versions"]["mlflow"], given["verified"]) == ("3.17.2", True)
 
 
 def test_rendering_twice_gives_the_same_bytes_and_the_variables_are_those_of_the_play(deployed: Project) -> None:
@@ -80,19 +89,34 @@ def test_doctor_finds_nothing_to_repair(deployed: Project) -> None:
 
 def test_the_plan_names_a_change_and_makes_none(deployed: Project) -> None:
     before = objects(deployed.namespace, "deploy")
-    deployed.configure({"overrides": {"tracking": {"logLevel": "DEBUG"}}})
+    deployed.configure({**README["mlflow"], "overrides": {"tracking": {"logLevel": "DEBUG"}}})
     done = deployed.mlflow("plan", "--json")
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Deployment" in {change["kind"] for change in json.loads(done.stdout)["changes"]}
     assert objects(deployed.namespace, "deploy") == before
-    deployed.configure({"enabled": True})
+    deployed.configure(README["mlflow"])
 
 
 def test_logs_and_verify_answer(deployed: Project) -> None:
-    assert "Uvicorn" in deployed.mlflow("logs").stdout
+    (pod,) = json.loads(deployed.mlflow("logs", "--json").stdout)["pods"].items()
+    assert pod[0].startswith("door-1-mlflow-tracking-")
+    assert "Uvicorn" in pod[1]
     done = deployed.mlflow("verify", "--json")
     assert done.returncode == 0, done.stdout
     assert json.loads(done.stdout)["proof"]["run_id"]
+
+
+def test_open_leads_to_the_server(deployed: Project) -> None:
+    command = [CLI, "open", "--json", "--no-browser"]
+    process = subprocess.Popen(
+        command, cwd=deployed.folder, env=deployed.environment(), stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    url = json.loads("".join(process.stdout.readline() for _ in range(5)))["url"]
+    with urllib.request.urlopen(f"{url}/version", timeout=30) as answer:  # noqa: S310
+        assert answer.read() == b"3.17.2"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
 
 
 def test_switching_off_and_on_keeps_the_data(deployed: Project) -> None:
@@ -103,9 +127,10 @@ def test_switching_off_and_on_keeps_the_data(deployed: Project) -> None:
     assert code == 0, output
     assert kubectl("-n", deployed.namespace, "get", "deploy", "-o", "name") == ""
     assert "MLFLOW_TRACKING_URI" not in pods.notebook_environment(deployed)
-    deployed.configure({"enabled": True})
-    code, output = deployed.nebari("deploy")
-    assert code == 0, output
+    deployed.configure(README["mlflow"])
+    done = deployed.mlflow("deploy", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["outputs"]["tracking_uri"] == "http://door-1-mlflow-tracking.door-one.svc:5000"
     assert kubectl("-n", deployed.namespace, "get", "pvc", "-o", "jsonpath={.items[*].metadata.uid}") == claims
     script = f"import mlflow; print(mlflow.get_run('{run_id}').data.metrics)"
     assert "{'m': 1.0}" in pods.run_notebook(deployed, "after", script)
@@ -119,3 +144,11 @@ def test_destroy_says_what_is_kept_and_lets_the_rest_go_on(deployed: Project, tm
     assert "kept: PersistentVolumeClaim data-door-1-mlflow-postgresql-0" in output
     assert len(trace.read_text().splitlines()) == 4
     assert kubectl("-n", deployed.namespace, "get", "deploy,sts", "-o", "name") == ""
+
+
+def test_deleting_the_data_is_an_act_of_its_own(deployed: Project) -> None:
+    assert kubectl("-n", deployed.namespace, "get", "pvc", "-o", "name").count("\n") == 2
+    done = deployed.mlflow("destroy", "--delete-data", deployed.name, "--yes", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["outputs"]["kept"] == []
+    assert kubectl("-n", deployed.namespace, "get", "pvc,secret", "-o", "name") == ""

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -22,84 +21,6 @@ from tests.support import kubectl
 from .support import Project, project
 
 pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture
-def idle(tmp_path: Path) -> Project:
-    """A project that is never deployed, so that it needs no namespace."""
-    made = Project(tmp_path, "door_idle", "door-idle")
-    made.configure({})
-    return made
-
-
-@pytest.fixture
-def gone(tmp_path: Path) -> str:
-    """The kubeconfig of a cluster that is not there any more."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
-    for entry in config["clusters"]:
-        entry["cluster"]["server"] = f"https://127.0.0.1:{port}"
-    path = tmp_path / "gone"
-    path.write_text(yaml.safe_dump(config))
-    path.chmod(0o600)
-    return str(path)
-
-
-def flat(output: str) -> str:
-    return " ".join(output.split())
-
-
-@pytest.mark.parametrize(
-    ("omitted", "said"),
-    [
-        ("02-infrastructure:kubeconfig_filename", "NML201 stages/02-infrastructure gave no kubeconfig_filename"),
-        ("04-kubernetes-ingress:domain", "NML201 stages/04-kubernetes-ingress gave no domain"),
-        ("07-kubernetes-services:forward-auth-middleware", "gave no forward-auth-middleware"),
-    ],
-)
-def test_a_missing_output_of_another_stage_is_named(idle: Project, omitted: str, said: str) -> None:
-    code, output = idle.quick("deploy", UPSTREAM_OMIT=omitted)
-    assert code == 1
-    assert said in flat(output)
-    assert "Traceback" not in output
-
-
-def test_a_cluster_that_does_not_answer_is_said(idle: Project, gone: str) -> None:
-    code, output = idle.quick("deploy", UPSTREAM_KUBECONFIG=gone)
-    assert code == 1
-    assert "NML403" in output
-    assert "Fix:" in output
-    assert "Traceback" not in output
-
-
-@pytest.mark.parametrize("how", ["cluster gone", "outputs missing", "kubeconfig missing"])
-def test_destroy_never_stands_in_the_way(idle: Project, gone: str, tmp_path: Path, how: str) -> None:
-    trace = tmp_path / "trace"
-    env = {
-        "cluster gone": {"UPSTREAM_KUBECONFIG": gone},
-        "outputs missing": {"UPSTREAM_OMIT": "02-infrastructure:kubeconfig_filename,04-kubernetes-ingress:domain"},
-        "kubeconfig missing": {"UPSTREAM_KUBECONFIG": "/nonexistent"},
-    }[how]
-    code, output = idle.quick("destroy", "--disable-prompt", UPSTREAM_TRACE=str(trace), **env)
-    assert code == 0, output
-    assert len(trace.read_text().splitlines()) == 4, "the stages below were destroyed"
-    assert "door-idle-mlflow" in output
-    assert "Traceback" not in output
-
-
-def test_without_helm_the_fix_is_said(idle: Project, tmp_path: Path) -> None:
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    for name in ("sh", "python3", "env", "cat", "sleep"):
-        found = shutil.which(name)
-        assert found
-        (tools / name).symlink_to(found)
-    code, output = idle.quick("deploy", PATH=str(tools))
-    assert code == 1
-    assert "NML410" in output
-    assert "helm" in output
 
 
 def programs(release: str) -> list[psutil.Process]:

@@ -6,6 +6,7 @@ An error case says in its first line what the person reads. A happy case has the
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,16 @@ def test_a_configuration_is_accepted_and_becomes_these_variables(path: Path) -> 
     if os.environ.get("UPDATE_GOLDEN"):
         golden.write_text(yaml.safe_dump(built, sort_keys=True, default_flow_style=None, width=150))
     assert built == yaml.safe_load(golden.read_text())
+
+
+def test_the_configuration_of_the_readme_is_accepted(tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    (shown,) = re.findall(r"```yaml\n(.*?)```", readme, re.S)
+    assert len(shown.splitlines()) == 10
+    path = tmp_path / "nebari-config.yaml"
+    path.write_text(shown)
+    assert "Successfully validated" in validate(path).output
+    assert "`nebari deploy -c nebari-config.yaml`" in readme
 
 
 @pytest.mark.parametrize("path", ERRORS, ids=lambda path: path.stem)
