@@ -23,6 +23,17 @@ def test_the_page_of_variables_is_up_to_date() -> None:
     assert generated["PAGE"].read_text() == generated["page"](), "run: python docs/generate.py"
 
 
+def test_make_help_explains_every_target_and_the_readme_names_no_other() -> None:
+    done = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    explained = set(re.findall(r"^  make (\w+) +\S", done.stdout, re.M))
+    makefile = (ROOT / "Makefile").read_text()
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.M)
+    assert explained == set(phony.split())
+    assert set(re.findall(r"\bmake (\w+)", (ROOT / "README.md").read_text())) <= explained
+
+
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
     text = re.sub(r"```.*?```", "", (ROOT / page).read_text(), flags=re.S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nebari_mlflow import clients, names, reference, variables
 from nebari_mlflow.schema import Local, Mlflow
@@ -19,6 +22,7 @@ from nebari_mlflow.schema import Local, Mlflow
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "nebari_mlflow"
 ROLES = ROOT / "collections/ansible_collections/nebari/mlflow/roles"
+NAMES = yaml.safe_load((ROLES / "server/vars/main.yml").read_text())["__server_names"]
 GOLDEN = sorted((ROOT / "tests/unit/nebari_mlflow/configs").glob("*.vars.yml"))
 
 
@@ -30,10 +34,10 @@ def options(role: str, entry: str = "main") -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_every_variable_is_an_input_of_the_playbook(path: Path) -> None:
-    given = yaml.safe_load(path.read_text())
-    provider = given["mlflow_provider"]
+    built = yaml.safe_load(path.read_text())
+    provider = built["mlflow_provider"]
     known = set(options("server", "preflight")) | {f"mlflow_{name}" for name in options(provider)}
-    assert set(given) <= known
+    assert set(built) <= known
 
 
 def test_the_limit_of_a_deploy_has_one_default() -> None:
@@ -81,6 +85,26 @@ def test_every_error_code_has_a_page_and_every_page_a_code() -> None:
 
 def test_the_reference_page_is_made_from_the_schema() -> None:
     assert (ROOT / "docs/reference/config.md").read_text() == reference.markdown()
+
+
+def test_the_json_schema_is_the_block_s() -> None:
+    command = [sys.executable, "-m", "nebari_mlflow.reference", "--json-schema"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == Mlflow.model_json_schema()
+
+
+@given(st.from_regex(r"^[A-Za-z][A-Za-z0-9\-_]{1,14}[A-Za-z0-9]\Z", fullmatch=True))
+def test_every_project_name_that_nebari_allows_is_one_for_the_playbook(project: str) -> None:
+    assert re.match(next(rule["pattern"] for rule in NAMES if rule["name"] == "project_name"), project)
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.stem)
+def test_a_library_neither_prints_nor_exits(path: Path) -> None:
+    """Programs may: what Nebari imports may not."""
+    if path.stem in {"leash", "reference"}:
+        return
+    calls = [ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    assert not {"print", "exit", "quit", "sys.exit", "os._exit"} & set(calls)
 
 
 def test_every_key_is_documented() -> None:

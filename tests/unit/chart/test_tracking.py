@@ -293,6 +293,25 @@ def test_one_replica_has_no_budget_and_several_do() -> None:
     assert one(objects, "Deployment")["spec"]["template"]["spec"]["topologySpreadConstraints"]
 
 
+@pytest.mark.parametrize(("create", "replicas", "made"), [(True, 1, 1), (False, 2, 0), (None, 1, 0), (None, 2, 1)])
+def test_a_budget_can_be_asked_for_and_left_out(create: bool | None, replicas: int, made: int) -> None:
+    objects = render({"storage": S3, "tracking": {"replicaCount": replicas, "pdb": {"create": create}}})
+    assert len([item for item in objects if item["kind"] == "PodDisruptionBudget"]) == made
+
+
+@pytest.mark.parametrize(("metrics", "monitor", "made"), [(True, True, 1), (True, False, 0), (False, True, 0)])
+def test_a_service_monitor_scrapes_the_server_where_there_are_metrics(metrics: bool, monitor: bool, made: int) -> None:
+    given = {"enabled": metrics, "serviceMonitor": {"enabled": monitor, "interval": "15s", "labels": {"team": "ops"}}}
+    objects = render({"tracking": {"metrics": given}}, "--api-versions", "monitoring.coreos.com/v1")
+    found = [item for item in objects if item["kind"] == "ServiceMonitor"]
+    assert len(found) == made
+    for item in found:
+        assert item["metadata"]["labels"]["team"] == "ops"
+        assert item["spec"]["endpoints"] == [{"port": "http", "path": "/metrics", "interval": "15s"}]
+        service = one(objects, "Service", "demo-mlflow-tracking")
+        assert item["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+
+
 def test_autoscaling_leaves_the_replicas_alone() -> None:
     objects = render({"storage": S3, "tracking": {"autoscaling": {"enabled": True, "maxReplicas": 3}}})
     assert "replicas" not in one(objects, "Deployment")["spec"]

@@ -272,6 +272,10 @@ def test_kubectl_ends_with_the_command(
         time.sleep(0.05)
 
 
+def test_a_crash_shows_no_values() -> None:
+    assert app.pretty_exceptions_show_locals is False
+
+
 def test_completion_knows_the_commands() -> None:
     environ = {
         **os.environ,

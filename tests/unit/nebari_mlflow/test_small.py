@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from nebari_mlflow import config_file, environment, failures, kubeconfig, names, progress
-from nebari_mlflow.errors import InputError, PlayError
+from nebari_mlflow import config_file, deployment, environment, failures, kubeconfig, names, progress
+from nebari_mlflow.errors import InputError, PlayError, SetupError
 from nebari_mlflow.redact import Redactor
 from nebari_mlflow.runner import Result
 
@@ -31,6 +33,14 @@ def test_a_secret_is_hidden_as_it_is_in_a_url_and_in_base64(secret: str, lead: s
     whole = base64.b64encode(secret.encode()).decode()
     assert whole[:-4] not in redact(whole)
     assert redact(encoded) != encoded
+
+
+def test_libraries_that_log_what_secrets_hold_stay_silent_at_the_level_debug(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "level", logging.DEBUG)
+    deployment.hush()
+    for name in ("kubernetes.client.rest", "urllib3.connectionpool", "botocore.endpoint", "azure.core", "google.auth"):
+        assert not logging.getLogger(name).isEnabledFor(logging.DEBUG), name
 
 
 def test_short_values_do_not_hide_ordinary_words() -> None:
@@ -153,6 +163,20 @@ def test_without_a_terminal_every_line_stays() -> None:
     assert lines == ["[    0 s] Run the server", "          demo: waiting (1 s of 600 s)"]
 
 
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_terminal_shows_the_whole_of_what_is_waited_for(width: int) -> None:
+    console, stream = show(width, terminal=True)
+    line = "demo-mlflow: waiting for Deployment/demo-mlflow-tracking 0/1 ready: "
+    line += "Pod/demo-mlflow-tracking-6c458df454-mk5vq running, 0/1 ready (28 s of 600 s)"
+    with progress.Progress(console) as shown:
+        shown({"event": "playbook_on_task_start", "event_data": {"task": "Run the server"}})
+        shown({"event": "verbose", "stdout": f"  {line}"})
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue()).replace("\r", "\n")
+    assert line.replace(" ", "") in re.sub(r"\s", "", text)
+    assert max(map(len, text.splitlines())) <= width
+    assert "✓ Run the server" in text
+
+
 def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     console, stream = show(80, terminal=True)
@@ -172,6 +196,12 @@ def test_a_kubeconfig_open_to_others_is_copied_for_the_owner_only(
     assert copy.stat().st_mode & 0o777 == 0o600
     assert str(tmp_path / "ca.crt") in copy.read_text()
     assert "NML305" in caplog.text
+
+
+def test_a_kubeconfig_that_does_not_fit_on_the_disk_is_said(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("clusters: []\n")
+    with pytest.raises(SetupError, match=r"NML302: Nothing can be written to /proc/self: "):
+        kubeconfig.private_copy(str(tmp_path / "config"), Path("/proc/self"))
 
 
 @pytest.mark.parametrize(
