@@ -20,35 +20,6 @@ from nebari_mlflow import doctor, names, rundir, target
 from nebari_mlflow.cli import SHAPE, app
 from nebari_mlflow.errors import InputError
 
-VARIABLES = {"provider": "local", "project_name": "My_Demo", "namespace": "dev"}
-
-
-@pytest.fixture
-def gone(tmp_path: Path) -> str:
-    """A kubeconfig of a cluster that refuses connections."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        server = f"https://127.0.0.1:{probe.getsockname()[1]}"
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "c",
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        "clusters": [{"name": "c", "cluster": {"server": server}}],
-        "users": [{"name": "u", "user": {"token": "CANARY-token"}}],
-    }
-    path = tmp_path / "kubeconfig"
-    path.write_text(yaml.safe_dump(document))
-    path.chmod(0o600)
-    return str(path)
-
-
-@pytest.fixture
-def variables(tmp_path: Path) -> str:
-    path = tmp_path / "vars.yml"
-    path.write_text(yaml.safe_dump(VARIABLES))
-    return str(path)
-
 
 def invoke(*arguments: str) -> Result:
     return CliRunner(mix_stderr=False).invoke(app, list(arguments))
@@ -120,12 +91,9 @@ def test_ctrl_c_while_it_looks_ends_it_in_order(variables: str, gone: str, monke
 
 
 def test_a_plan_of_a_cluster_that_is_not_there_names_the_task(
-    variables: str, gone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    variables: str, gone: str, path_with_helm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    helm = tmp_path / "helm"
-    helm.write_text("#!/bin/sh\necho v3.19.4\n")  # all that is asked of it before the cluster is
-    helm.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", path_with_helm)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     result = invoke("plan", "--vars", variables, "--kubeconfig", gone, "--json")
     error = shape(result, "plan")["error"]
@@ -206,7 +174,9 @@ def test_destroy_asks_first(variables: str, gone: str) -> None:
 
 def test_short_names_are_those_of_the_playbook(variables: str) -> None:
     found = target.find(None, Path(variables), "")
-    assert found.variables == {f"mlflow_{name}": value for name, value in VARIABLES.items()}
+    assert found.variables == {
+        f"mlflow_{name}": value for name, value in yaml.safe_load(Path(variables).read_text()).items()
+    }
     assert found.release == names.release("My_Demo")
 
 
