@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support import kubectl
-from tests.unit.chart.configurations import CONFIGURATIONS
+from tests.unit.chart.configurations import CONFIGURATIONS, TRAEFIK
 from tests.unit.chart.rendering import CHART, RELEASE, helm, pods, render
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("installed")]
@@ -162,6 +162,21 @@ def test_the_installation_says_what_to_do_next_and_verifies_itself() -> None:
     assert result["model_version"] == "1"
 
 
+def test_the_notes_say_where_the_ui_is_and_what_was_left_open() -> None:
+    def notes(**values: Any) -> str:
+        given = shlex.quote(json.dumps(values))
+        dry = "helm upgrade $release . -n $namespace --dry-run=client -f -"
+        return shell(f"echo {given} | {dry}").partition("NOTES:")[2]
+
+    assert "WARNING" not in notes(route=TRAEFIK)
+    assert "UI:\n  https://nebari.example.org/mlflow/\n" in notes(route=TRAEFIK)
+    text = notes(tracking={"modelCodeExecution": True}, networkPolicy={"enabled": False})
+    assert f"port-forward service/{RELEASE}-tracking 5000:5000" in text
+    assert "WARNING: networkPolicy.enabled is false: every pod" in text
+    assert "WARNING: tracking.modelCodeExecution is true" in text
+    assert "are let in" not in text
+
+
 def test_the_verification_leaves_nothing_behind() -> None:
     shell("helm test $release -n $namespace")
     assert sql("SELECT count(*) FROM model_versions", "mlflow") == "0"
@@ -191,6 +206,7 @@ def test_foreign_hosts_origins_and_sources_are_refused() -> None:
     json_from = "Content-Type=application/json;Origin=https://evil.example.org"
     assert request(json_from, create, body).startswith("403 Cross-origin")
     source = '{"name": "m", "source": "http://169.254.169.254/latest"}'
+    assert request(path="/ajax-api/3.0/mlflow/gateway/secrets/config").startswith("501"), "the AI gateway is off"
     answer = request("Content-Type=application/json", "/api/2.0/mlflow/model-versions/create", source)
     assert answer.startswith("400")
     assert "Invalid model version source" in answer

@@ -95,6 +95,27 @@ def test_only_what_waiting_does_not_cure_ends_it(cause: str, definite: bool) -> 
         mlflow_schema.refuse_login(cause)
 
 
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (SchemaError("A wrong password."), 78, "ERROR: A wrong password.\n"),
+        (TimeoutError("No database."), 1, "ERROR: No database. Waited 0 s.\n"),
+        (None, 0, ""),
+    ],
+    ids=["another try would not help", "the time is up", "done"],
+)
+def test_the_exit_code_says_whether_another_try_makes_sense(
+    error: Exception | None, code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work(_database: object, _clock: object) -> None:
+        if error:
+            raise error
+
+    monkeypatch.setattr(mlflow_schema, "connect", lambda _clock: None)
+    assert mlflow_schema.run(work) == code
+    assert capsys.readouterr().out == said
+
+
 def test_progress_is_told_when_it_changes(capsys: pytest.CaptureFixture[str]) -> None:
     clock = mlflow_schema.Clock(60)
     for message in ("one", "one", "two", "two"):

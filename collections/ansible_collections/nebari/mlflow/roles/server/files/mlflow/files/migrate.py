@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mlflow_schema import DEFINITE, Clock, Database, SchemaError, State, connect
+from mlflow_schema import Clock, Database, SchemaError, State, run
 
 LOCK = 7_310_583_017_244_821
 """Key of the advisory lock, the same for every release; the lock belongs to one database."""
@@ -104,18 +104,5 @@ def migrate(database: Database, clock: Clock) -> None:
         print(f"schema {database.migrations.head}: migrated after {clock.elapsed():.1f} s", flush=True)
 
 
-def main() -> int:
-    clock = Clock(float(os.environ.get("TIMEOUT_SECONDS", "600")))
-    try:
-        migrate(connect(clock), clock)
-    except SchemaError as error:
-        print(f"ERROR: {error}", flush=True)
-        return DEFINITE
-    except TimeoutError as error:
-        print(f"ERROR: {error} Waited {clock.elapsed():.0f} s.", flush=True)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(migrate))

@@ -11,6 +11,7 @@ import importlib.util
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -185,3 +186,17 @@ def refuse_login(cause: str) -> None:
         if re.search(sign, cause):
             message = f"{cause}. {cure}"
             raise SchemaError(message)
+
+
+def run(work: Callable[[Database, Clock], None]) -> int:
+    """Do the work within TIMEOUT_SECONDS, and return the exit code."""
+    clock = Clock(float(os.environ.get("TIMEOUT_SECONDS", "600")))
+    try:
+        work(connect(clock), clock)
+    except SchemaError as error:
+        print(f"ERROR: {error}", flush=True)
+        return DEFINITE
+    except TimeoutError as error:
+        print(f"ERROR: {error} Waited {clock.elapsed():.0f} s.", flush=True)
+        return 1
+    return 0

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 
-from mlflow_schema import DEFINITE, Clock, Database, SchemaError, State, connect
+from mlflow_schema import Clock, Database, SchemaError, State, run
 
 
 def wait(database: Database, clock: Clock) -> None:
@@ -22,25 +21,12 @@ def wait(database: Database, clock: Clock) -> None:
             raise SchemaError(message)
         status = f"schema {revision}, needed {database.migrations.head}: waiting for the migration Job"
         if clock.expired():
-            message = f"{status} took longer than {clock.limit:.0f} s; its log tells why (component=migrate)."
+            message = f"{status}, whose log tells why it did not come (component=migrate)."
             raise TimeoutError(message)
         clock.tell(status)
         time.sleep(1)
     print(f"schema {database.migrations.head}: ready after {clock.elapsed():.1f} s", flush=True)
 
 
-def main() -> int:
-    clock = Clock(float(os.environ.get("TIMEOUT_SECONDS", "600")))
-    try:
-        wait(connect(clock), clock)
-    except SchemaError as error:
-        print(f"ERROR: {error}", flush=True)
-        return DEFINITE
-    except TimeoutError as error:
-        print(f"ERROR: {error}", flush=True)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(wait))
