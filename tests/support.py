@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -99,6 +100,11 @@ def play(playbook: str, *arguments: str, **variables: Any) -> Played:
         check=False,
     )
     return Played(done.returncode, done.stdout, done.stderr)
+
+
+def takes_ctrl_c() -> None:
+    """Undo what a shell does to programs that it runs in the background; for `preexec_fn`."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def kubectl(*arguments: str, stdin: str | None = None) -> str:

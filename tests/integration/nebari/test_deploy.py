@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support import kubectl, objects
+from tests.support import kubectl, objects, takes_ctrl_c
 
 from . import pods
 from .support import CLI, README, Project
@@ -107,16 +107,23 @@ def test_logs_and_verify_answer(deployed: Project) -> None:
 
 
 def test_open_leads_to_the_server(deployed: Project) -> None:
-    command = [CLI, "open", "--json", "--no-browser"]
     process = subprocess.Popen(
-        command, cwd=deployed.folder, env=deployed.environment(), stdout=subprocess.PIPE, text=True
+        [CLI, "open", "--json", "--no-browser"],
+        cwd=deployed.folder,
+        env=deployed.environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=takes_ctrl_c,
     )
-    assert process.stdout is not None
-    url = json.loads("".join(process.stdout.readline() for _ in range(5)))["url"]
-    with urllib.request.urlopen(f"{url}/version", timeout=30) as answer:  # noqa: S310
-        assert answer.read() == b"3.17.2"
-    process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
+    try:
+        assert process.stdout is not None
+        url = json.loads("".join(process.stdout.readline() for _ in range(5)))["url"]
+        with urllib.request.urlopen(f"{url}/version", timeout=30) as answer:  # noqa: S310
+            assert answer.read() == b"3.17.2"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
 
 
 def test_switching_off_and_on_keeps_the_data(deployed: Project) -> None:

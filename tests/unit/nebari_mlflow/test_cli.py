@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from nebari_mlflow import doctor, names, rundir, target
 from nebari_mlflow.cli import SHAPE, app
 from nebari_mlflow.errors import InputError
+from tests.support import takes_ctrl_c
 
 
 def invoke(*arguments: str) -> Result:
@@ -230,7 +231,7 @@ def test_kubectl_ends_with_the_command(
     kept.write_bytes(Path(gone).read_bytes())
     command = [str(Path(sys.executable).with_name("nebari-mlflow")), "open", "--vars", variables]
     command += ["--kubeconfig", str(kept), "--no-browser", "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=takes_ctrl_c)
     assert process.stdout is not None
     document = json.loads("".join(process.stdout.readline() for _ in range(5)))
     assert document["url"].startswith("http://127.0.0.1:")
