@@ -47,6 +47,18 @@ def test_versions_are_those_of_go_mod() -> None:
     assert found["sigs.k8s.io/kind"].startswith("v0.")
 
 
+def test_each_clone_has_a_cluster_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # no docker: nothing runs
+    found = []
+    for name in ("one", "two"):
+        (tmp_path / name / "molecule/cluster/tools").mkdir(parents=True)
+        (tmp_path / name / "molecule/cluster/tools/go.mod").touch()
+        found.append(survey.look(tmp_path / name, tmp_path / "cache", {}))
+    assert found[0]["name"] != found[1]["name"]
+    assert found[0]["folder"] != found[1]["folder"]
+    assert found[0]["docker"]["run"] == found[1]["docker"]["run"], "they share one daemon"
+
+
 class TestDigest:
     """A digest changes with the contents and names of files, and with nothing else."""
 
