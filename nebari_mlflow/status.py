@@ -114,6 +114,7 @@ def _judge_pods(status: Status, pods: list[dict[str, Any]], again: str) -> None:
     elif problems or status.replicas["ready"] < status.replicas["wanted"]:
         first = f"{problems[0].where} {problems[0].brief}" if problems else "pods are being made"
         status.state, status.cause = WAITING, f"{status.replicas['ready']}/{status.replicas['wanted']} ready: {first}."
+        status.fix = problems[0].fix if problems else ""
     elif not status.replicas["wanted"]:
         status.state, status.cause, status.fix = BLOCKED, "The server is scaled to 0.", again
 

@@ -153,6 +153,14 @@ def test_destroy_says_what_is_kept_and_lets_the_rest_go_on(deployed: Project, tm
     assert kubectl("-n", deployed.namespace, "get", "deploy,sts", "-o", "name") == ""
 
 
+def test_status_says_that_it_is_gone_what_is_kept_and_how_it_comes_back(deployed: Project) -> None:
+    done = deployed.mlflow("status", "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["state"]) == (1, "Absent")
+    assert "data-door-1-mlflow-postgresql-0, door-1-mlflow-artifacts" in found["cause"]
+    assert found["fix"] == "nebari-mlflow deploy --config nebari-config.yaml"
+
+
 def test_deleting_the_data_is_an_act_of_its_own(deployed: Project) -> None:
     assert kubectl("-n", deployed.namespace, "get", "pvc", "-o", "name").count("\n") == 2
     done = deployed.mlflow("destroy", "--delete-data", deployed.name, "--yes", "--json")

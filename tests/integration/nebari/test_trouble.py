@@ -54,6 +54,9 @@ def test_a_killed_deploy_is_finished_by_the_next(broken: Project) -> None:
     wait_for_work(process, broken.release)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    found = json.loads(broken.mlflow("status", "--json").stdout)
+    assert found["state"] in {"Blocked", "Waiting", "Absent"}
+    assert found["cause"]
     secrets = json.loads(kubectl("-n", broken.namespace, "get", "secret", f"{broken.release}-keys", "-o", "json"))
     process = broken.start("deploy")
     wait_for_work(process, broken.release)
