@@ -20,9 +20,6 @@ STEPS := ANSIBLE_CALLBACK_PLUGINS=molecule/cluster/callback_plugins ANSIBLE_STDO
 CLUSTER := $(STEPS) ansible-playbook $(if $(OWN_KUBECONFIG),-e kubeconfig=$(OWN_KUBECONFIG))
 DEMO := -e mlflow_provider=local -e mlflow_project_name=demo -e mlflow_namespace=dev -e mlflow_kubeconfig=$(KUBECONFIG)
 
-# What takes too long for every change: `make campaign` runs it.
-LONG := tests/integration/nebari/test_trouble.py tests/integration/nebari/test_compatibility.py
-
 .PHONY: help up cluster down test unit lint format bench campaign lock
 
 help:  ## Say what there is
@@ -40,14 +37,16 @@ down: $(VENV)/.done  ## Remove all that `make up` started; what was built stays 
 
 test: $(VENV)/.done up  ## Run the tests, on the cluster of `make up`
 	@pytest -q tests/unit tests/contract
-	@# On a machine that is busy with other things a wait can run out: what failed is tried once more, and both are shown.
-	@pytest -v tests/integration $(addprefix --ignore=,$(LONG)) || pytest -v --last-failed tests/integration $(addprefix --ignore=,$(LONG))
+	@# Two groups of tests run beside each other: most of their time they wait for pods. What fails is tried once more
+	@# by itself, since on a machine that is busy with other things a wait can run out; both are shown.
+	@pytest -v -n 2 --dist loadgroup -m 'not alone' tests/integration || pytest -v --last-failed -m 'not alone' tests/integration
+	@pytest -v -m alone tests/integration
 
 unit: $(VENV)/.done  ## Run the tests that need no cluster
 	@pytest -q tests/unit tests/contract
 
 campaign: $(VENV)/.done up  ## Run the long campaigns: kills, faults, in full
-	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v tests/campaign tests/integration/test_molecule.py $(LONG)
+	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v tests/campaign tests/integration/test_molecule.py tests/integration/clouds
 
 lint: $(VENV)/.done $(LINT)/.done  ## Check style and types
 	@$(LINT)/bin/ruff check .

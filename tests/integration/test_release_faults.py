@@ -127,6 +127,7 @@ def test_fault_and_repair(started: Started, name: str) -> None:
         assert [item["metadata"]["uid"] for item in release.get("pvc")["items"]] == objects["pvc"]
 
 
+@pytest.mark.alone
 def test_no_default_storage_class(release: Release) -> None:
     classes = json.loads(kubectl("get", "storageclass", "-o", "json"))["items"]
     defaults = [c["metadata"]["name"] for c in classes if c["metadata"].get("annotations", {}).get(DEFAULT) == "true"]

@@ -69,7 +69,7 @@ def test_a_killed_deploy_is_finished_by_the_next(broken: Project) -> None:
     assert code == 0, output
     again = json.loads(kubectl("-n", broken.namespace, "get", "secret", f"{broken.release}-keys", "-o", "json"))
     assert again["data"] == secrets["data"]
-    assert [path for root in rundir.candidates() for path in root.glob(f"{rundir.PREFIX}*")] == []
+    assert rundir.sweep() == []
 
 
 def test_two_projects_at_once_and_no_secret_anywhere(tmp_path: Path) -> None:
