@@ -69,7 +69,11 @@ def show_removed(console: Console, target: Target, outputs: dict[str, Any]) -> N
     """Print what is gone and what is kept."""
     changes = outputs.get("changes") or []
     console.print(f"{target.release}: {'removed.' if changes else 'was not there.'}", markup=False)
-    show_kept(console, outputs.get("kept") or [])
+    kept = outputs.get("kept") or []
+    show_kept(console, kept)
+    if kept:
+        deletion = f"{target.command('destroy')} --delete-data {target.project}"
+        console.print(f"  To delete it for good: {deletion}", markup=False)
 
 
 def show_kept(console: Console, kept: list[dict[str, Any]]) -> None:

@@ -284,7 +284,7 @@ def uri(password: str, database: str) -> str:
 
 def migrate(target: str, *, count: int = 1, **env: str) -> list[tuple[int, str]]:
     """Run the migration as often as asked, at the same time; return exit codes and logs."""
-    variables = {"MLFLOW_BACKEND_STORE_URI": target, "TIMEOUT_SECONDS": "60", **env}
+    variables = {"MLFLOW_BACKEND_STORE_URI": target, "TIMEOUT_SECONDS": "180", **env}
     command = [
         "kubectl",
         "-n",
@@ -301,7 +301,7 @@ def migrate(target: str, *, count: int = 1, **env: str) -> list[tuple[int, str]]
         )
         for _ in range(count)
     ]
-    logs = [process.communicate(timeout=200)[0] for process in running]
+    logs = [process.communicate(timeout=400)[0] for process in running]
     return [(process.returncode, log) for process, log in zip(running, logs, strict=True)]
 
 

@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from nebari_mlflow import config_file, deployment, environment, failures, kubeconfig, names, progress
+from nebari_mlflow import config_file, deployment, environment, failures, kubeconfig, names, progress, report
 from nebari_mlflow.errors import InputError, PlayError, SetupError
 from nebari_mlflow.redact import Redactor
 from nebari_mlflow.runner import Result
+from nebari_mlflow.target import Target
 
 TEXT = st.text(st.characters(codec="ascii", min_codepoint=33), min_size=8, max_size=40)
 PROJECT = st.from_regex(r"^[A-Za-z][A-Za-z0-9\-_]{1,14}[A-Za-z0-9]\Z", fullmatch=True)
@@ -144,6 +145,22 @@ def test_forty_columns_cut_no_address() -> None:
     assert OUTPUTS["tracking_uri"] in text
     assert "(1 min 15 s)" in text
     assert "  + Secret x  a" in text
+
+
+def test_a_removal_says_what_is_kept_and_how_to_delete_it() -> None:
+    console, stream = show(40)
+    about = Target("demo", "dev", "", "", "aws", "vars.yml", {}, options=("--vars", "vars.yml"))
+    kept = [
+        {"kind": "Secret", "name": "demo-mlflow-keys", "namespace": "dev"},
+        {"kind": "S3 bucket", "name": "demo-mlflow-1f"},
+    ]
+    report.show_removed(console, about, {"changes": [{}], "kept": kept})
+    assert stream.getvalue().splitlines() == [
+        "demo-mlflow: removed.",
+        "  kept: Secret demo-mlflow-keys in namespace dev",
+        "  kept: S3 bucket demo-mlflow-1f",
+        "  To delete it for good: nebari-mlflow destroy --vars vars.yml --delete-data demo",
+    ]
 
 
 def test_a_message_with_brackets_is_shown_as_it_is() -> None:
