@@ -12,8 +12,9 @@ GROUPS = {
     "nebari/test_trouble.py": "trouble",
     "nebari/test_clouds.py": "nebari on clouds",
     "nebari": "nebari",  # one deployed project serves them all
+    "test_cluster.py": "demo",  # the project that `make up` deploys
     "test_inputs.py": "demo",
-    "test_playbooks.py": "demo",  # the project that `make up` deploys
+    "test_playbooks.py": "demo",
     "test_use.py": "demo",
     "test_molecule.py": "",  # each scenario has a namespace of its own
 }
