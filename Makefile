@@ -46,7 +46,8 @@ unit: $(VENV)/.done  ## Run the tests that need no cluster
 	@pytest -q tests/unit tests/contract
 
 campaign: $(VENV)/.done up  ## Run the long campaigns: kills, faults, in full
-	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v tests/campaign tests/integration/test_molecule.py tests/integration/clouds
+	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v tests/campaign tests/integration/test_molecule.py \
+	  tests/integration/clouds/test_faults.py tests/integration/clouds/test_every_cloud.py
 
 lint: $(VENV)/.done $(LINT)/.done  ## Check style and types
 	@$(LINT)/bin/ruff check .

@@ -31,7 +31,8 @@ def rows(options: dict[str, Any], prefix: str = "") -> list[str]:
     found: list[str] = []
     for name, option in options.items():
         default = "required" if option.get("required") else f"`{option.get('default', '')!r}`"
-        allowed = f" One of {', '.join(f'`{choice}`' for choice in option['choices'])}." if "choices" in option else ""
+        choices = [f"`{choice}`" for choice in option.get("choices", []) if choice]
+        allowed = f" One of {', '.join(choices)}." if choices else ""
         kind = option["type"]
         found.append(f"| `{prefix}{name}` | {kind} | {default} | {text(option['description'])}{allowed} |")
         found += rows(option.get("options", {}), f"{prefix}{name}.")

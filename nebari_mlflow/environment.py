@@ -27,12 +27,6 @@ OF_CLOUD = {
     "gcp": ("GOOGLE_", "GCP_", "CLOUDSDK_"),
     "aws": ("AWS_",),
 }
-AZURE_NAMES = {
-    "ARM_CLIENT_ID": "AZURE_CLIENT_ID",
-    "ARM_CLIENT_SECRET": "AZURE_SECRET",
-    "ARM_TENANT_ID": "AZURE_TENANT",
-    "ARM_SUBSCRIPTION_ID": "AZURE_SUBSCRIPTION_ID",
-}  # Nebari's name -> the Azure modules' name
 
 
 def allowed(environ: Mapping[str, str], provider: str) -> dict[str, str]:
@@ -43,24 +37,12 @@ def allowed(environ: Mapping[str, str], provider: str) -> dict[str, str]:
     found = {name: value for name, value in environ.items() if name in NAMES or name.startswith(prefixes)}
     found["PATH"] = f"{Path(sys.executable).parent}:{found.get('PATH', '/usr/local/bin:/usr/bin:/bin')}"
     found.setdefault("LANG", "C.UTF-8")
-    return found | _translated(found, provider)
+    return found
 
 
 def _exec_login(environ: Mapping[str, str]) -> bool:
     """Whether the person says that the kubeconfig's login program needs a cloud's keys."""
     return environ.get("NEBARI_MLFLOW_PASS_CLOUD_CREDENTIALS", "") not in ("", "0", "false")
-
-
-def _translated(found: Mapping[str, str], provider: str) -> dict[str, str]:
-    """Give the cloud modules the credentials that Nebari asks for, under the names that they read."""
-    if provider == "azure":
-        pairs = {new: found[old] for old, new in AZURE_NAMES.items() if old in found}
-        return {name: value for name, value in pairs.items() if name not in found}
-    if provider == "gcp" and "GCP_AUTH_KIND" not in found and "GOOGLE_CREDENTIALS" in found:
-        given = found["GOOGLE_CREDENTIALS"]
-        name = "GCP_SERVICE_ACCOUNT_CONTENTS" if given.lstrip().startswith("{") else "GCP_SERVICE_ACCOUNT_FILE"
-        return {"GCP_AUTH_KIND": "serviceaccount", name: given}
-    return {}
 
 
 def for_ansible(folder: Path, collections: Path) -> dict[str, str]:

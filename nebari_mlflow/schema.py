@@ -62,9 +62,14 @@ class Existing(Volume):
 
 
 class AzureNetwork(Strict):
-    """Who may reach the storage account. Empty lists leave it open to every network, with identity in front."""
+    """Who may reach the storage account. Nothing given leaves it open to every network, with identity in front."""
 
-    ip_ranges: list[str] = Field(default=[], description="Public addresses in CIDR form that may reach the account.")
+    default_action: Literal["Deny", "Allow"] | None = Field(
+        default=None,
+        description="What happens to everybody else: Deny, if a list is given. Alone, Deny leaves private endpoints.",
+    )
+    bypass: str = Field(default="", description="Services that are let in, as Azure writes them: AzureServices.")
+    ip_rules: list[str] = Field(default=[], description="Public IPv4 addresses and ranges that may reach the account.")
     subnet_ids: list[str] = Field(default=[], description="Ids of subnets that may reach the account.")
 
 
@@ -72,8 +77,8 @@ class Azure(Strict):
     """The storage account and the managed identity that the server uses."""
 
     subscription_id: str = Field(default="", description="Subscription. Empty: the deployer's ARM_SUBSCRIPTION_ID.")
-    replication: Literal["LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS"] = Field(
-        default="LRS", description="How Azure copies the data."
+    replication: Literal["LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS"] | None = Field(
+        default=None, description="How Azure copies the data. Left out: LRS for a new account, else as it is."
     )
     network_rules: AzureNetwork | None = Field(default=None, description="Who may reach the storage account.")
     tags: dict[str, str] = Field(default={}, description="Tags beyond those of `azure.tags`.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,6 +165,18 @@ def test_a_release_whose_test_fails_is_not_done(release: Release) -> None:
     assert "cannot log a run" in release.fail(**failing).message
     assert "cannot log a run" in release.fail(**failing).message  # nothing differs, but it is still not proven
     assert release.deploy(test={"image": IMAGE, "command": ["true"]}, deployment=False).result["verified"]
+
+
+def test_what_a_test_waits_for_is_shown_and_it_may_outlast_the_timeout(release: Release) -> None:
+    """As when the right to a cloud's storage comes late. With a timeout of a second Helm would have a minute."""
+    waits = 'for n in 1 2 3; do echo "waiting for the store ($n s of 9 s): 403 not yet"; sleep 4; done'
+    test = {"image": IMAGE, "command": ["sh", "-c", waits]}
+    run = release.run(values={"test": test, "deployment": False}, timeout=1, verify_timeout=120)
+    assert run.result["verified"], run.result
+    told = [line for line in run.progress if "using it: waiting for the store: 403 not yet (" in line]
+    assert told
+    assert all(re.search(r"\(\d+ s of 120 s\)$", line) for line in told)
+    assert len(told) < 4  # said again every ten seconds, not at every look
 
 
 def test_a_test_pod_that_never_starts_ends_the_wait(release: Release) -> None:

@@ -51,11 +51,12 @@ class Call:
 
 @dataclass
 class Cloud:
-    """A simulator: its hosts, the app that answers, and how its calls are named."""
+    """A simulator: its hosts, the app that answers, how its calls are named, and which of its hosts are in the DNS."""
 
     hosts: tuple[str, ...]
     app: App
     name: Callable[[Request], tuple[str, bool]]
+    resolves: Callable[[str], bool] = lambda _: True
     calls: list[Call] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
@@ -117,12 +118,16 @@ class Proxy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # else each answer waits 40 ms for the client's acknowledgement
             tunnel = ""
 
             def do_CONNECT(self) -> None:
                 host = self.path.rpartition(":")[0]
                 if not proxy.knows(host):
                     self.send_error(403, f"{host} is not a simulated host")
+                    return
+                if not proxy.cloud.resolves(host):
+                    self.send_error(502, f"{host}: name or service not known")
                     return
                 self.send_response(200, "Connection established")
                 self.end_headers()

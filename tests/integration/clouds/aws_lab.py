@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import boto3
+import botocore.exceptions
 import botocore.loaders
 import botocore.session
 import pytest
 from ansible_collections.nebari.mlflow.plugins.module_utils.aws import policies
 from ansible_collections.nebari.mlflow.plugins.module_utils.aws.storage import converge
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import naming
+from botocore.config import Config
 
 from tests.simulators import aws
 from tests.simulators.http import Request, Response
 from tests.simulators.proxy import Proxy
 
-from .lab import NAMESPACE, PROJECT, Lab
+from .lab import NAMESPACE, PROJECT, Denied, Lab, projected_token
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
+CLUSTER = "demo"
 ISSUER = f"https://oidc.eks.{REGION}.amazonaws.com/id/0123456789ABCDEF"
 NAME = naming.bucket_name(PROJECT, NAMESPACE, ACCOUNT)
 
@@ -58,16 +62,54 @@ class AwsLab(Lab):
         return aws.environment(self.proxy)
 
     def reset(self) -> None:
-        self.moto.post("/moto-api/reset")
-        self.moto.eks.associations.clear()
+        self.moto.clear()
+        self.moto.rules.lag = 2
+        self.moto.eks.clusters.add(CLUSTER)
         self.cloud.clear()
         iam, s3, kms = self.client("iam"), self.client("s3"), self.client("kms")
         iam.create_open_id_connect_provider(Url=ISSUER, ThumbprintList=["9" * 40], ClientIDList=["sts.amazonaws.com"])
-        iam.create_role(RoleName="theirs-mlflow", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17"}))
+        iam.create_role(
+            RoleName="theirs-mlflow", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []})
+        )
         iam.put_role_policy(RoleName="theirs-mlflow", PolicyName="artifacts", PolicyDocument=ALLOW_NOTHING)
         s3.create_bucket(Bucket="theirs-mlflow", CreateBucketConfiguration={"LocationConstraint": REGION})
         s3.put_object(Bucket="theirs-mlflow", Key="artifacts/model", Body=b"theirs")
         kms.create_alias(AliasName="alias/theirs-mlflow", TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
+
+    def slow(self, seconds: float) -> None:
+        self.moto.rules.settle = seconds
+
+    def use(self, namespace: str, account: str, issuer: str = ISSUER) -> None:
+        """As the client library of AWS does in a pod.
+
+        https://docs.aws.amazon.com/eks/latest/userguide/pod-configuration.html and
+        https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
+        """
+        role = self.storage["service_account_annotations"].get("eks.amazonaws.com/role-arn")
+        if role:
+            token = projected_token(issuer, namespace, account, "sts.amazonaws.com")
+            fields = {"RoleArn": role, "RoleSessionName": "pod", "WebIdentityToken": token, "Version": "2011-06-15"}
+            action = {"Action": "AssumeRoleWithWebIdentity"}
+            got = self.send("POST", f"https://sts.{REGION}.amazonaws.com/", data={**action, **fields}).text
+            keys = [re.findall(f"<{key}>(.+?)</", got)[0] for key in ("AccessKeyId", "SecretAccessKey", "SessionToken")]
+        else:
+            token = projected_token(issuer, namespace, account, "pods.eks.amazonaws.com")
+            url = f"https://eks-auth.{REGION}.api.aws/clusters/{CLUSTER}/assume-role-for-pod-identity"
+            given = self.send("POST", url, json={"token": token}).json()["credentials"]
+            keys = [given[key] for key in ("accessKeyId", "secretAccessKey", "sessionToken")]
+        config = Config(proxies={"https": self.proxy.url}, retries={"total_max_attempts": 1})
+        s3 = boto3.client("s3", REGION, None, True, str(self.proxy.authority.bundle), None, *keys, config=config)
+        bucket, _, prefix = self.storage["uri"].removeprefix("s3://").partition("/")
+        where = {"Bucket": bucket, "Key": f"{prefix}/a b"}
+        self.moto.post("/moto-api/reset-auth", b"0")
+        try:
+            s3.put_object(**where, Body=b"data")
+            assert s3.get_object(**where)["Body"].read() == b"data"
+            s3.delete_object(**where)
+        except botocore.exceptions.ClientError as error:
+            raise Denied(str(error)) from error
+        finally:
+            self.moto.post("/moto-api/reset-auth", b"inf")
 
     def others(self) -> Any:
         iam, s3, kms = self.client("iam"), self.client("s3"), self.client("kms")
@@ -113,6 +155,22 @@ class AwsLab(Lab):
             "usable": lambda: kms.disable_key(KeyId=kms.describe_key(KeyId=alias)["KeyMetadata"]["KeyId"]),
         }
 
+    def owned(self) -> dict[str, Callable[[str], Any]]:
+        s3, iam, kms = self.client("s3"), self.client("iam"), self.client("kms")
+        mark = "nebari-mlflow-owner"
+
+        def mark_key(owner: str) -> None:
+            key = kms.describe_key(KeyId=f"alias/{NAME}")["KeyMetadata"]["KeyId"]
+            kms.tag_resource(KeyId=key, Tags=[{"TagKey": mark, "TagValue": owner}])
+
+        return {
+            "bucket": lambda owner: s3.put_bucket_tagging(
+                Bucket=NAME, Tagging={"TagSet": [{"Key": mark, "Value": owner}]}
+            ),
+            "role": lambda owner: iam.tag_role(RoleName=NAME, Tags=[{"Key": mark, "Value": owner}]),
+            "key": mark_key,
+        }
+
     def store(self) -> None:
         s3 = self.client("s3")
         for content in (b"1", b"2"):
@@ -124,7 +182,7 @@ class AwsLab(Lab):
         s3 = self.client("s3")
         if NAME not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
             return False
-        return len(s3.list_object_versions(Bucket=NAME)["Versions"]) == 2
+        return len(s3.list_object_versions(Bucket=NAME).get("Versions", [])) == 2
 
     def duplicates(self) -> int:
         kms = self.client("kms")

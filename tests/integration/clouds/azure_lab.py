@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.storage import converge
@@ -12,7 +13,7 @@ from tests.simulators import azure
 from tests.simulators.http import Request, Response, answer
 from tests.simulators.proxy import Proxy
 
-from .lab import NAMESPACE, PROJECT, Lab
+from .lab import NAMESPACE, PROJECT, Lab, projected_token
 
 SUBSCRIPTION, RESOURCE_GROUP = "00000000-0000-0000-0000-00000000000a", "demo-dev"
 ISSUER = "https://westeurope.oic.prod-aks.azure.com/tenant/cluster/"
@@ -56,21 +57,53 @@ class AzureLab(Lab):
     def reset(self) -> None:
         self.cloud.clear()
         arm = self.arm
-        for everything in (arm.resources, arm.unknown_for, arm.operations, arm.names):
-            everything.clear()
-        arm.lag = 2
+        arm.clear()
+        arm.lag, arm.page = 2, 1
         arm.names.add("theirs")
         arm.resources.update(
             {
                 GROUP: {"id": GROUP, "location": "westeurope", "tags": {"owner": "they"}},
-                THEIRS: {"id": THEIRS, "location": "westeurope", "sku": {"name": "Standard_GRS"}, "properties": {}},
-                f"{THEIRS}/blobservices/default": {"properties": {"isVersioningEnabled": False}},
+                THEIRS: {
+                    "id": THEIRS,
+                    "location": "westeurope",
+                    "sku": {"name": "Standard_LRS"},
+                    "properties": {"allowBlobPublicAccess": True},
+                },
+                f"{THEIRS}/blobservices/default": {"id": "", "properties": {"isVersioningEnabled": False}},
                 THEIR_IDENTITY: {"id": THEIR_IDENTITY, "properties": {"clientId": "c", "principalId": "p"}},
                 f"{THEIRS}/providers/microsoft.authorization/roleassignments/1": {
-                    "properties": {"principalId": "p", "roleDefinitionId": "r", "scope": THEIRS}
+                    "id": "",
+                    "properties": {"principalId": "p", "roleDefinitionId": "r", "scope": THEIRS},
                 },
             }
         )
+
+    def slow(self, seconds: float) -> None:
+        self.arm.settle = seconds
+
+    def use(self, namespace: str, account: str, issuer: str = ISSUER) -> None:
+        """As Azure's workload identity and its blob client do.
+
+        https://azure.github.io/azure-workload-identity/docs/concepts.html
+        """
+        annotations = self.storage["service_account_annotations"]
+        audience = "api://AzureADTokenExchange"
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": annotations["azure.workload.identity/client-id"],
+            "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+            "client_assertion": projected_token(issuer, namespace, account, audience),
+            "scope": "https://storage.azure.com/.default",
+        }
+        tenant = self.environment()["ARM_TENANT_ID"]
+        got = self.send("POST", f"https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token", data=form)
+        container, _, rest = self.storage["uri"].removeprefix("wasbs://").partition("@")
+        host, _, prefix = rest.partition("/")
+        blob = f"https://{host}/{container}/{prefix}/a%20b"
+        headers = {"Authorization": f"Bearer {got.json()['access_token']}", "x-ms-version": "2024-11-04"}
+        self.send("PUT", blob, data=b"data", headers={**headers, "x-ms-blob-type": "BlockBlob"})
+        assert self.send("GET", blob, headers=headers).content == b"data"
+        self.send("DELETE", blob, headers=headers)
 
     def others(self) -> Any:
         arm = self.arm
@@ -83,7 +116,8 @@ class AzureLab(Lab):
             "conflict": (409, "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity"),
         }[kind]
         del request
-        return answer(status, {"error": {"code": code, "message": "Injected."}})
+        later = {"Retry_After": "1"} if status == 429 else {}
+        return answer(status, {"error": {"code": code, "message": "Injected."}}, **later)
 
     def denial(self, action: str, request: Request) -> Response:
         if action == "token":
@@ -103,7 +137,8 @@ class AzureLab(Lab):
 
         return {
             "minimum_tls": lambda: properties.update(minimumTlsVersion="TLS1_0"),
-            "public_access": lambda: arm.resources[CONTAINER]["properties"].update(publicAccess="Blob"),
+            "public_access": lambda: properties.update(allowBlobPublicAccess=True),
+            "container_access": lambda: arm.resources[CONTAINER]["properties"].update(publicAccess="Blob"),
             "shared_key": lambda: properties.pop("allowSharedKeyAccess"),
             "https_only": lambda: properties.update(supportsHttpsTrafficOnly=False),
             "replication": lambda: account.update(sku={"name": "Standard_GRS"}),
@@ -115,11 +150,17 @@ class AzureLab(Lab):
             "principalId": lambda: arm.resources[assignment]["properties"].update(principalId="gone"),
         }
 
+    def owned(self) -> dict[str, Callable[[str], Any]]:
+        def mark(path: str, owner: str) -> None:
+            self.arm.resources[path]["tags"]["nebari-mlflow-owner"] = owner
+
+        return {"account": partial(mark, ACCOUNT), "identity": partial(mark, IDENTITY)}
+
     def store(self) -> None:
-        self.arm.resources[CONTAINER]["blobs"] = ["artifacts/model"]
+        self.arm.resources[CONTAINER]["blobs"] = {"artifacts/model": "data"}
 
     def has_data(self) -> bool:
-        return self.arm.resources.get(CONTAINER, {}).get("blobs") == ["artifacts/model"]
+        return bool(self.arm.resources.get(CONTAINER, {}).get("blobs") == {"artifacts/model": "data"})
 
     def duplicates(self) -> int:
         return len([path for path in self.arm.resources if "roleassignments" in path]) - 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,12 +13,14 @@ from pathlib import Path
 import pytest
 
 from tests.simulators import aws, azure, gcp
+from tests.unit.chart.rendering import CHART
 
 from .aws_lab import AwsLab, keep_session
 from .azure_lab import SUBSCRIPTION, AzureLab
 from .gcp_lab import CLOUD_PROJECT, NUMBER, GcpLab
 from .lab import Lab
 
+sys.path.insert(0, str(CHART / "files"))  # whose script verifies a deploy
 CLOUDS = ["aws", "gcp", "azure"]
 FASTER = 50
 
@@ -46,6 +49,7 @@ def enter(labs: dict[str, Lab], monkeypatch: pytest.MonkeyPatch) -> Iterator[dic
     for lab in labs.values():
         assert lab.proxy.refused == []
         lab.cloud.clear()
+        lab.extra = {}
 
 
 @pytest.fixture(params=CLOUDS)
@@ -70,11 +74,18 @@ def azure_lab(enter: dict[str, Lab], monkeypatch: pytest.MonkeyPatch) -> Lab:
 
 @pytest.fixture(autouse=True, scope="session")
 def quick() -> Iterator[None]:
-    """Load boto3's descriptions of the services once instead of for each run, and wait shorter between two tries."""
-    sleep = time.sleep
+    """Load boto3's descriptions of the services once instead of for each run; let time pass where somebody sleeps."""
+    sleep, monotonic = time.sleep, time.monotonic
+    slept = [0.0]
+
+    def pass_time(seconds: float) -> None:
+        slept[0] += seconds
+        sleep(min(seconds / FASTER, 0.02))
+
     with pytest.MonkeyPatch.context() as patch:
         keep_session(patch)
-        patch.setattr(time, "sleep", lambda seconds: sleep(seconds / FASTER))
+        patch.setattr(time, "sleep", pass_time)
+        patch.setattr(time, "monotonic", lambda: monotonic() + slept[0])
         yield
 
 

@@ -13,11 +13,12 @@ from tests.simulators import gcp
 from tests.simulators.http import Request, Response, answer
 from tests.simulators.proxy import Proxy
 
-from .lab import NAMESPACE, PROJECT, Lab
+from .lab import NAMESPACE, PROJECT, Lab, projected_token
 
 CLOUD_PROJECT, NUMBER, REGION = "our-project-123", "4711", "europe-west1"
 NAME = naming.bucket_name(PROJECT, NAMESPACE, CLOUD_PROJECT)
 EMAIL = f"{naming.account_id(PROJECT, NAMESPACE, CLOUD_PROJECT)}@{CLOUD_PROJECT}.iam.gserviceaccount.com"
+CLUSTER = f"https://container.googleapis.com/v1/projects/{CLOUD_PROJECT}/locations/{REGION}/clusters/demo"
 THEIRS = f"theirs@{CLOUD_PROJECT}.iam.gserviceaccount.com"
 
 
@@ -44,9 +45,8 @@ class GcpLab(Lab):
     def reset(self) -> None:
         self.cloud.clear()
         google = self.google
-        for everything in (google.buckets, google.accounts, google.policies, google.objects, google.unknown_for):
-            everything.clear()
-        google.lag = 2
+        google.clear()
+        google.lag, google.page, google.sparse = 2, 1, True
         google.buckets["theirs"] = {"projectNumber": NUMBER, "location": "US", "lifecycle": {"rule": []}}
         google.policies["theirs"] = gcp.Policy(
             [{"role": "roles/storage.objectUser", "members": ["user:a@example.org"]}]
@@ -57,15 +57,51 @@ class GcpLab(Lab):
             [{"role": "roles/iam.workloadIdentityUser", "members": ["user:a@example.org"]}]
         )
 
+    def slow(self, seconds: float) -> None:
+        self.google.settle = seconds
+
+    def use(self, namespace: str, account: str, issuer: str = CLUSTER) -> None:
+        """As the metadata server of a node and the storage client in a pod do.
+
+        https://cloud.google.com/kubernetes-engine/docs/concepts/workload-identity
+        """
+        pool = f"{CLOUD_PROJECT}.svc.id.goog"
+        kind = "urn:ietf:params:oauth:token-type:"
+        exchange = {
+            "audience": f"identitynamespace:{pool}:{CLUSTER}",
+            "grantType": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "requestedTokenType": f"{kind}access_token",
+            "scope": "https://www.googleapis.com/auth/cloud-platform",
+            "subjectToken": projected_token(issuer, namespace, account, pool),
+            "subjectTokenType": f"{kind}jwt",
+        }
+        token = self.send("POST", "https://sts.googleapis.com/v1/token", json=exchange).json()["access_token"]
+        email = self.storage["service_account_annotations"].get("iam.gke.io/gcp-service-account")
+        if email:
+            url = f"https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/{email}:generateAccessToken"
+            headers = {"Authorization": f"Bearer {token}"}
+            token = self.send("POST", url, json={"scope": [exchange["scope"]]}, headers=headers).json()["accessToken"]
+        else:
+            self.google.tokens[token] = gcp.principal(self.google, self.google.tokens[token])
+        headers = {"Authorization": f"Bearer {token}"}
+        bucket, _, prefix = self.storage["uri"].removeprefix("gs://").partition("/")
+        base, name = "https://storage.googleapis.com", f"{prefix}%2Fa%20b"
+        self.send(
+            "POST", f"{base}/upload/storage/v1/b/{bucket}/o?uploadType=media&name={name}", data=b"data", headers=headers
+        )
+        url = f"{base}/storage/v1/b/{bucket}/o/{name}"
+        assert self.send("GET", f"{url}?alt=media", headers=headers).content == b"data"
+        self.send("DELETE", url, headers=headers)
+
     def others(self) -> Any:
         google = self.google
         return copy.deepcopy(
             (
                 google.buckets["theirs"],
-                google.policies["theirs"].read(),
+                google.policies["theirs"].read("3"),
                 google.objects["theirs"],
                 google.accounts[THEIRS],
-                google.policies[THEIRS].read(),
+                google.policies[THEIRS].read("3"),
             )
         )
 
@@ -76,8 +112,7 @@ class GcpLab(Lab):
         return answer(status, {"error": {"code": status, "message": "Injected."}})
 
     def denial(self, action: str, request: Request) -> Response:
-        del request
-        return answer(403, {"error": {"code": 403, "message": f"deployer does not have {action} access."}})
+        return gcp.denied(request.host, action, "Google Cloud Storage bucket").response(request.host)
 
     def drifts(self) -> dict[str, Callable[[], Any]]:
         bucket, account = self.google.buckets[NAME], self.google.accounts[EMAIL]
@@ -93,6 +128,13 @@ class GcpLab(Lab):
             "disabled": lambda: account.update(disabled=True),
             "roles/storage.objectUser": lambda: self.google.policies[NAME].bindings.pop(),
             "roles/iam.workloadIdentityUser": lambda: self.google.policies[EMAIL].bindings.clear(),
+        }
+
+    def owned(self) -> dict[str, Callable[[str], Any]]:
+        google = self.google
+        return {
+            "bucket": lambda owner: google.buckets[NAME]["labels"].update({"nebari-mlflow-owner": owner}),
+            "account": lambda owner: google.accounts[EMAIL].update(description=f"nebari-mlflow-owner={owner}"),
         }
 
     def store(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import requests
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import entry
 from ansible_collections.nebari.mlflow.plugins.module_utils.progress import Progress
 
@@ -25,6 +27,21 @@ PROJECT, NAMESPACE = "My_demo", "dev"
 FAULTS = ("before", "after", "throttled", "broken", "conflict")
 
 
+class Denied(Exception):
+    """A cloud does not let a pod use the storage, in its own words."""
+
+
+def projected_token(issuer: str, namespace: str, account: str, audience: str) -> str:
+    """Return a token such as a cluster projects into a pod; the simulators read it and do not check who signed it.
+
+    https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#serviceaccount-token-volume-projection
+    """
+    claims = {"iss": issuer, "sub": f"system:serviceaccount:{namespace}:{account}", "aud": audience}
+    parts = ({"alg": "RS256"}, claims)
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    return ".".join([*encoded, "signature"])
+
+
 class Lab(ABC):
     """What the tests of all clouds need of one."""
 
@@ -33,10 +50,12 @@ class Lab(ABC):
     variables: dict[str, Any]  # of the role
     params: dict[str, Any]  # of the module
     most_reads: int  # calls of a run that has nothing to do
+    storage: dict[str, Any]  # what the last deploy returned
 
     def __init__(self, proxy: Proxy) -> None:
         self.proxy = proxy
         self.cloud = proxy.cloud
+        self.extra: dict[str, str] = {}  # more of the environment of a play
 
     @abstractmethod
     def reset(self) -> None:
@@ -62,6 +81,10 @@ class Lab(ABC):
         """Return ways in which somebody spoils a setting, by the name of the field that is repaired."""
 
     @abstractmethod
+    def owned(self) -> dict[str, Callable[[str], Any]]:
+        """Return for each kind of object that carries an owner how to give ours to another one."""
+
+    @abstractmethod
     def store(self) -> None:
         """Put data into the storage, so that deleting it takes more than one call."""
 
@@ -69,19 +92,47 @@ class Lab(ABC):
     def has_data(self) -> bool: ...
 
     @abstractmethod
+    def slow(self, seconds: float) -> None:
+        """Let each grant and trust take so long to work, from now on."""
+
+    @abstractmethod
+    def use(self, namespace: str, account: str, issuer: str = "") -> None:
+        """Write, read and delete an artifact as a pod of that service account would, or raise Denied."""
+
+    @abstractmethod
     def duplicates(self) -> int:
         """Return how many objects of this deployment exist beyond the ones that are used."""
 
-    def converge(self, check: bool = False, **changed: Any) -> dict[str, Any]:
+    def converge(self, check: bool = False, progress: Path | None = None, **changed: Any) -> dict[str, Any]:
         common = {"adopt": "", "state": "present", "delete_data": False, "project": PROJECT, "namespace": NAMESPACE}
         self.cloud.calls.clear()
         params = {**common, **self.params, **changed}
-        return entry.run(type(self).converge_function, params, check, Progress(None, ""))
+        shown = Progress(str(progress) if progress else None, PROJECT)
+        done = entry.run(type(self).converge_function, params, check, shown)
+        if params["state"] == "present":
+            self.storage = done["storage"]
+        return done
+
+    def send(self, method: str, url: str, **options: Any) -> requests.Response:
+        """Call the cloud as a pod's client would."""
+        answered = requests.request(
+            method,
+            url,
+            proxies={"https": self.proxy.url},
+            verify=str(self.proxy.authority.bundle),
+            timeout=30,
+            **options,
+        )
+        if answered.status_code >= 400:
+            raise Denied(f"{answered.status_code}: {answered.text}")
+        return answered
 
     def play(self, *flags: str, **variables: Any) -> Played:
         self.cloud.calls.clear()
         names = {"mlflow_project_name": PROJECT, "mlflow_namespace": NAMESPACE}
-        return play(self.provider, self.environment(), {**names, **self.variables, **variables}, *flags)
+        return play(
+            self.provider, {**self.environment(), **self.extra}, {**names, **self.variables, **variables}, *flags
+        )
 
     def inject(self, kind: str, nth: int) -> Fault:
         """Break the call number `nth` of the next run, once."""
@@ -105,12 +156,17 @@ class Lab(ABC):
             )
         )
 
-    def kill_at(self, nth: int, after: bool) -> int:
+    def kill_at(self, nth: int, after: bool, **changed: Any) -> int:
         """Run the module in a process of its own and kill it at its write number `nth`; return the exit code."""
         params = {"adopt": "", "state": "present", "delete_data": False, "project": PROJECT, "namespace": NAMESPACE}
         self.cloud.calls.clear()
         child = subprocess.Popen(
-            [sys.executable, str(HERE / "converge.py"), self.provider, json.dumps({**params, **self.params})],
+            [
+                sys.executable,
+                str(HERE / "converge.py"),
+                self.provider,
+                json.dumps({**params, **self.params, **changed}),
+            ],
             env={**environment(self.environment()), "PYTHONPATH": os.pathsep.join(sys.path)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,13 @@ import botocore.exceptions
 import pytest
 from ansible_collections.nebari.mlflow.plugins.module_utils.aws import policies
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.errors import CloudError
+from moto.s3.models import FakeKey, s3_backends
 
-from .aws_lab import ACCOUNT, ISSUER, NAME, REGION, AwsLab
+from tests.simulators import aws
+from tests.simulators.proxy import Fault
+
+from .aws_lab import ACCOUNT, CLUSTER, ISSUER, NAME, REGION, AwsLab
+from .lab import NAMESPACE, Denied
 
 PAGE = Path(__file__).parents[3] / "docs/how-to/aws.md"
 # moto has no name for reading encryption, ownership and public access, and takes them for listing.
@@ -74,10 +80,10 @@ def test_every_call_is_documented(aws_lab: AwsLab) -> None:
         spoil()
     aws_lab.converge(permissions_boundary=f"arn:aws:iam::{ACCOUNT}:policy/bound")
     used |= {call.action for call in aws_lab.cloud.calls}
-    aws_lab.converge(identity="pod_identity", cluster_name="c")
+    aws_lab.converge(identity="pod_identity", cluster_name="demo")
     used |= {call.action for call in aws_lab.cloud.calls}
     aws_lab.store()
-    aws_lab.converge(identity="pod_identity", cluster_name="c", state="absent", delete_data=True)
+    aws_lab.converge(identity="pod_identity", cluster_name="demo", state="absent", delete_data=True)
     used |= {call.action for call in aws_lab.cloud.calls}
     assert used - allowed == {"sts:GetCallerIdentity"}
     unseen = {"iam:PassRole", "iam:DetachRolePolicy", "kms:CancelKeyDeletion", "kms:TagResource", "eks:TagResource",
@@ -153,16 +159,6 @@ def test_what_others_set_on_our_objects_stays(aws_lab: AwsLab) -> None:
     assert "theirs" in iam.list_role_policies(RoleName=NAME)["PolicyNames"]
 
 
-def test_an_object_of_another_deployment_is_refused(aws_lab: AwsLab) -> None:
-    aws_lab.converge()
-    tag = {"Key": "nebari-mlflow-owner", "Value": "somebody-else"}
-    aws_lab.client("s3").put_bucket_tagging(Bucket=NAME, Tagging={"TagSet": [tag]})
-    for state in ("present", "absent"):
-        with pytest.raises(CloudError, match="belongs to 'somebody-else'"):
-            aws_lab.converge(state=state, delete_data=True)
-        assert [each for each in aws_lab.cloud.writes() if each.startswith(("s3", "kms"))] == []
-
-
 def test_a_bucket_of_nebari_mlflow_plugin_is_gone_on_with(aws_lab: AwsLab) -> None:
     peers = "my-demo-mlflow-artifacts-1a2b"
     s3 = aws_lab.client("s3")
@@ -192,18 +188,95 @@ def test_pod_identity_needs_no_annotation_and_no_issuer(aws_lab: AwsLab) -> None
     assert aws_lab.moto.eks.associations == {}
 
 
+def test_pods_by_pod_identity_reach_the_data_and_others_do_not(aws_lab: AwsLab) -> None:
+    aws_lab.converge(identity="pod_identity", cluster_name=CLUSTER)
+    aws_lab.use(NAMESPACE, "nebari-mlflow")
+    for namespace, account in (("other", "nebari-mlflow"), (NAMESPACE, "default")):
+        with pytest.raises(Denied):
+            aws_lab.use(namespace, account)
+
+
+def test_a_cluster_that_is_not_there_is_found_first_and_is_no_obstacle_to_removal(aws_lab: AwsLab) -> None:
+    for check in (True, False):
+        with pytest.raises(CloudError, match="No cluster found for name: elsewhere") as missing:
+            aws_lab.converge(check, identity="pod_identity", cluster_name="elsewhere")
+        assert "aws eks list-clusters" in missing.value.fix
+        assert aws_lab.cloud.writes() == []
+    aws_lab.converge(identity="pod_identity", cluster_name=CLUSTER)
+    aws_lab.moto.eks.clusters.clear()
+    assert aws_lab.converge(identity="pod_identity", cluster_name=CLUSTER, state="absent")["changed"]
+    assert NAME not in [role["RoleName"] for role in aws_lab.client("iam").list_roles()["Roles"]]
+
+
+def test_a_bucket_that_another_account_has_is_said_and_nothing_is_made(aws_lab: AwsLab) -> None:
+    aws_lab.moto.rules.taken.add(NAME)
+    for check in (True, False):
+        with pytest.raises(CloudError, match=NAME) as taken:
+            aws_lab.converge(check)
+        assert "use another project name" in taken.value.fix
+        assert aws_lab.cloud.writes() == []
+
+
+def test_a_bucket_with_thousands_of_versions_and_many_uploads_is_emptied(aws_lab: AwsLab) -> None:
+    """AWS deletes at most 1000 in one call, and lists no more in one page."""
+    aws_lab.converge()
+    kept = s3_backends[ACCOUNT]["aws"].buckets[NAME]
+    for number in range(2100):
+        kept.keys.setlist(
+            f"artifacts/{number}", [FakeKey(f"artifacts/{number}", b"", ACCOUNT, REGION, version_id=str(number))]
+        )
+    for number in range(3):
+        aws_lab.client("s3").create_multipart_upload(Bucket=NAME, Key=f"artifacts/half-{number}")
+    aws_lab.converge(state="absent", delete_data=True)
+    deletions = [call for call in aws_lab.cloud.calls if call.action == "s3:DeleteObjectVersion"]
+    assert len(deletions) == 3
+    assert NAME not in [each["Name"] for each in aws_lab.client("s3").list_buckets()["Buckets"]]
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
+def test_a_bucket_is_made_in_its_region_and_found_from_another(aws_lab: AwsLab, region: str) -> None:
+    """us-east-1 is the only region that must not be named."""
+    other = {"us-east-1": "eu-west-1", "eu-west-1": "us-east-1"}[region]
+    aws_lab.converge(region=region)
+    assert not aws_lab.converge(region=region)["changed"]
+    with pytest.raises(CloudError, match=f"is in {region}, not in {other}") as moved:
+        aws_lab.converge(region=other)
+    assert f"mlflow_aws_region={region}" in moved.value.fix
+    with pytest.raises(CloudError, match=f"is in {region}, not in ap-south-1"):
+        aws_lab.converge(region="ap-south-1")
+    assert aws_lab.cloud.writes() == []
+
+
 def test_bad_input_says_what_to_do(aws_lab: AwsLab, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CloudError, match="has no IAM OIDC provider for https://elsewhere") as missing:
         aws_lab.converge(oidc_issuer_url="https://elsewhere/id/1")
     assert "eksctl utils associate-iam-oidc-provider" in missing.value.fix
     assert aws_lab.cloud.writes() == []
-    aws_lab.converge()
-    with pytest.raises(CloudError, match="is in eu-west-1, not in us-east-1") as moved:
-        aws_lab.converge(region="us-east-1")
-    assert "mlflow_aws_region=eu-west-1" in moved.value.fix
+    with pytest.raises(CloudError, match="did not answer in region 'eu-west-9'") as nowhere:
+        aws_lab.converge(region="eu-west-9")
+    assert "aws_region is a region of AWS" in nowhere.value.fix
+    provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER.removeprefix('https://')}"
+    iam = aws_lab.client("iam")
+    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=provider)
+    iam.create_open_id_connect_provider(Url=ISSUER, ThumbprintList=["9" * 40], ClientIDList=["another"])
+    with pytest.raises(CloudError, match=r"does not accept the audience sts\.amazonaws\.com") as audience:
+        aws_lab.converge()
+    assert "aws iam add-client-id-to-open-id-connect-provider" in audience.value.fix
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     with pytest.raises(CloudError, match="No complete AWS credentials were found"):
         aws_lab.converge()
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(CloudError, match=r"nobody.* could not be found"):
+        aws_lab.converge()
+
+
+@pytest.mark.parametrize("code", ["ExpiredToken", "InvalidClientTokenId", "SignatureDoesNotMatch"])
+def test_credentials_that_are_refused_say_so(aws_lab: AwsLab, code: str) -> None:
+    refusal = partial(aws.error_for, status=403, code=code, message="The security token is not good")
+    aws_lab.cloud.faults.append(Fault(lambda _: True, refusal, times=10**6))
+    with pytest.raises(CloudError, match=f"does not accept the credentials: {code}") as refused:
+        aws_lab.converge()
+    assert "AWS_PROFILE" in refused.value.fix
 
 
 @pytest.mark.parametrize(

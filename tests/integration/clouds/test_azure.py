@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.nebari.mlflow.plugins.module_utils.azure import client
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.errors import CloudError
 
-from .azure_lab import ACCOUNT, CONTAINER, GROUP, IDENTITY, ISSUER, NAME, AzureLab
+from tests.simulators.azure import storage
+from tests.simulators.http import answer
+from tests.simulators.proxy import Fault
+
+from .azure_lab import ACCOUNT, CONTAINER, GROUP, IDENTITY, ISSUER, NAME, SUBSCRIPTION, THEIRS, AzureLab
+from .lab import PROJECT
 
 PAGE = Path(__file__).parents[3] / "docs/how-to/azure.md"
+SUBNET = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/nodes"
 CREDENTIAL = f"{IDENTITY}/federatedidentitycredentials/nebari-mlflow"
 
 
@@ -110,11 +116,11 @@ def test_what_others_set_on_the_account_stays(azure_lab: AzureLab) -> None:
 
     after = azure_lab.arm.resources[f"{ACCOUNT}/blobservices/default"]["properties"]
     assert (after["cors"], after["deleteRetentionPolicy"]["days"]) == (cors, 90)
-    rules = {"default_action": "Deny", "bypass": "AzureServices", "ip_rules": ["203.0.113.7"], "subnet_ids": ["/s/1"]}
+    rules = {"default_action": "Deny", "bypass": "AzureServices", "ip_rules": ["203.0.113.7"], "subnet_ids": [SUBNET]}
     azure_lab.converge(network_rules=rules)
     network = azure_lab.arm.resources[ACCOUNT]["properties"]["networkAcls"]
     assert [each["value"] for each in network["ipRules"]] == ["192.0.2.1", "203.0.113.7"]
-    assert [each["id"] for each in network["virtualNetworkRules"]] == ["/s/1"]
+    assert [each["id"] for each in network["virtualNetworkRules"]] == [SUBNET]
     assert not azure_lab.converge(network_rules=rules)["changed"]
 
 
@@ -126,48 +132,215 @@ def test_a_right_that_somebody_gave_already_is_not_given_again(azure_lab: AzureL
     assert not azure_lab.converge()["changed"]
 
 
-def test_an_object_of_another_deployment_is_refused(azure_lab: AzureLab) -> None:
+def test_an_account_of_nebari_mlflow_plugin_is_gone_on_with_and_closed(azure_lab: AzureLab) -> None:
+    azure_lab.arm.resources[THEIRS]["sku"] = {"name": "Standard_GRS"}
+    done = azure_lab.converge(adopt="theirs", replication="")
+    assert done["storage"]["uri"] == "wasbs://nebari-mlflow@theirs.blob.core.windows.net/artifacts"
+    assert not azure_lab.converge(adopt="theirs", replication="")["changed"]
+    assert ACCOUNT not in azure_lab.arm.resources
+    properties = azure_lab.arm.resources[THEIRS]["properties"]
+    assert not properties["allowBlobPublicAccess"]
+    # Nobody asked for another replication, so that of the account stays.
+    assert azure_lab.arm.resources[THEIRS]["sku"]["name"] == "Standard_GRS"
+
+
+@pytest.mark.parametrize(
+    "kind", ["fileservices/default/shares", "queueservices/default/queues", "tableservices/default/tables"]
+)
+def test_an_account_that_holds_more_than_blobs_stays(azure_lab: AzureLab, kind: str) -> None:
+    azure_lab.converge()
+    theirs = f"{ACCOUNT}/{kind}/theirs"
+    azure_lab.arm.resources[theirs] = {"name": "theirs"}
+    planned = azure_lab.converge(check=True, state="absent", delete_data=True)
+    assert azure_lab.converge(state="absent", delete_data=True)["changes"] == planned["changes"]
+    assert {ACCOUNT, theirs} <= set(azure_lab.arm.resources)
+    assert CONTAINER not in azure_lab.arm.resources
+
+
+def test_a_container_that_was_deleted_a_moment_ago_is_waited_for(azure_lab: AzureLab) -> None:
+    azure_lab.converge()
+    azure_lab.arm.resources[f"{ACCOUNT}/fileservices/default/shares/theirs"] = {"name": "theirs"}
+    azure_lab.converge(state="absent", delete_data=True)
+    azure_lab.converge()
+    assert CONTAINER in azure_lab.arm.resources
+
+
+def test_a_point_in_time_restore_that_others_set_up_stays(azure_lab: AzureLab) -> None:
+    """The service says more of it than it may be told again."""
+    azure_lab.converge()
+    properties = azure_lab.arm.resources[f"{ACCOUNT}/blobservices/default"]["properties"]
+    restore = {"enabled": True, "days": 6}
+    properties["restorePolicy"] = {**restore, "minRestoreTime": "2026-01-01T00:00:00Z"}
+    properties["changeFeed"] = {"enabled": True}
+    properties["isVersioningEnabled"] = False
+    azure_lab.converge()
+    after = azure_lab.arm.resources[f"{ACCOUNT}/blobservices/default"]["properties"]
+    assert (after["restorePolicy"], after["changeFeed"]) == (restore, {"enabled": True})
+
+
+def test_tags_that_others_spelt_otherwise_are_kept_so(azure_lab: AzureLab) -> None:
     azure_lab.converge()
     for path in (ACCOUNT, IDENTITY):
-        owner = azure_lab.arm.resources[path]["tags"]["nebari-mlflow-owner"]
-        azure_lab.arm.resources[path]["tags"]["nebari-mlflow-owner"] = "somebody-else"
-        for state in ("present", "absent"):
-            with pytest.raises(CloudError, match="belongs to 'somebody-else'"):
-                azure_lab.converge(state=state, delete_data=True)
-            assert azure_lab.cloud.writes() == []
-        azure_lab.arm.resources[path]["tags"]["nebari-mlflow-owner"] = owner
+        tags = azure_lab.arm.resources[path]["tags"]
+        tags["Project"] = tags.pop("project")
+        tags["NEBARI-mlflow-owner"] = tags.pop("nebari-mlflow-owner")
+    assert not azure_lab.converge()["changed"]
+    azure_lab.arm.resources[ACCOUNT]["tags"]["Project"] = "theirs"
+    assert [change["fields"] for change in azure_lab.converge()["changes"]] == [["tags"]]
+    assert azure_lab.arm.resources[ACCOUNT]["tags"]["Project"] == PROJECT
+    assert not azure_lab.converge()["changed"]
 
 
-def test_an_account_of_nebari_mlflow_plugin_is_gone_on_with_and_closed(azure_lab: AzureLab) -> None:
-    done = azure_lab.converge(adopt="theirs")
-    assert done["storage"]["uri"] == "wasbs://nebari-mlflow@theirs.blob.core.windows.net/artifacts"
-    assert not azure_lab.converge(adopt="theirs")["changed"]
-    assert ACCOUNT not in azure_lab.arm.resources
+def test_network_rules_are_written_as_azure_takes_them(azure_lab: AzureLab) -> None:
+    rules = {"ip_rules": ["203.0.113.7/32", "198.51.100.0/31", "192.0.2.9/24"], "subnet_ids": [SUBNET]}
+    azure_lab.converge(network_rules=rules)
+    network = azure_lab.arm.resources[ACCOUNT]["properties"]["networkAcls"]
+    addresses = ["203.0.113.7", "198.51.100.0", "198.51.100.1", "192.0.2.0/24"]
+    assert [each["value"] for each in network["ipRules"]] == addresses
+    assert (network["defaultAction"], network["virtualNetworkRules"][0]["state"]) == ("Deny", "Succeeded")
+    assert not azure_lab.converge(network_rules=rules)["changed"]
+    assert not azure_lab.converge()["changed"]
+    # With a private endpoint nobody else is let in.
+    azure_lab.reset()
+    azure_lab.converge(network_rules={"default_action": "Deny"})
+    assert azure_lab.arm.resources[ACCOUNT]["properties"]["networkAcls"]["defaultAction"] == "Deny"
 
 
-def test_missing_libraries_are_named_with_the_command_that_installs_them(
-    azure_lab: AzureLab, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client, "MISSING", ImportError("No module named 'azure'"))
-    with pytest.raises(CloudError, match=r"-m pip install 'nebari-mlflow\[azure\]'"):
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [("10.1.0.0/16", "private range"), ("2001:db8::/32", "not an IPv4"), ("everybody", "not an IPv4")],
+)
+def test_addresses_that_azure_does_not_take_are_refused(azure_lab: AzureLab, address: str, said: str) -> None:
+    with pytest.raises(CloudError, match=said):
+        azure_lab.converge(network_rules={"ip_rules": [address]})
+    assert azure_lab.cloud.writes() == []
+
+
+def test_the_right_on_a_subnet_is_the_one_that_is_named(azure_lab: AzureLab) -> None:
+    """Azure's words name first the permission that is there."""
+    azure_lab.arm.linked_denied.add(storage.JOIN)
+    with pytest.raises(CloudError, match=f"the permission {storage.JOIN} is missing"):
+        azure_lab.converge(network_rules={"subnet_ids": [SUBNET]})
+    assert storage.JOIN in PAGE.read_text()
+
+
+def test_an_account_that_an_interrupted_run_began_is_gone_on_with(azure_lab: AzureLab) -> None:
+    """Its name is taken at once, and it shows later."""
+    azure_lab.converge()
+    azure_lab.arm.hidden[ACCOUNT] = 4
+    assert not azure_lab.converge()["changed"]
+
+
+def test_a_new_identity_is_waited_for_ten_minutes_and_the_wait_is_shown(azure_lab: AzureLab, tmp_path: Path) -> None:
+    azure_lab.arm.lag = 40
+    told = tmp_path / "progress"
+    azure_lab.converge(progress=told)
+    waits = [line for line in told.read_text().splitlines() if "roleAssignments" in line]
+    seconds = [int(found) for line in waits for found in re.findall(r"\((\d+) s of at most 600 s\)", line)]
+    assert len(waits) > 20
+    assert seconds == sorted(seconds)
+    assert 300 < seconds[-1] < 600
+    azure_lab.reset()
+    azure_lab.arm.lag = 10**6
+    with pytest.raises(CloudError, match=r"ParentResourceNotFound|PrincipalNotFound"):
         azure_lab.converge()
-    assert azure_lab.cloud.calls == []
 
 
-def test_bad_input_says_what_to_do(azure_lab: AzureLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_operation_that_fails_after_it_was_accepted_says_why(azure_lab: AzureLab) -> None:
+    azure_lab.arm.fails = ("SubscriptionIsOverQuotaForSku", "The account count is at the maximum of 250.")
+    with pytest.raises(CloudError, match=r"SubscriptionIsOverQuotaForSku: .*maximum of 250"):
+        azure_lab.converge()
+    azure_lab.converge()
+    assert not azure_lab.converge()["changed"]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said", "fix"),
+    [
+        (403, "RequestDisallowedByPolicy", "Resource was disallowed by policy 'owner-tag'", "Do as it says"),
+        (409, "ScopeLocked", "The scope cannot perform write operation because it is locked", "az lock list"),
+    ],
+)
+def test_what_is_no_lack_of_a_permission_is_not_called_one(
+    azure_lab: AzureLab, status: int, code: str, said: str, fix: str
+) -> None:
+    refusal = answer(status, {"error": {"code": code, "message": said}})
+    azure_lab.cloud.faults.append(Fault(lambda request: request.method == "PUT", lambda _: refusal))
+    with pytest.raises(CloudError, match=said) as refused:
+        azure_lab.converge()
+    assert "permission" not in refused.value.cause
+    assert fix in refused.value.fix
+
+
+def test_a_replication_that_takes_a_conversion_is_refused_in_azures_words(azure_lab: AzureLab) -> None:
+    azure_lab.converge()
+    with pytest.raises(CloudError, match="parameters are invalid: sku"):
+        azure_lab.converge(replication="ZRS")
+
+
+def test_bad_input_says_what_to_do(azure_lab: AzureLab) -> None:
     with pytest.raises(CloudError, match="not available for resource type") as nowhere:
         azure_lab.converge(location="atlantis")
     assert "az account list-locations" in nowhere.value.fix
-    with pytest.raises(CloudError, match="could not be found") as wrong:
-        azure_lab.converge(subscription_id="00000000-0000-0000-0000-00000000000b")
-    assert "az account list" in wrong.value.fix
-    monkeypatch.setenv("ARM_CLIENT_SECRET", "expired")
-    with pytest.raises(CloudError, match="AADSTS7000222") as expired:
+    for wrong in ("00000000-0000-0000-0000-00000000000b", ""):
+        with pytest.raises(CloudError, match=r"could not be found|No subscription is given") as unknown:
+            azure_lab.converge(subscription_id=wrong)
+        assert "az account list" in unknown.value.fix
+    azure_lab.arm.unregistered.add("Microsoft.ManagedIdentity")
+    with pytest.raises(CloudError, match="not registered to use namespace") as unregistered:
         azure_lab.converge()
-    assert "ARM_CLIENT_SECRET" in expired.value.fix
+    assert "az provider register --wait --namespace Microsoft.ManagedIdentity" in unregistered.value.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("ARM_CLIENT_SECRET", "expired", "AADSTS7000222"),
+        ("ARM_CLIENT_SECRET", "mistyped", "AADSTS7000215"),
+        ("ARM_CLIENT_ID", "00000000-0000-0000-0000-000000000000", "AADSTS700016"),
+        ("ARM_TENANT_ID", "00000000-0000-0000-0000-000000000000", "AADSTS90002|tenant|authority"),
+    ],
+)
+def test_credentials_that_are_refused_say_so(
+    azure_lab: AzureLab, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(CloudError, match=said) as refused:
+        azure_lab.converge()
+    assert "ARM_CLIENT_SECRET" in refused.value.fix
+
+
+def test_no_credentials_at_all_are_said_with_the_ways_to_log_in(
+    azure_lab: AzureLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ARM_CLIENT_ID", "ARM_CLIENT_SECRET", "ARM_TENANT_ID"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(CloudError, match="No usable Azure credentials") as none:
+        azure_lab.converge()
+    assert "az login" in none.value.fix
 
 
 def test_bad_variables_are_refused_before_any_call(azure_lab: AzureLab) -> None:
     played = azure_lab.play(mlflow_azure_oidc_issuer_url="")
     assert (played.code, azure_lab.cloud.calls) == (2, [])
     assert "az aks show" in played.message
+
+
+def test_another_interpreter_runs_the_module_and_the_environment_gives_the_subscription(
+    azure_lab: AzureLab, tmp_path: Path
+) -> None:
+    """As when the libraries are kept beside Nebari's environment, and the subscription is Nebari's own variable."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho ran >> {tmp_path}/marks\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    azure_lab.extra = {"ARM_SUBSCRIPTION_ID": SUBSCRIPTION}
+    played = azure_lab.play("--check", mlflow_azure_interpreter=str(python), mlflow_azure_subscription_id="")
+    assert played.code == 0, played.output
+    assert (tmp_path / "marks").read_text().startswith("ran")
+    bare = tmp_path / "bare"
+    bare.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')  # -S: without any installed library
+    bare.chmod(0o755)
+    played = azure_lab.play(mlflow_azure_interpreter=str(bare))
+    assert (played.code, azure_lab.cloud.calls) == (2, [])
+    assert "-m pip install 'nebari-mlflow[azure]'" in played.message

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.errors import CloudError
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.simulators.gcp import DEPLOYER
 from tests.simulators.http import Request, Response
 from tests.simulators.proxy import Fault
 
@@ -56,7 +59,7 @@ def test_a_member_that_somebody_adds_while_we_write_stays(gcp_lab: GcpLab) -> No
         policy = gcp_lab.google.policies[target]
         policy.bindings.append({"role": "roles/viewer", "members": ["user:late@example.org"]})
         policy.version += 1
-        return gcp_lab.google(request)
+        return gcp_lab.cloud.app(request)
 
     for action in ("storage.buckets.setIamPolicy", "iam.serviceAccounts.setIamPolicy"):
         gcp_lab.cloud.faults.append(Fault(partial(is_call, gcp_lab, action), interfere))
@@ -85,6 +88,7 @@ def test_conditions_and_members_of_others_stay_when_ours_goes(gcp_lab: GcpLab) -
     condition = {"title": "office hours", "expression": "true"}
     theirs = {"role": "roles/storage.objectUser", "members": ["user:a@example.org"], "condition": condition}
     policy.bindings.append(theirs)
+    assert not gcp_lab.converge()["changed"]
     gcp_lab.converge(state="absent")
     assert theirs in policy.bindings
     assert members(gcp_lab, NAME, "roles/storage.objectUser") == ["user:a@example.org"]
@@ -128,20 +132,106 @@ def test_a_bucket_of_nebari_mlflow_plugin_is_gone_on_with_if_it_is_ours(
     assert not gcp_lab.converge(project="demo")["changed"]
 
 
-def test_an_object_of_another_deployment_is_refused(gcp_lab: GcpLab) -> None:
+def test_what_protects_an_object_is_not_called_a_lack_of_a_permission(gcp_lab: GcpLab) -> None:
     gcp_lab.converge()
-    gcp_lab.google.buckets[NAME]["labels"]["nebari-mlflow-owner"] = "somebody-else"
-    for state in ("present", "absent"):
-        with pytest.raises(CloudError, match="belongs to 'somebody-else'"):
-            gcp_lab.converge(state=state, delete_data=True)
+    gcp_lab.store()
+    gcp_lab.google.held.add("artifacts/a b+c/ü")
+    with pytest.raises(CloudError, match="under active Temporary hold") as held:
+        gcp_lab.converge(state="absent", delete_data=True)
+    assert "permission" not in str(held.value)
+    gcp_lab.google.held.clear()
+    gcp_lab.converge(state="absent", delete_data=True)
+    assert NAME not in gcp_lab.google.buckets
+
+
+def test_a_permission_is_named_and_not_the_deployers_own_address(gcp_lab: GcpLab) -> None:
+    """Google begins its sentence with an address such as deployer@our-project-123.iam.gserviceaccount.com."""
+    gcp_lab.deny("storage.buckets.get")
+    with pytest.raises(CloudError, match=r"the permission storage\.buckets\.get is missing \(deployer@"):
+        gcp_lab.converge()
+
+
+def test_a_cluster_without_workload_identity_is_said_at_once(gcp_lab: GcpLab, tmp_path: Path) -> None:
+    gcp_lab.google.pools.clear()
+    for direct in (False, True):
+        told = tmp_path / f"progress-{direct}"
+        with pytest.raises(CloudError, match="Identity Pool does not exist") as missing:
+            gcp_lab.converge(progress=told, direct_identity=direct)
+        assert "--workload-pool" in missing.value.fix
+        # Only for the account that was made a moment ago is waited, never for the pool.
+        assert "(60 s" not in told.read_text()
+
+
+def test_a_new_account_that_nobody_knows_yet_is_waited_for_and_the_wait_is_shown(
+    gcp_lab: GcpLab, tmp_path: Path
+) -> None:
+    gcp_lab.google.lag = 8
+    told = tmp_path / "progress"
+    gcp_lab.converge(progress=told)
+    assert re.search(r"waiting for roles/iam.workloadIdentityUser .* \(\d+ s of at most 120 s\)", told.read_text())
+    gcp_lab.reset()
+    gcp_lab.google.lag = 10**6
+    with pytest.raises(CloudError, match="Unknown service account"):
+        gcp_lab.converge()
+
+
+def test_a_service_that_is_not_enabled_says_how_to_enable_it(gcp_lab: GcpLab) -> None:
+    gcp_lab.google.disabled.add("iam.googleapis.com")
+    with pytest.raises(CloudError, match="it is disabled") as off:
+        gcp_lab.converge()
+    assert "gcloud services enable iam.googleapis.com" in off.value.fix
+
+
+def test_a_bucket_that_somebody_else_has_is_said_and_nothing_is_made(gcp_lab: GcpLab) -> None:
+    gcp_lab.google.buckets[NAME] = {"projectNumber": "42", "location": "US"}
+    for check in (True, False):
+        with pytest.raises(CloudError, match=f"bucket {NAME}") as taken:
+            gcp_lab.converge(check)
+        assert "use another project name" in taken.value.fix
         assert gcp_lab.cloud.writes() == []
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_the_key_of_a_service_account_is_taken_as_nebari_takes_it(
+    gcp_lab: GcpLab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, as_file: bool
+) -> None:
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    encoded = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    public = private.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    key = json.dumps(
+        {
+            "type": "service_account",
+            "project_id": CLOUD_PROJECT,
+            "private_key_id": "1",
+            "private_key": encoded.decode(),
+            "client_email": DEPLOYER,
+            "client_id": "1",
+            "token_uri": "https://oauth2.googleapis.com/token",
+        }
+    )
+    path = tmp_path / "key.json"
+    path.write_text(key)
+    monkeypatch.delenv("GCP_ACCESS_TOKEN")
+    monkeypatch.setenv("GOOGLE_CREDENTIALS", str(path) if as_file else key)
+    with pytest.raises(CloudError, match="Invalid JWT Signature"):
+        gcp_lab.converge()
+    gcp_lab.google.keys[DEPLOYER] = public.decode()
+    gcp_lab.converge()
+    assert not gcp_lab.converge()["changed"]
 
 
 def test_bad_input_says_what_to_do(gcp_lab: GcpLab, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CloudError, match="location constraint is not valid"):
         gcp_lab.converge(region="mars-north1")
-    with pytest.raises(CloudError, match=r"storage\.buckets\.create is missing"):
-        gcp_lab.converge(cloud_project="some-other-project")
+    for check in (True, False):
+        with pytest.raises(CloudError, match=r"resourcemanager\.projects\.get is missing") as wrong:
+            gcp_lab.converge(check, cloud_project="some-other-project")
+        assert "gcloud projects list" in wrong.value.fix
+        assert gcp_lab.cloud.writes() == []
     gcp_lab.converge()
     with pytest.raises(CloudError, match="is in EUROPE-WEST1, not in US-EAST1") as moved:
         gcp_lab.converge(region="us-east1")
@@ -151,9 +241,16 @@ def test_bad_input_says_what_to_do(gcp_lab: GcpLab, monkeypatch: pytest.MonkeyPa
         gcp_lab.converge()
     assert "gcloud auth" in expired.value.fix
     monkeypatch.delenv("GCP_ACCESS_TOKEN")
-    monkeypatch.setenv("GOOGLE_CREDENTIALS", "/no/such/file")
-    with pytest.raises(CloudError, match="No usable Google credentials"):
+    for given in ("/no/such/file", "{}", '{"type": "service_account"}'):
+        monkeypatch.setenv("GOOGLE_CREDENTIALS", given)
+        with pytest.raises(CloudError, match="No usable Google credentials"):
+            gcp_lab.converge()
+    monkeypatch.delenv("GOOGLE_CREDENTIALS")
+    monkeypatch.setenv("NO_GCE_CHECK", "true")  # as on a machine that is none of Google's
+    monkeypatch.setenv("CLOUDSDK_CONFIG", "/nowhere")
+    with pytest.raises(CloudError, match="No usable Google credentials") as none:
         gcp_lab.converge()
+    assert "gcloud auth application-default login" in none.value.fix
 
 
 def test_bad_variables_are_refused_before_any_call(gcp_lab: GcpLab) -> None:

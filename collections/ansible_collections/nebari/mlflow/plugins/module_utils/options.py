@@ -42,6 +42,7 @@ class Options:
     helm: str = "helm"
     timeout: int = 600
     verify: bool = True
+    verify_timeout: int = 60
 
     @classmethod
     def from_params(cls, params: dict[str, Any]) -> Options:

@@ -19,16 +19,12 @@ description:
   - Everything carries the tag C(nebari-mlflow-owner). What carries another owner's is refused.
 notes:
   - Credentials and proxy are found as by the AWS CLI, in the environment, a profile or the machine's own role.
-  - In check mode no write call is made, and RV(changes) are what a run would then do.
+extends_documentation_fragment: nebari.mlflow.cloud
 requirements:
-  - boto3 >= 1.34
+  - boto3 >= 1.34.63
 options:
   project:
     description: Name of the project. With O(namespace) and the account, it makes the names.
-    type: str
-    required: true
-  namespace:
-    description: Kubernetes namespace of the service account.
     type: str
     required: true
   region:
@@ -65,24 +61,12 @@ options:
     description: Name of a bucket of this account to go on with, if it exists and the one with our own name does not.
     type: str
     default: ""
-  state:
-    description: With V(absent), the identity is removed and the data stays, unless O(delete_data) says otherwise.
-    type: str
-    choices: [present, absent]
-    default: present
   delete_data:
     description:
       - With O(state=absent), also delete the bucket with every version of every object, and later the key.
       - The data cannot be brought back.
     type: bool
     default: false
-attributes:
-  check_mode:
-    description: Reads only, and predicts every change.
-    support: full
-  diff_mode:
-    description: Shows what this module manages, before and after.
-    support: full
 """
 
 EXAMPLES = r"""

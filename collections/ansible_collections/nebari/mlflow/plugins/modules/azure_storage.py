@@ -20,23 +20,18 @@ description:
 notes:
   - Credentials are a service principal from E(ARM_CLIENT_ID), E(ARM_CLIENT_SECRET), E(ARM_TENANT_ID), or what
     azure-identity finds, such as C(az login) or a managed identity.
-  - In check mode no write call is made, and RV(changes) are what a run would then do.
+extends_documentation_fragment: nebari.mlflow.cloud
 requirements:
-  - azure-identity >= 1.16
+  - azure-identity >= 1.16.1
   - azure-mgmt-core >= 1.4
 options:
   project:
     description: Name of the project. With O(namespace), O(subscription_id) and O(resource_group), it makes the names.
     type: str
     required: true
-  namespace:
-    description: Kubernetes namespace of the service account.
-    type: str
-    required: true
   subscription_id:
-    description: Id of the subscription.
+    description: Id of the subscription. Without it, E(ARM_SUBSCRIPTION_ID) or E(AZURE_SUBSCRIPTION_ID) is taken.
     type: str
-    required: true
   resource_group:
     description: Resource group of everything. One that does not exist is made, if O(location) is given.
     type: str
@@ -50,10 +45,10 @@ options:
     type: str
     default: ""
   replication:
-    description: How the account is replicated.
+    description: How the account is replicated. Empty is V(LRS) for a new one, and leaves one that exists as it is.
     type: str
-    choices: [LRS, ZRS, GRS, RAGRS, GZRS, RAGZRS]
-    default: LRS
+    choices: ["", LRS, ZRS, GRS, RAGRS, GZRS, RAGZRS]
+    default: ""
   network_rules:
     description: Who reaches the account. Without it, that stays as it is; a new one is open to all who have a right.
     type: dict
@@ -68,7 +63,7 @@ options:
         type: str
         default: AzureServices
       ip_rules:
-        description: Addresses and ranges to let in. Those that others let in stay.
+        description: Public IPv4 addresses and ranges to let in. Those that others let in stay.
         type: list
         elements: str
         default: []
@@ -85,24 +80,12 @@ options:
     description: Name of an account of this group to go on with, if it exists and the one with our own name does not.
     type: str
     default: ""
-  state:
-    description: With V(absent), the identity is removed and the data stays, unless O(delete_data) says otherwise.
-    type: str
-    choices: [present, absent]
-    default: present
   delete_data:
     description:
       - With O(state=absent), also delete the account, or only our container if the account has others.
       - The data cannot be brought back.
     type: bool
     default: false
-attributes:
-  check_mode:
-    description: Reads only, and predicts every change.
-    support: full
-  diff_mode:
-    description: Shows what this module manages, before and after.
-    support: full
 """
 
 EXAMPLES = r"""
@@ -163,17 +146,17 @@ fix:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.basic import AnsibleModule, env_fallback
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.storage import converge
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import COMMON, run_module
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **COMMON,
-    "subscription_id": {"type": "str", "required": True},
+    "subscription_id": {"type": "str", "fallback": (env_fallback, ["ARM_SUBSCRIPTION_ID", "AZURE_SUBSCRIPTION_ID"])},
     "resource_group": {"type": "str", "required": True},
     "location": {"type": "str", "default": ""},
     "oidc_issuer_url": {"type": "str", "default": ""},
-    "replication": {"type": "str", "choices": ["LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS"], "default": "LRS"},
+    "replication": {"type": "str", "choices": ["", "LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS"], "default": ""},
     "network_rules": {
         "type": "dict",
         "options": {

@@ -19,17 +19,13 @@ description:
   - Everything carries the label or description C(nebari-mlflow-owner). What carries another owner's is refused.
 notes:
   - Credentials are E(GCP_ACCESS_TOKEN), E(GOOGLE_CREDENTIALS) (a key or its file), or the application default ones.
-  - In check mode no write call is made, and RV(changes) are what a run would then do.
+extends_documentation_fragment: nebari.mlflow.cloud
 requirements:
-  - google-auth >= 2.20
+  - google-auth >= 2.31
   - requests >= 2.20
 options:
   project:
     description: Name of the deployment's project. With O(namespace) and O(cloud_project), it makes the names.
-    type: str
-    required: true
-  namespace:
-    description: Kubernetes namespace of the service account.
     type: str
     required: true
   cloud_project:
@@ -60,24 +56,12 @@ options:
       - Empty is the name that nebari-mlflow-plugin used, C({project}-mlflow-artifacts).
     type: str
     default: ""
-  state:
-    description: With V(absent), the identity is removed and the data stays, unless O(delete_data) says otherwise.
-    type: str
-    choices: [present, absent]
-    default: present
   delete_data:
     description:
       - With O(state=absent), also delete the bucket with every version of every object.
       - The bucket's soft delete keeps the objects for seven days more; then they cannot be brought back.
     type: bool
     default: false
-attributes:
-  check_mode:
-    description: Reads only, and predicts every change.
-    support: full
-  diff_mode:
-    description: Shows what this module manages, before and after.
-    support: full
 """
 
 EXAMPLES = r"""

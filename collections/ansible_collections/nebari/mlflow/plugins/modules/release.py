@@ -90,13 +90,19 @@ options:
     type: str
     default: helm
   timeout:
-    description: Seconds to wait for the workloads and the tests, together.
+    description: Seconds to wait for the workloads and the tests, together. The tests get O(verify_timeout) in any case.
     type: int
     default: 600
   verify:
     description: Whether to run the chart's tests (C(helm test)) after a change, and until they have passed.
     type: bool
     default: true
+  verify_timeout:
+    description:
+      - Seconds that the tests may take at least, also when O(timeout) leaves them less.
+      - The right to a cloud's storage needs up to ten minutes to work, and the tests are what waits for it.
+    type: int
+    default: 60
 attributes:
   check_mode:
     description: Plans with server-side dry runs and writes nothing.
@@ -247,6 +253,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "helm": {"type": "str", "default": "helm"},
     "timeout": {"type": "int", "default": 600},
     "verify": {"type": "bool", "default": True},
+    "verify_timeout": {"type": "int", "default": 60},
     "_progress": {"type": "path"},
     "_controller": {"type": "str"},
 }

@@ -11,7 +11,7 @@ from ..cloud.errors import CloudError, foreign
 from ..cloud.naming import OWNER
 from ..cloud.plan import Plan, Settings
 from . import policies
-from .client import Aws
+from .client import TAKEN, Aws
 
 KIND = "S3 bucket"
 PRIVATE = {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True, "RestrictPublicBuckets": True}
@@ -33,7 +33,12 @@ class Bucket:
 
     def exists(self) -> bool:
         """Check that the bucket is there, ours to read, and in the right region."""
-        answer = self.call("get_bucket_location", ("NoSuchBucket",))
+        try:
+            answer = self.call("get_bucket_location", ("NoSuchBucket",))
+        except CloudError as error:
+            if "s3:GetBucketLocation" not in error.cause:
+                raise
+            raise CloudError(error.cause, f"{error.fix} {TAKEN}") from error
         if answer is None:
             return False
         region = {None: "us-east-1", "": "us-east-1", "EU": "eu-west-1"}.get(
@@ -46,15 +51,18 @@ class Bucket:
             )
         return True
 
+    def tags(self) -> dict[str, str]:
+        answer = self.call("get_bucket_tagging", ("NoSuchTagSet",)) or {"TagSet": []}
+        return {tag["Key"]: tag.get("Value", "") for tag in answer["TagSet"]}
+
     def read(self) -> Settings:
         """Return the settings that this project manages, and all tags."""
-        tags = self.call("get_bucket_tagging", ("NoSuchTagSet",)) or {"TagSet": []}
         rule = self.call("get_bucket_encryption", ("ServerSideEncryptionConfigurationNotFoundError",))
         block = self.call("get_public_access_block", ("NoSuchPublicAccessBlockConfiguration",)) or {}
         owner = self.call("get_bucket_ownership_controls", ("OwnershipControlsNotFoundError",))
         policy = self.call("get_bucket_policy", ("NoSuchBucketPolicy",))
         return {
-            "tags": {tag["Key"]: tag["Value"] for tag in tags["TagSet"]},
+            "tags": self.tags(),
             "versioning": self.call("get_bucket_versioning").get("Status", "Disabled"),
             "encryption": _encryption(rule),
             "public_access": block.get("PublicAccessBlockConfiguration", {}),
@@ -104,14 +112,21 @@ def choose(aws: Aws, name: str, adopt: str) -> tuple[Bucket, bool]:
     return (other, True) if other and other.exists() else (ours, False)
 
 
-def ensure_present(plan: Plan, bucket: Bucket, exists: bool, tags: dict[str, str], key: str, dropped: str) -> None:
-    """Create or repair the bucket.
+def inspect(bucket: Bucket, exists: bool, owner: str) -> Settings:
+    """Return what the bucket is now; refuse one that is another deployment's."""
+    current: Settings = bucket.read() if exists else {"tags": {}, "policy": None, "encryption": {"key": ""}}
+    check_owner(bucket, current["tags"], owner)
+    return current
+
+
+def ensure_present(
+    plan: Plan, bucket: Bucket, exists: bool, current: Settings, tags: dict[str, str], key: str, dropped: str
+) -> None:
+    """Create or repair the bucket, which is now `current`.
 
     `key` is the ARN of the key to encrypt with. With "", S3's own keys replace the key `dropped`, and any other
     encryption is somebody's choice that stays.
     """
-    current: Settings = bucket.read() if exists else {"tags": {}, "policy": None, "encryption": {"key": ""}}
-    check_owner(bucket, current, tags[OWNER])
     wanted: Settings = {
         "ownership": "BucketOwnerEnforced",
         "public_access": PRIVATE,
@@ -132,9 +147,9 @@ def ensure_present(plan: Plan, bucket: Bucket, exists: bool, tags: dict[str, str
     plan.create(KIND, bucket.name, wanted, create)
 
 
-def check_owner(bucket: Bucket, current: Settings, owner: str) -> None:
-    if current["tags"].get(OWNER, owner) != owner:
-        raise foreign(KIND, bucket.name, current["tags"][OWNER], owner)
+def check_owner(bucket: Bucket, tags: dict[str, str], owner: str) -> None:
+    if tags.get(OWNER, owner) != owner:
+        raise foreign(KIND, bucket.name, tags[OWNER], owner)
 
 
 def _encryption(rule: dict[str, Any] | None) -> dict[str, str]:

@@ -29,6 +29,10 @@ TRANSIENT = {
     "ConcurrentModificationException",
     "ConditionalRequestConflict",
 }
+# What a change is told about an object that was made a moment ago, which is not known everywhere yet.
+NOT_YET = {"NoSuchBucket", "NoSuchEntity", "NotFoundException"}
+CHANGES = ("put_", "create_alias", "enable_key", "tag_role", "update_assume_role_policy")
+ROLE_NOT_YET = "Role provided in the request does not exist"  # EKS, with a code that says nothing
 REFUSED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "Forbidden", "AllAccessDisabled"}
 EXPIRED = {
     "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidAccessKeyId", "SignatureDoesNotMatch",
@@ -46,6 +50,7 @@ PERMISSIONS = {
     "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
     "iam:GetOpenIdConnectProvider": "iam:GetOpenIDConnectProvider",
 }
+TAKEN = "If the name is another account's, use another project name: names of buckets are the whole world's."
 HOW_TO_LOG_IN = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)."
 
 
@@ -57,7 +62,7 @@ class Aws:
             raise library_missing("aws", sys.executable, MISSING)
         self.region = region
         self.progress = progress
-        self._session = boto3.session.Session(region_name=region)
+        self._session: Any = None
         self._clients: dict[tuple[str, bool], Any] = {}
         identity = self.call("sts", "get_caller_identity")
         self.account: str = identity["Account"]
@@ -65,6 +70,8 @@ class Aws:
 
     def client(self, service: str, once: bool = False) -> Any:
         """Return a client; with `once` nothing is sent a second time by itself."""
+        if self._session is None:
+            self._session = boto3.session.Session(region_name=self.region)
         if (service, once) not in self._clients:
             config = Config(
                 retries={"mode": "standard", "total_max_attempts": 1 if once else 6},
@@ -78,19 +85,20 @@ class Aws:
         self, service: str, operation: str, *, absent: Collection[str] = (), once: bool = False, **parameters: Any
     ) -> Any:
         """Return the answer, None for an error code in `absent`, or raise a CloudError that says what to do."""
-        client = self.client(service, once)
         name = "".join(part.capitalize() for part in operation.split("_"))
         what = f"{service}:{name}"
         target = next((str(value) for key, value in parameters.items() if key != "ExpectedBucketOwner"), self.region)
 
-        # A bucket that was made a moment ago is not known everywhere yet.
-        passing = TRANSIENT | ({"NoSuchBucket"} if operation.startswith("put_") else set())
+        passing = TRANSIENT | (NOT_YET if operation.startswith(CHANGES) else set())
 
         def send() -> Any:
-            return getattr(client, operation)(**parameters)
+            return getattr(self.client(service, once), operation)(**parameters)
+
+        def again(error: Exception) -> bool:
+            return code_of(error) in passing or ROLE_NOT_YET in str(error)
 
         try:
-            return until(send, lambda e: code_of(e) in passing, self.progress, f"{what} on {target}", PATIENCE)
+            return until(send, again, self.progress, f"{what} on {target}", PATIENCE)
         except exceptions.ClientError as error:
             if code_of(error) in absent:
                 return None
@@ -111,7 +119,14 @@ def _explained(error: Any, what: str, target: str) -> CloudError:
         permission = named.group(1) if named else PERMISSIONS.get(what, what)
         return not_permitted("AWS", target, permission, said or code)
     if code in EXPIRED:
-        return CloudError(f"AWS does not accept the credentials: {code}: {said}.", f"Renew them. {HOW_TO_LOG_IN}")
+        return CloudError(
+            f"AWS does not accept the credentials: {code}: {said}.",
+            f"Renew them. {HOW_TO_LOG_IN} A region that the account has not enabled refuses good ones too.",
+        )
+    if code == "ResourceNotFoundException" and what.startswith("eks:"):
+        return CloudError(f"{said}.", "Give mlflow_aws_cluster_name as in: aws eks list-clusters")
+    if code == "BucketAlreadyExists":
+        return CloudError(f"S3 bucket {target} cannot be made: {said}.", TAKEN)
     return CloudError(f"{what} on {target} failed: {code}: {said}.", "Run it again: it goes on where it stopped.")
 
 

@@ -17,7 +17,7 @@ WAITING_DAYS = 30  # KMS deletes no key at once; until then the deletion can be 
 
 
 def find(aws: Aws, name: str, owner: str) -> dict[str, Any] | None:
-    """Return the key behind our alias, or one that a run made and was killed before it named it."""
+    """Return the key behind our alias, with its tags; refuse one that is another deployment's."""
     alias = f"alias/{name}"
     answer = aws.call("kms", "describe_key", KeyId=alias, absent=("NotFoundException",))
     if answer is None:
@@ -29,12 +29,17 @@ def find(aws: Aws, name: str, owner: str) -> dict[str, Any] | None:
     return key
 
 
-def ensure_present(aws: Aws, plan: Plan, name: str, owner: str, tags: dict[str, str]) -> str:
-    """Return the key's ARN."""
-    key = find(aws, name, owner)
+def arn_of(key: dict[str, Any] | None) -> str:
+    return str(key["Arn"]) if key else ""
+
+
+def ensure_present(
+    aws: Aws, plan: Plan, name: str, owner: str, tags: dict[str, str], key: dict[str, Any] | None
+) -> str:
+    """Create or repair the key, which is now `key`; return its ARN."""
     if key is None:
         return _create(aws, plan, name, owner, tags)
-    arn, key_id = str(key["Arn"]), key["KeyId"]
+    arn, key_id = arn_of(key), key["KeyId"]
     rotation = aws.call("kms", "get_key_rotation_status", KeyId=key_id)["KeyRotationEnabled"]
     usable = key["KeyState"] not in ("PendingDeletion", "Disabled")
     before: Settings = {"usable": usable, "rotation": rotation, "tags": {k: key["Tags"].get(k) for k in tags}}
@@ -53,9 +58,8 @@ def ensure_present(aws: Aws, plan: Plan, name: str, owner: str, tags: dict[str, 
     return arn
 
 
-def ensure_absent(aws: Aws, plan: Plan, name: str, owner: str) -> None:
+def ensure_absent(aws: Aws, plan: Plan, name: str, key: dict[str, Any] | None) -> None:
     """Schedule the key's deletion and free its alias."""
-    key = find(aws, name, owner)
     if key is None:
         return
 

@@ -9,9 +9,13 @@ from ..cloud.plan import Plan
 from .bucket import KIND, Bucket, check_owner
 
 
-def ensure_absent(plan: Plan, bucket: Bucket, owner: str) -> None:
+def check(bucket: Bucket, owner: str) -> None:
+    """Refuse a bucket of another deployment."""
+    check_owner(bucket, bucket.tags(), owner)
+
+
+def ensure_absent(plan: Plan, bucket: Bucket) -> None:
     """Delete the bucket with all that it holds."""
-    check_owner(bucket, {"tags": _tags(bucket)}, owner)
 
     def call() -> None:
         _empty(plan, bucket)
@@ -20,14 +24,10 @@ def ensure_absent(plan: Plan, bucket: Bucket, owner: str) -> None:
     plan.delete(KIND, bucket.name, call)
 
 
-def _tags(bucket: Bucket) -> dict[str, str]:
-    answer = bucket.call("get_bucket_tagging", ("NoSuchTagSet",)) or {"TagSet": []}
-    return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
-
-
 def _empty(plan: Plan, bucket: Bucket) -> None:
-    for upload in (bucket.call("list_multipart_uploads") or {}).get("Uploads", []):
-        bucket.call("abort_multipart_upload", ("NoSuchUpload",), Key=upload["Key"], UploadId=upload["UploadId"])
+    while uploads := (bucket.call("list_multipart_uploads") or {}).get("Uploads", []):
+        for upload in uploads:
+            bucket.call("abort_multipart_upload", ("NoSuchUpload",), Key=upload["Key"], UploadId=upload["UploadId"])
     deleted = 0
     while True:
         # The first page again each time: what it held has been deleted.

@@ -13,9 +13,12 @@ from .client import Aws
 KIND = "Pod Identity association"
 
 
-def ensure_present(aws: Aws, plan: Plan, cluster: str, namespace: str, role_arn: str, tags: dict[str, str]) -> None:
+def ensure_present(
+    aws: Aws, plan: Plan, cluster: str, namespace: str, found: dict[str, Any] | None, role_arn: str,
+    tags: dict[str, str]
+) -> None:  # fmt: skip
+    """Create or correct the association; `found` is the one that there is."""
     name = f"{cluster}/{namespace}/{SERVICE_ACCOUNT}"
-    found = _find(aws, cluster, namespace)
     if found is None:
         plan.create(
             KIND,
@@ -49,8 +52,8 @@ def ensure_present(aws: Aws, plan: Plan, cluster: str, namespace: str, role_arn:
 
 
 def ensure_absent(aws: Aws, plan: Plan, cluster: str, namespace: str, role_arn: str) -> None:
-    """Delete the association, if it gives our role."""
-    found = _find(aws, cluster, namespace)
+    """Delete the association, if it gives our role. With a cluster that has gone, it has gone too."""
+    found = find(aws, cluster, namespace, absent=("ResourceNotFoundException",))
     if found is not None and found["roleArn"] == role_arn:
         plan.delete(
             KIND,
@@ -65,17 +68,20 @@ def ensure_absent(aws: Aws, plan: Plan, cluster: str, namespace: str, role_arn: 
         )
 
 
-def _find(aws: Aws, cluster: str, namespace: str) -> dict[str, Any] | None:
+def find(aws: Aws, cluster: str, namespace: str, absent: tuple[str, ...] = ()) -> dict[str, Any] | None:
+    """Return the association of our service account, None without one. A cluster that does not exist is an error."""
     listed = aws.call(
         "eks",
         "list_pod_identity_associations",
+        absent=absent,
         clusterName=cluster,
         namespace=namespace,
         serviceAccount=SERVICE_ACCOUNT,
-    )["associations"]
-    if not listed:
+    )
+    if listed is None or not listed["associations"]:
         return None
+    first = listed["associations"][0]["associationId"]
     association: dict[str, Any] = aws.call(
-        "eks", "describe_pod_identity_association", clusterName=cluster, associationId=listed[0]["associationId"]
+        "eks", "describe_pod_identity_association", clusterName=cluster, associationId=first
     )["association"]
     return association

@@ -39,9 +39,10 @@ def issuer_arn(aws: Aws, issuer_url: str) -> str:
 
 
 def ensure_present(
-    aws: Aws, plan: Plan, name: str, tags: dict[str, str], trust: Settings, access: Settings, boundary: str
-) -> None:
-    """Create or repair the role. Other policies that somebody attached to it stay."""
+    aws: Aws, plan: Plan, name: str, current: Settings | None, tags: dict[str, str], trust: Settings, access: Settings,
+    boundary: str
+) -> None:  # fmt: skip
+    """Create or repair the role, which is now `current`. Other policies that somebody attached to it stay."""
     wanted: Settings = {"trust": trust, "policy": access, "tags": tags, "boundary": boundary}
     writers: dict[str, Callable[[], Any]] = {
         "trust": lambda: aws.call("iam", "update_assume_role_policy", RoleName=name, PolicyDocument=json.dumps(trust)),
@@ -56,7 +57,6 @@ def ensure_present(
         for field in fields:
             writers[field]()
 
-    current = _read(aws, name, tags)
     if current is not None:
         # Two documents that say the same in another order are the same.
         for field in ("trust", "policy"):
@@ -82,9 +82,9 @@ def ensure_present(
     plan.create(KIND, name, wanted, create)
 
 
-def ensure_absent(aws: Aws, plan: Plan, name: str, tags: dict[str, str]) -> None:
+def ensure_absent(aws: Aws, plan: Plan, name: str, current: Settings | None) -> None:
     """Delete the role with its policies."""
-    if _read(aws, name, tags) is None:
+    if current is None:
         return
 
     def call() -> None:
@@ -97,7 +97,8 @@ def ensure_absent(aws: Aws, plan: Plan, name: str, tags: dict[str, str]) -> None
     plan.delete(KIND, name, call)
 
 
-def _read(aws: Aws, name: str, tags: dict[str, str]) -> Settings | None:
+def find(aws: Aws, name: str, tags: dict[str, str]) -> Settings | None:
+    """Return what the role is now, None without one; refuse one that is another deployment's."""
     answer = aws.call("iam", "get_role", RoleName=name, absent=GONE)
     if answer is None:
         return None

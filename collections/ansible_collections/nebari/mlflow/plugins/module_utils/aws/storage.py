@@ -25,22 +25,26 @@ def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     if params["state"] == "absent":
         _absent(aws, plan, params, name, tags, chosen if exists else None)
     else:
+        association = None
         if by_pods:
             cluster_arn = f"arn:{aws.partition}:eks:{aws.region}:{aws.account}:cluster/{params['cluster_name']}"
             trust = policies.pod_identity_trust(aws.account, namespace, cluster_arn)
+            association = pod_identity.find(aws, params["cluster_name"], namespace)
         else:
             trust = policies.irsa_trust(role.issuer_arn(aws, params["oidc_issuer_url"]), namespace)
+        # All is read before anything is changed: each of these may turn out to be somebody else's.
+        settings = bucket.inspect(chosen, exists, owner)
+        taken = role.find(aws, name, tags)
+        old = key.find(aws, name, owner)
+        encrypted = params["enable_s3_encryption"]
         # A key that is no longer wanted still opens what it has encrypted.
-        old = key.find(aws, name, owner) if not params["enable_s3_encryption"] else None
-        key_arn = old["Arn"] if old else ""
-        if params["enable_s3_encryption"]:
-            key_arn = key.ensure_present(aws, plan, name, owner, tags)
-        wanted = key_arn if params["enable_s3_encryption"] else ""
-        bucket.ensure_present(plan, chosen, exists, tags, wanted, key_arn)
+        key_arn = key.ensure_present(aws, plan, name, owner, tags, old) if encrypted else key.arn_of(old)
+        bucket.ensure_present(plan, chosen, exists, settings, tags, key_arn if encrypted else "", key_arn)
         access = policies.access(chosen.arn, key_arn)
-        role.ensure_present(aws, plan, name, tags, trust, access, params["permissions_boundary"])
+        role.ensure_present(aws, plan, name, taken, tags, trust, access, params["permissions_boundary"])
         if by_pods:
-            pod_identity.ensure_present(aws, plan, params["cluster_name"], namespace, role_arn, tags)
+            cluster = params["cluster_name"]
+            pod_identity.ensure_present(aws, plan, cluster, namespace, association, role_arn, tags)
     return {
         "uri": f"s3://{chosen.name}/{policies.PREFIX}",
         "env": {"AWS_DEFAULT_REGION": aws.region},
@@ -54,13 +58,18 @@ def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
 def _absent(
     aws: Aws, plan: Plan, params: dict[str, Any], name: str, tags: dict[str, str], kept: bucket.Bucket | None
 ) -> None:
+    owner = tags[naming.OWNER]
+    if kept:
+        objects.check(kept, owner)
+    taken = role.find(aws, name, tags)
+    old = key.find(aws, name, owner)
     if params["identity"] == "pod_identity":
         role_arn = f"arn:{aws.partition}:iam::{aws.account}:role/{name}"
         pod_identity.ensure_absent(aws, plan, params["cluster_name"], params["namespace"], role_arn)
-    role.ensure_absent(aws, plan, name, tags)
+    role.ensure_absent(aws, plan, name, taken)
     if params["delete_data"]:
         if kept:
-            objects.ensure_absent(plan, kept, tags[naming.OWNER])
-        key.ensure_absent(aws, plan, name, tags[naming.OWNER])
+            objects.ensure_absent(plan, kept)
+        key.ensure_absent(aws, plan, name, old)
     elif kept:
         plan.keep(bucket.KIND, kept.name)

@@ -12,11 +12,14 @@ from typing import Any
 from ..cloud.errors import CloudError, foreign
 from ..cloud.naming import OWNER
 from ..cloud.plan import Plan, Settings
+from ..cloud.retry import until
+from . import network, tagging
 from .client import Azure
 
 KIND = "storage account"
 TYPE = "Microsoft.Storage/storageAccounts"
 VERSION = "2023-05-01"
+APPEARANCE = 45.0  # seconds in which an account that is being made shows
 # Our names for the properties of the account that keep it safe, and their values.
 SAFE = {
     "minimum_tls": ("minimumTlsVersion", "TLS1_2"),
@@ -24,6 +27,10 @@ SAFE = {
     "shared_key": ("allowSharedKeyAccess", False),
     "https_only": ("supportsHttpsTrafficOnly", True),
 }
+
+
+class NotShown(Exception):
+    """An account whose name is taken cannot be read, yet or ever."""
 
 
 class Account:
@@ -35,17 +42,37 @@ class Account:
     def read(self) -> dict[str, Any] | None:
         return self.azure.get(self.id, VERSION, f"{TYPE}/read")
 
-    def check_name(self) -> None:
-        """Refuse a name that somebody in the world has already."""
+    def await_own(self) -> dict[str, Any] | None:
+        """Return None when the name is free, else the account once it shows; refuse a name that is somebody else's.
+
+        An account that an interrupted run began to make takes its name at once, and shows half a minute later.
+        """
+        taken = self._taken()
+        if not taken:
+            return None
+        try:
+            return until(
+                self._shown, lambda e: isinstance(e, NotShown), self.azure.progress, f"{KIND} {self.name}", APPEARANCE
+            )
+        except NotShown:
+            raise CloudError(
+                f"{KIND} {self.name} cannot be made: {taken} Nothing was changed.",
+                "If a deploy was interrupted just now, run it again. Else somebody in the world has the name, or had "
+                "it until some minutes ago: use another project name.",
+            ) from None
+
+    def _shown(self) -> dict[str, Any]:
+        found = self.read()
+        if found is None:
+            raise NotShown
+        return found
+
+    def _taken(self) -> str:
+        """Return why the name cannot be had, "" when it can."""
         path = f"{self.azure.subscription}/providers/Microsoft.Storage/checkNameAvailability"
         permission = "Microsoft.Storage/checkNameAvailability/read"
         found = self.azure.call("POST", path, VERSION, permission, {"name": self.name, "type": TYPE})
-        if not found["nameAvailable"]:
-            raise CloudError(
-                f"storage account {self.name} cannot be made: {found.get('message', found.get('reason'))} "
-                "Nothing was changed.",
-                "Use another project name. The name of an account that was deleted is free again after some minutes.",
-            )
+        return "" if found["nameAvailable"] else str(found.get("message") or found.get("reason"))
 
     def create(self, wanted: Settings, location: str) -> None:
         body = {"location": location, "kind": "StorageV2", **_body(wanted, tuple(wanted))}
@@ -73,26 +100,30 @@ def choose(azure: Azure, group: str, name: str, adopt: str) -> tuple[Account, di
 def ensure_present(
     plan: Plan, account: Account, found: dict[str, Any] | None, tags: dict[str, str], location: str,
     replication: str, rules: dict[str, Any] | None
-) -> None:  # fmt: skip
-    """Create or repair the account. Only what differs is patched, so what others set stays."""
+) -> bool:  # fmt: skip
+    """Create or repair the account; return whether it was there. Only what differs is patched: what others set stays.
+
+    Without `replication` an account keeps its own, and a new one gets LRS.
+    """
+    found = found or account.await_own()
     check_owner(account, found, tags[OWNER])
-    current = _settings(found) if found else {"tags": {}}
+    current: Settings = _settings(found) if found else {"tags": {}, "replication": "Standard_LRS"}
     wanted: Settings = {
-        "tags": {**current["tags"], **tags},
-        "replication": f"Standard_{replication}",
+        "tags": tagging.merged(current["tags"], tags),
+        "replication": f"Standard_{replication}" if replication else current["replication"],
         **{name: value for name, (_, value) in SAFE.items()},
     }
     if rules:
-        wanted["network"] = _network(rules, current.get("network", {}))
+        wanted["network"] = network.merged(rules, current.get("network", {}))
     if found is None:
-        account.check_name()
         plan.create(KIND, account.name, {**wanted, "location": location}, lambda: account.create(wanted, location))
-    else:
-        plan.update(KIND, account.name, current, wanted, lambda fields: account.patch(wanted, fields))
+        return False
+    plan.update(KIND, account.name, current, wanted, lambda fields: account.patch(wanted, fields))
+    return True
 
 
 def check_owner(account: Account, found: dict[str, Any] | None, owner: str) -> None:
-    theirs = ((found or {}).get("tags") or {}).get(OWNER, owner)
+    theirs = tagging.owner_of(found) or owner
     if theirs != owner:
         raise foreign(KIND, account.name, theirs, owner)
 
@@ -103,26 +134,8 @@ def _settings(found: dict[str, Any]) -> Settings:
         "tags": found.get("tags") or {},
         "replication": found["sku"]["name"],
         **{name: properties.get(theirs) for name, (theirs, _) in SAFE.items()},
-        "network": properties.get("networkAcls", {}),
+        "network": properties.get("networkAcls") or {},
     }
-
-
-def _network(rules: dict[str, Any], current: dict[str, Any]) -> dict[str, Any]:
-    """Return the current rules with ours; addresses and subnets that others let in stay."""
-    wanted: dict[str, Any] = {
-        "defaultAction": rules.get("default_action", "Deny"),
-        "bypass": rules.get("bypass", "AzureServices"),
-    }
-    lists = {
-        "ipRules": [{"value": each, "action": "Allow"} for each in rules.get("ip_rules", [])],
-        "virtualNetworkRules": [{"id": each, "action": "Allow"} for each in rules.get("subnet_ids", [])],
-    }
-    for name, entries in lists.items():
-        key = "value" if name == "ipRules" else "id"
-        known = current.get(name, [])
-        there = {each[key].lower() for each in known}
-        wanted[name] = [*known, *(each for each in entries if each[key].lower() not in there)]
-    return {**current, **wanted}
 
 
 def _body(wanted: Settings, fields: tuple[str, ...]) -> dict[str, Any]:

@@ -12,9 +12,10 @@ import re
 import sys
 from collections.abc import Collection
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 try:
-    from azure.core.exceptions import AzureError, ClientAuthenticationError
+    from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
     from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RequestIdPolicy, RetryPolicy
     from azure.core.polling import LROPoller
     from azure.core.rest import HttpRequest
@@ -39,8 +40,12 @@ PASSING = {
     "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity",
     "StorageAccountOperationInProgress",
     "AnotherOperationInProgress",
+    "ContainerBeingDeleted",
     "RetryableError",
 }
+# What a write is told about an object that was made a moment ago: Azure's front doors hear of it one by one.
+NOT_YET = {"ParentResourceNotFound", "ResourceNotFound", "ResourceGroupNotFound"}
+WRONG_SUBSCRIPTION = ("SubscriptionNotFound", "InvalidSubscriptionId", "MissingSubscription")
 HOW_TO_LOG_IN = "Set ARM_CLIENT_ID, ARM_CLIENT_SECRET and ARM_TENANT_ID (or the same with AZURE_), or run: az login"
 
 
@@ -69,14 +74,25 @@ class Azure:
 
     def get(self, path: str, version: str, permission: str, **query: str) -> dict[str, Any] | None:
         """Return a resource, None when it does not exist. A refusal is never taken for that."""
-        missing = (
-            "ResourceNotFound",
-            "ResourceGroupNotFound",
-            "ContainerNotFound",
-            "RoleAssignmentNotFound",
-            "NotFound",
-        )
-        found: dict[str, Any] | None = self.call("GET", path, version, permission, absent=missing, **query)
+        try:
+            found: dict[str, Any] = self._call("GET", path, version, None, query)
+        except ApiError as error:
+            if _is_absent(error):
+                return None
+            raise _explained(error, self._name(path), permission) from error
+        return found
+
+    def entries(self, path: str, version: str, permission: str, **query: str) -> list[dict[str, Any]]:
+        """Return all entries of a list, [] when there is none; a page may be empty and still have a next one."""
+        page = self.get(path, version, permission, **query)
+        found: list[dict[str, Any]] = []
+        while page is not None:
+            found += page["value"]
+            following = urlsplit(page.get("nextLink") or "")
+            if not following.path:
+                break
+            query = dict(parse_qsl(following.query))
+            page = self.get(unquote(following.path), query.pop("api-version"), permission, **query)
         return found
 
     def call(
@@ -84,23 +100,33 @@ class Azure:
         **query: str
     ) -> Any:  # fmt: skip
         """Return the answer when the operation has ended, None for an error code in `absent`, or raise a CloudError."""
-        name = path.removeprefix(f"{self.subscription}/")
+        try:
+            return self._call(method, path, version, body, query)
+        except ApiError as error:
+            if error.code in absent:
+                return None
+            raise _explained(error, self._name(path), permission) from error
+
+    def _name(self, path: str) -> str:
+        return path.removeprefix(f"{self.subscription}/")
+
+    def _call(self, method: str, path: str, version: str, body: Any, query: dict[str, str]) -> Any:
+        """Return the answer, or raise an ApiError for the caller to understand, or a CloudError."""
+        name = self._name(path)
+        passing = PASSING | (NOT_YET if method == "PUT" else set())
         try:
             return until(
                 lambda: self._send(method, path, version, body, query),
-                lambda e: isinstance(e, ApiError) and e.code in PASSING,
+                lambda e: isinstance(e, ApiError) and e.code in passing,
                 self.progress,
                 f"{method} {name}",
                 PATIENCE,
             )
-        except ApiError as error:
-            if error.code in absent:
-                return None
-            raise _explained(error, name, permission) from error
         except ClientAuthenticationError as error:
-            raise CloudError(
-                f"Azure does not accept the credentials: {text_of(error)[:500]}.", HOW_TO_LOG_IN
-            ) from error
+            said = text_of(error)[:500]
+            found_none = said.startswith("DefaultAzureCredential")
+            what = "No usable Azure credentials were found" if found_none else "Azure does not accept the credentials"
+            raise CloudError(f"{what}: {said}.", HOW_TO_LOG_IN) from error
         except AzureError as error:
             raise CloudError(
                 f"{method} {name}: Azure did not answer: {text_of(error)[:500]}.",
@@ -114,17 +140,26 @@ class Azure:
         response = answered.http_response
         if response.status_code >= 400:
             raise _error(response)
-        if method in ("PUT", "PATCH", "DELETE") and response.status_code in (201, 202):
+        # A 201 alone is no long operation: to look at the object again would meet a front door that does not know it.
+        if response.status_code == 202 or "Azure-AsyncOperation" in response.headers:
             return self._wait(answered, path)
         return response.json() if response.content else {}
 
     def _wait(self, answered: Any, path: str) -> Any:
         """Follow Azure-AsyncOperation or Location to its end; an operation without either has ended already."""
         poller = LROPoller(self._client, answered, lambda result: result, ARMPolling(POLLING))
-        while not poller.done():
-            self.progress.say(f"waiting for {path.rpartition('/')[2]}", poller.status())
-            poller.wait(POLLING)
-        final = poller.result()  # None without a body
+        try:
+            while not poller.done():
+                self.progress.say(f"waiting for {path.rpartition('/')[2]}", poller.status())
+                poller.wait(POLLING)
+            final = poller.result()  # None without a body
+        except ClientAuthenticationError:
+            raise
+        except HttpResponseError as error:
+            # It was accepted, and failed.
+            told = error.error
+            said = (told.message if told else "") or text_of(error)
+            raise ApiError(error.status_code or 0, (told.code if told else "") or "Failed", said) from error
         return final.http_response.json() if final and final.http_response.content else {}
 
 
@@ -153,15 +188,29 @@ def _error(response: Any) -> ApiError:
     )
 
 
+def _is_absent(error: ApiError) -> bool:
+    """Each provider has its own word for it: ContainerNotFound, RoleAssignmentNotFound, NotFound."""
+    if error.code == "FeatureNotSupportedForAccount":  # a blob-only account has no file shares
+        return True
+    return error.status == 404 and error.code.endswith("NotFound") and error.code not in WRONG_SUBSCRIPTION
+
+
 def _explained(error: ApiError, name: str, permission: str) -> CloudError:
     said = error.said.rstrip(".")
     if error.status == 401:
         return CloudError(f"Azure does not accept the credentials: {said}.", HOW_TO_LOG_IN)
-    if error.code in ("SubscriptionNotFound", "InvalidSubscriptionId", "MissingSubscription"):
+    if error.code in WRONG_SUBSCRIPTION:
         return CloudError(f"{said}.", "Give mlflow_azure_subscription_id as: az account list --query '[].id'")
+    if error.code == "RequestDisallowedByPolicy":
+        return CloudError(
+            f"{name}: a policy of the subscription forbids it: {said}.", "Do as it says, or ask its owner."
+        )
+    if error.code == "ScopeLocked":
+        return CloudError(f"{name}: {said}.", "Remove the lock, and put it back afterwards: az lock list")
     if error.status == 403:
-        named = re.search(r"perform action '([^']+)'", said)
-        return not_permitted("Azure", name, named.group(1) if named else permission, said)
+        # With LinkedAuthorizationFailed the first action is the one that is permitted.
+        named = re.findall(r"perform action '([^']+)'", said)
+        return not_permitted("Azure", name, named[-1] if named else permission, said)
     if error.code == "MissingSubscriptionRegistration":
         space = re.search(r"Microsoft\.\w+", said)
         return CloudError(f"{said}.", f"az provider register --wait --namespace {space.group() if space else ''}")

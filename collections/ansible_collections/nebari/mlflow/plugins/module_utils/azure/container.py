@@ -48,7 +48,7 @@ def ensure_service(plan: Plan, account: Account, exists: bool) -> None:
                 properties, "containerDeleteRetentionPolicy", wanted["container_soft_delete"]
             ),
         }
-        body = {"properties": {**properties, **ours}}
+        body = {"properties": {**_writable(properties), **ours}}
         account.azure.call("PUT", path, VERSION, f"{TYPE}/blobServices/write", body)
 
     plan.update(SERVICE, account.name, current, wanted, write)
@@ -58,19 +58,25 @@ def ensure_present(plan: Plan, account: Account, exists: bool) -> None:
     """Create the container, or close it again."""
     path = id_of(account)
     found = account.azure.get(path, VERSION, READ) if exists else None
-    wanted: Settings = {"public_access": "None"}
+    wanted: Settings = {"container_access": "None"}
     body = {"properties": {"publicAccess": "None"}}
     if found is None:
         plan.create(KIND, NAME, wanted, lambda: account.azure.call("PUT", path, VERSION, WRITE, body))
         return
-    current = {"public_access": found["properties"].get("publicAccess") or "None"}
+    current = {"container_access": found["properties"].get("publicAccess") or "None"}
     plan.update(KIND, NAME, current, wanted, lambda _: account.azure.call("PATCH", path, VERSION, WRITE, body))
 
 
 def others(account: Account) -> list[str]:
-    """Return the account's other containers."""
-    found = account.azure.get(f"{account.id}/blobServices/default/containers", VERSION, READ) or {"value": []}
-    return [each["name"] for each in found["value"] if each["name"] != NAME]
+    """Return what else somebody keeps in the account: containers, file shares, queues and tables."""
+    return [
+        f"{kind} {each['name']}"
+        for kind in ("blobServices/containers", "fileServices/shares", "queueServices/queues", "tableServices/tables")
+        for each in account.azure.entries(
+            f"{account.id}/{kind.replace('/', '/default/')}", VERSION, f"{TYPE}/{kind}/read"
+        )
+        if (kind, each["name"]) != ("blobServices/containers", NAME)
+    ]
 
 
 def ensure_absent(plan: Plan, account: Account) -> None:
@@ -83,6 +89,12 @@ def ensure_absent(plan: Plan, account: Account) -> None:
 
 def _days(policy: dict[str, Any] | None) -> int:
     return int(policy.get("days", 0)) if policy and policy.get("enabled") else 0
+
+
+def _writable(properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the properties without what only the service writes."""
+    restore = {key: value for key, value in properties.get("restorePolicy", {}).items() if key in ("enabled", "days")}
+    return {**properties, **({"restorePolicy": restore} if restore else {})}
 
 
 def _kept(properties: dict[str, Any], name: str, days: int) -> dict[str, Any]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 from typing import Any
 
 from ..cloud.errors import CloudError
-from ..cloud.naming import OWNER
 from ..cloud.plan import Plan
+from . import tagging
 from .client import Azure
 
 KIND = "resource group"
 VERSION = "2024-03-01"
 READ = "Microsoft.Resources/subscriptions/resourceGroups/read"
+LIST = "Microsoft.Resources/subscriptions/resourceGroups/resources/read"
 
 
 def ensure_present(azure: Azure, plan: Plan, name: str, location: str, tags: dict[str, str]) -> str:
@@ -37,10 +38,10 @@ def ensure_absent(azure: Azure, plan: Plan, name: str, owner: str, ours: set[str
     """Delete a group that we made, if it holds nothing but `ours`, which has gone already."""
     path = f"{azure.subscription}/resourceGroups/{name}"
     found: dict[str, Any] | None = azure.get(path, VERSION, READ)
-    if found is None or found.get("tags", {}).get(OWNER) != owner:
+    if found is None or tagging.owner_of(found) != owner:
         return
-    held = azure.get(f"{path}/resources", VERSION, READ) or {"value": []}
-    if {each["id"].lower() for each in held["value"]} <= {each.lower() for each in ours}:
+    held = {each["id"].lower() for each in azure.entries(f"{path}/resources", VERSION, LIST)}
+    if held <= {each.lower() for each in ours}:
         permission = "Microsoft.Resources/subscriptions/resourceGroups/delete"
         gone = ("ResourceGroupNotFound",)
         plan.delete(KIND, name, lambda: azure.call("DELETE", path, VERSION, permission, absent=gone))

@@ -13,8 +13,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..cloud.errors import foreign
-from ..cloud.naming import OWNER, SERVICE_ACCOUNT
+from ..cloud.naming import SERVICE_ACCOUNT
 from ..cloud.plan import Plan, Settings
+from . import tagging
 from .client import Azure
 
 KIND = "managed identity"
@@ -44,7 +45,7 @@ def issuer_of(url: str) -> str:
 
 def find(azure: Azure, path: str, owner: str) -> dict[str, Any] | None:
     found = azure.get(path, VERSION, f"{TYPE}/read")
-    theirs = ((found or {}).get("tags") or {}).get(OWNER, owner)
+    theirs = tagging.owner_of(found) or owner
     if theirs != owner:
         raise foreign(KIND, path.rpartition("/")[2], theirs, owner)
     return found
@@ -65,7 +66,7 @@ def ensure_present(
         plan.create(KIND, name, body, create)
         return made
     current = found.get("tags") or {}
-    wanted: Settings = {"tags": {**current, **tags}}
+    wanted: Settings = {"tags": tagging.merged(current, tags)}
     plan.update(
         KIND, name, {"tags": current}, wanted, lambda _: azure.call("PATCH", path, VERSION, f"{TYPE}/write", wanted)
     )
@@ -142,10 +143,11 @@ def assignment_id(scope: str, path: str) -> str:
 def _granted(azure: Azure, scope: str, principal: str) -> bool:
     """Check whether somebody granted the same already, under another name."""
     query = {"$filter": f"principalId eq '{principal}'"}
-    listed = azure.get(f"{scope}/providers/{ASSIGNMENTS}", ASSIGNMENTS_VERSION, f"{ASSIGNMENTS}/read", **query)
     return any(
         each["properties"]["roleDefinitionId"].endswith(ROLE) and each["properties"]["scope"].lower() == scope.lower()
-        for each in (listed or {"value": []})["value"]
+        for each in azure.entries(
+            f"{scope}/providers/{ASSIGNMENTS}", ASSIGNMENTS_VERSION, f"{ASSIGNMENTS}/read", **query
+        )
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..cloud import naming
+from ..cloud.errors import CloudError
 from ..cloud.plan import Plan
 from . import account, container, group, identity
 from .client import Azure
@@ -17,6 +18,11 @@ PREFIX = "artifacts"
 def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Bring everything to its state, and return the storage."""
     project, namespace, resource_group = params["project"], params["namespace"], params["resource_group"]
+    if not params["subscription_id"]:
+        raise CloudError(
+            "No subscription is given.",
+            "Give mlflow_azure_subscription_id or ARM_SUBSCRIPTION_ID, as in: az account list --query '[].id'",
+        )
     azure = Azure(params["subscription_id"], plan.progress)
     scope = (params["subscription_id"].lower(), resource_group.lower())
     owner = naming.owner_id(project, namespace, *scope)
@@ -32,12 +38,12 @@ def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
         chosen, found = account.choose(azure, resource_group, name, params["adopt"])
         known = identity.find(azure, path, owner)
         rules = params["network_rules"]
-        account.ensure_present(plan, chosen, found, tags, location, params["replication"], rules)
-        container.ensure_service(plan, chosen, found is not None)
-        container.ensure_present(plan, chosen, found is not None)
+        there = account.ensure_present(plan, chosen, found, tags, location, params["replication"], rules)
+        container.ensure_service(plan, chosen, there)
+        container.ensure_present(plan, chosen, there)
         made = identity.ensure_present(azure, plan, path, known, location, tags)
         identity.ensure_credential(azure, plan, path, known is not None, params["oidc_issuer_url"], namespace)
-        existed = found is not None and known is not None
+        existed = there and known is not None
         identity.ensure_assignment(azure, plan, container.id_of(chosen), path, made["principalId"], existed)
         client_id = made["clientId"]
     return {

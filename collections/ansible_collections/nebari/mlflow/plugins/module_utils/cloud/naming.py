@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import Any
 
 SERVICE_ACCOUNT = "nebari-mlflow"
 MANAGED_BY = "nebari-mlflow"
@@ -45,6 +46,12 @@ def account_id(project: str, namespace: str, *scope: str) -> str:
     return f"{slug(project)[:14].rstrip('-')}-mlflow-{short_hash(project, namespace, *scope)}"
 
 
-def tags(project: str, namespace: str, owner: str, more: dict[str, str]) -> dict[str, str]:
-    """Return the tags of every object; the owner cannot be overridden."""
-    return {**more, "project": project, "namespace": namespace, "managed-by": MANAGED_BY, OWNER: owner}
+def tags(project: str, namespace: str, owner: str, more: dict[str, Any]) -> dict[str, str]:
+    """Return the tags of every object. Ours win, whatever the case of `more`: to some services it means nothing."""
+    ours = {"project": project, "namespace": namespace, "managed-by": MANAGED_BY, OWNER: owner}
+    return {**{name: text(value) for name, value in more.items() if name.lower() not in ours}, **ours}
+
+
+def text(value: Any) -> str:
+    """Return a tag's value as YAML writes it: people give numbers and booleans too."""
+    return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)

@@ -23,18 +23,17 @@ def email_of(account_id: str, project: str) -> str:
     return f"{account_id}@{name}.{domain + '.' if domain else ''}iam.gserviceaccount.com"
 
 
-def ensure_present(gcp: Gcp, plan: Plan, account_id: str, owner: str) -> bool:
-    """Create or repair the account; return whether it was there before. Its description holds the owner id."""
+def ensure_present(gcp: Gcp, plan: Plan, account_id: str, owner: str, found: dict[str, Any] | None) -> None:
+    """Create or repair the account, which is now `found`. Its description holds the owner id."""
     email = email_of(account_id, gcp.project)
     url = f"{IAM}/projects/{gcp.project}/serviceAccounts"
-    found = _read(gcp, email, owner)
     wanted: Settings = {"displayName": DISPLAY_NAME, "description": f"nebari-mlflow-owner={owner}", "disabled": False}
     if found is None:
         body = {"accountId": account_id, "serviceAccount": {key: wanted[key] for key in ("displayName", "description")}}
         plan.create(
             KIND, email, wanted, lambda: gcp.call("POST", url, "iam.serviceAccounts.create", body=body, absent=(409,))
         )
-        return False
+        return
 
     def apply(fields: tuple[str, ...]) -> None:
         if "disabled" in fields:
@@ -45,20 +44,19 @@ def ensure_present(gcp: Gcp, plan: Plan, account_id: str, owner: str) -> bool:
             gcp.call("PATCH", f"{url}/{email}", "iam.serviceAccounts.update", body=body)
 
     plan.update(KIND, email, {**found, "disabled": found.get("disabled", False)}, wanted, apply)
-    return True
 
 
-def ensure_absent(gcp: Gcp, plan: Plan, account_id: str, owner: str) -> bool:
-    """Delete the account, and return whether there was one."""
+def ensure_absent(gcp: Gcp, plan: Plan, account_id: str, found: dict[str, Any] | None) -> None:
+    """Delete the account, if there is one."""
+    if found is not None:
+        email = email_of(account_id, gcp.project)
+        url = f"{IAM}/projects/{gcp.project}/serviceAccounts/{email}"
+        plan.delete(KIND, email, lambda: gcp.call("DELETE", url, "iam.serviceAccounts.delete", absent=(404,)))
+
+
+def find(gcp: Gcp, account_id: str, owner: str) -> dict[str, Any] | None:
+    """Return the account, None without one; refuse one that is another deployment's."""
     email = email_of(account_id, gcp.project)
-    if _read(gcp, email, owner) is None:
-        return False
-    url = f"{IAM}/projects/{gcp.project}/serviceAccounts/{email}"
-    plan.delete(KIND, email, lambda: gcp.call("DELETE", url, "iam.serviceAccounts.delete", absent=(404,)))
-    return True
-
-
-def _read(gcp: Gcp, email: str, owner: str) -> dict[str, Any] | None:
     url = f"{IAM}/projects/{gcp.project}/serviceAccounts/{email}"
     found: dict[str, Any] | None = gcp.call("GET", url, "iam.serviceAccounts.get", absent=(404,))
     mark = "nebari-mlflow-owner="

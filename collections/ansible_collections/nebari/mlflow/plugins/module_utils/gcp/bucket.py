@@ -13,9 +13,10 @@ from urllib.parse import quote
 from ..cloud.errors import CloudError, foreign
 from ..cloud.naming import OWNER
 from ..cloud.plan import Plan, Settings
-from .client import STORAGE, ApiError, Gcp
+from .client import STORAGE, ApiError, Gcp, explained
 
 KIND = "bucket"
+TAKEN = "If the name is somebody else's, use another project name: names of buckets are the whole world's."
 KEEP_SECONDS = 7 * 24 * 3600  # how long a deleted object can be brought back
 
 
@@ -26,7 +27,12 @@ class Bucket:
         self.url = f"{STORAGE}/b/{name}"
 
     def read(self) -> dict[str, Any] | None:
-        found: dict[str, Any] | None = self.gcp.call("GET", self.url, "storage.buckets.get", absent=(404,))
+        permission = "storage.buckets.get"
+        try:
+            found: dict[str, Any] | None = self.gcp.call("GET", self.url, permission, absent=(404,), raw=(403,))
+        except ApiError as error:
+            refused = explained(error, f"{KIND} {self.name}", permission)
+            raise CloudError(refused.cause, f"{refused.fix} {TAKEN}") from error
         return found
 
     def create(self, wanted: Settings, location: str) -> None:
@@ -37,9 +43,7 @@ class Bucket:
         except ApiError as error:
             found = self.read()
             if not found or found.get("labels", {}).get(OWNER) != wanted["labels"][OWNER]:
-                raise CloudError(
-                    f"bucket {self.name} is taken by somebody else: {error.said}.", "Use another project name."
-                ) from error
+                raise CloudError(f"{KIND} {self.name} cannot be made: {error.said}.", TAKEN) from error
 
     def patch(self, wanted: Settings, fields: tuple[str, ...]) -> None:
         self.gcp.call("PATCH", self.url, "storage.buckets.update", body=_body(wanted, fields))
@@ -50,19 +54,22 @@ class Bucket:
 
     def _empty(self) -> None:
         deleted = 0
+        following: dict[str, str] = {}
         while True:
-            # The first page again each time: what it held has been deleted.
-            query = {"versions": "true", "maxResults": "500", "fields": "items(name,generation)"}
-            page = self.gcp.call("GET", f"{self.url}/o", "storage.objects.list", query=query, absent=(404,))
-            items = (page or {}).get("items", [])
-            if not items:
-                return
-            for item in items:
+            query = {"versions": "true", "maxResults": "500", "fields": "nextPageToken,items(name,generation)"}
+            found = self.gcp.call(
+                "GET", f"{self.url}/o", "storage.objects.list", query={**query, **following}, absent=(404,)
+            )
+            page = found or {}
+            for item in page.get("items", []):
                 url = f"{self.url}/o/{quote(item['name'], safe='')}"
                 version = {"generation": item["generation"]}
                 self.gcp.call("DELETE", url, "storage.objects.delete", query=version, absent=(404,))
                 deleted += 1
                 self.gcp.progress.say(f"emptying bucket {self.name}", f"({deleted} object versions deleted)")
+            if "nextPageToken" not in page:
+                return
+            following = {"pageToken": page["nextPageToken"]}  # a page may be empty and still have a next one
 
 
 def choose(gcp: Gcp, name: str, adopt: str, owner: str) -> tuple[Bucket, dict[str, Any] | None]:
@@ -82,7 +89,6 @@ def ensure_present(
     plan: Plan, bucket: Bucket, found: dict[str, Any] | None, labels: dict[str, str], location: str
 ) -> None:
     """Create or repair the bucket. Only what differs is patched, so what others set stays."""
-    check_owner(bucket, found, labels[OWNER])
     current = _settings(found) if found else {"labels": {}}
     wanted: Settings = {
         "labels": {**current["labels"], **labels},

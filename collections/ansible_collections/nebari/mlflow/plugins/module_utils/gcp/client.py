@@ -17,7 +17,6 @@ try:
     import google.auth
     import google.auth.exceptions
     import google.oauth2.credentials
-    import google.oauth2.service_account
     import requests
     from google.auth.transport.requests import AuthorizedSession
 
@@ -36,6 +35,7 @@ PROJECTS = "https://cloudresourcemanager.googleapis.com/v3/projects"
 TRANSIENT = {408, 429, 500, 502, 503, 504}
 PATIENCE = 120.0
 TIMEOUT = (10, 60)  # seconds to connect, and between two bytes of an answer
+WRONG_PROJECT = "Give mlflow_gcp_project as in the first column of: gcloud projects list"
 HOW_TO_LOG_IN = (
     "Set GOOGLE_CREDENTIALS to a service account's key or its file, or run: gcloud auth application-default login"
 )
@@ -105,8 +105,13 @@ class Gcp:
 
     @cached_property
     def number(self) -> str:
-        """The project's number, which Google writes where people write its id."""
-        name: str = self.call("GET", f"{PROJECTS}/{self.project}", "resourcemanager.projects.get")["name"]
+        """The project's number, which Google writes where people write its id. A wrong id is found here."""
+        permission = "resourcemanager.projects.get"
+        try:
+            name: str = self.call("GET", f"{PROJECTS}/{self.project}", permission, raw=(403, 404))["name"]
+        except ApiError as error:
+            refused = explained(error, f"projects/{self.project}", permission)
+            raise CloudError(refused.cause, f"{refused.fix} {WRONG_PROJECT}") from error
         return name.rpartition("/")[2]
 
     def _send(self, method: str, url: str, body: Any, query: dict[str, str] | None) -> Any:
@@ -124,7 +129,7 @@ def _credentials() -> Any:
     key = os.environ.get("GOOGLE_CREDENTIALS", "")
     if key:
         text = key if key.lstrip().startswith("{") else Path(key).expanduser().read_text(encoding="utf-8")
-        return google.oauth2.service_account.Credentials.from_service_account_info(json.loads(text), scopes=SCOPES)
+        return google.auth.load_credentials_from_dict(json.loads(text), scopes=SCOPES)[0]
     return google.auth.default(scopes=SCOPES)[0]
 
 
@@ -137,9 +142,24 @@ def _said(text: str) -> str:
 
 
 def explained(error: ApiError, what: str, permission: str) -> CloudError:
+    said = error.said.rstrip(".")
     if error.status == 401:
-        return CloudError(f"Google does not accept the credentials: {error.said}.", HOW_TO_LOG_IN)
-    if error.status == 403 and "has not been used in project" not in error.said and "disabled" not in error.said:
-        named = re.search(r"\b((?:storage|iam|resourcemanager)\.[a-zA-Z]+\.[a-zA-Z]+)\b", error.said)
-        return not_permitted("Google Cloud", what, named.group(1) if named else permission, error.said)
-    return CloudError(f"{what} failed: {text_of(error)}.", "Run it again: it goes on where it stopped.")
+        return CloudError(f"Google does not accept the credentials: {said}.", HOW_TO_LOG_IN)
+    disabled = re.search(r"apis/api/([a-z.]+)/", said)
+    if error.status == 403 and disabled:
+        return CloudError(f"{what}: {said}.", f"gcloud services enable {disabled.group(1)}, and wait a minute.")
+    if error.status == 403:
+        # An account's own address looks like a permission of IAM.
+        named = re.search(r"\b((?:storage|iam|resourcemanager)\.(?!gserviceaccount)[a-zA-Z]+\.[a-zA-Z]+)\b", said)
+        if named or "ermission" in said:
+            return not_permitted("Google Cloud", what, named.group(1) if named else permission, said)
+    if "Unknown project" in said:
+        return CloudError(f"{said}.", WRONG_PROJECT)
+    if "Identity Pool does not exist" in said:
+        return CloudError(
+            f"{what}: {said}.",
+            "Turn workload identity on: gcloud container clusters update NAME --workload-pool=PROJECT.svc.id.goog. "
+            "A cluster of another project's pool wants mlflow_gcp_workload_pool.",
+        )
+    fix = "Remove that cause, and run it again: it goes on where it stopped."
+    return CloudError(f"{what} failed: {text_of(error)}.", fix)

@@ -15,6 +15,8 @@ from .client import IAM, STORAGE, ApiError, Gcp, explained
 
 KIND = "IAM member"
 CONFLICT = {409, 412}  # somebody else wrote between our reading and our writing
+# What time does not solve: a cluster without workload identity, an organisation's policy.
+LASTING = ("Identity Pool does not exist", "permitted customer", "constraint")
 PATIENCE = 120.0
 
 
@@ -89,7 +91,7 @@ def _repeat(target: Target, change: Callable[[Policy, str, str], Policy], role: 
 
 def _is_passing(error: Exception) -> bool:
     """Check for a conflict, or for an account that was made a moment ago and is not known everywhere."""
-    if not isinstance(error, ApiError):
+    if not isinstance(error, ApiError) or any(lasting in error.said for lasting in LASTING):
         return False
     return error.status in (404, *CONFLICT) or (error.status == 400 and "does not exist" in error.said)
 

@@ -30,15 +30,17 @@ def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     user = _principal(gcp, pool, namespace) if direct else f"serviceAccount:{email}"
     adopt = params["adopt"] or f"{project}-mlflow-artifacts"  # as nebari-mlflow-plugin names it
     chosen, found = bucket.choose(gcp, naming.bucket_name(project, namespace, cloud), adopt, labels[naming.OWNER])
+    # All is read before anything is changed: each of these may turn out to be somebody else's.
+    bucket.check_owner(chosen, found, labels[naming.OWNER])
+    if found is None:
+        _ = gcp.number  # a project that is not ours is found now, in check mode too
+    known = None if direct else account.find(gcp, account_id, owner)
     of_bucket = member.Target.bucket(gcp, chosen.name)
-    of_account = member.Target.service_account(gcp, email)
     if params["state"] == "absent":
-        bucket.check_owner(chosen, found, labels[naming.OWNER])
         deleting = params["delete_data"] and found is not None
         if found is not None and not deleting:
             member.ensure_absent(plan, of_bucket, OBJECTS, user)
-        if not direct:
-            account.ensure_absent(gcp, plan, account_id, owner)
+        account.ensure_absent(gcp, plan, account_id, known)
         if deleting:
             plan.delete(bucket.KIND, chosen.name, chosen.delete)
         elif found is not None:
@@ -46,8 +48,10 @@ def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     else:
         bucket.ensure_present(plan, chosen, found, labels, params["region"])
         if not direct:
-            existed = account.ensure_present(gcp, plan, account_id, owner)
-            member.ensure_present(plan, of_account, WORKLOAD_IDENTITY, f"serviceAccount:{subject}", existed)
+            account.ensure_present(gcp, plan, account_id, owner, known)
+            of_account = member.Target.service_account(gcp, email)
+            speaker = f"serviceAccount:{subject}"
+            member.ensure_present(plan, of_account, WORKLOAD_IDENTITY, speaker, known is not None)
         member.ensure_present(plan, of_bucket, OBJECTS, user, found is not None)
     return {
         "uri": f"gs://{chosen.name}/{PREFIX}",

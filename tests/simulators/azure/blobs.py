@@ -1,0 +1,70 @@
+"""The data of a storage account, for who has a token and a role.
+
+https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active-directory
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ..http import Request, Response
+from .arm import Arm
+from .login import STORAGE
+
+OLDEST = "2017-11-09"  # x-ms-version from which tokens are taken
+ROLE = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
+
+
+def blobs(arm: Arm, request: Request) -> Response:
+    """Put Blob, Get Blob and Delete Blob of one container.
+
+    https://learn.microsoft.com/rest/api/storageservices/put-blob, /get-blob and /delete-blob
+    """
+    name = request.host.partition(".")[0]
+    path = next((path for path in arm.resources if path.endswith(f"/storageaccounts/{name}")), "")
+    container, _, blob = request.path.strip("/").partition("/")
+    kept: dict[str, Any] | None = arm.resources.get(f"{path}/blobservices/default/containers/{container}")
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    if not path:
+        return _error(404, "ResourceNotFound")
+    if kind == "SharedKey":
+        allowed = arm.resources[path]["properties"].get("allowSharedKeyAccess", True)
+        return _error(403, "AuthenticationFailed" if allowed else "KeyBasedAuthenticationNotPermitted")
+    if kind != "Bearer":
+        return _error(401, "NoAuthenticationInformation")
+    who, resource = arm.tokens.get(token, ("", ""))
+    if resource != STORAGE or request.headers.get("X-Ms-Version", "") < OLDEST:
+        return _error(401, "InvalidAuthenticationInfo")
+    if not _permitted(arm, who, f"{path}/blobservices/default/containers/{container}"):
+        return _error(403, "AuthorizationPermissionMismatch")
+    if kept is None:
+        return _error(404, "ContainerNotFound")
+    stored: dict[str, str] = kept.setdefault("blobs", {})
+    if request.method == "PUT" and request.headers.get("X-Ms-Blob-Type") == "BlockBlob":
+        stored[blob] = request.body.decode()
+        return Response(201)
+    if blob not in stored:
+        return _error(404, "BlobNotFound")
+    if request.method == "DELETE":
+        del stored[blob]
+        return Response(202)
+    return Response(200, stored[blob].encode())
+
+
+def _permitted(arm: Arm, who: str, container: str) -> bool:
+    """A role assignment takes its time: https://learn.microsoft.com/azure/role-based-access-control/troubleshooting"""
+    return any(
+        each["properties"]["principalId"] == who
+        and each["properties"]["roleDefinitionId"].endswith(ROLE)
+        and f"{container}/".startswith(f"{each['properties']['scope'].lower()}/")
+        and time.monotonic() >= arm.since.get(path, 0.0) + arm.settle
+        for path, each in arm.resources.items()
+        if "/roleassignments/" in path
+    )
+
+
+def _error(status: int, code: str) -> Response:
+    """https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes"""
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{code}</Message></Error>"
+    return Response(status, body.encode(), {"Content-Type": "application/xml", "x-ms-error-code": code})

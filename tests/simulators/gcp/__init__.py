@@ -1,0 +1,76 @@
+"""Google Cloud: buckets, service accounts, their IAM policies, and tokens, as the public references describe them.
+
+What it does not know (a path, a method, a field of a body, a query) it refuses with 501, which fails the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..http import App, Request, Response, answer
+from ..proxy import Cloud, Proxy
+from .errors import DEPLOYER, Refused, denied
+from .policies import Policy
+from .routes import ROUTES, find
+from .state import TOKEN, Google
+from .tokens import principal
+
+__all__ = ["DEPLOYER", "Google", "Policy", "denied", "environment", "principal", "serve"]
+
+HOSTS = tuple(sorted({f"{route.host}.googleapis.com" for route in ROUTES}))
+OPEN = ("oauth2.", "sts.")  # endpoints that give tokens need none
+
+
+def app(google: Google) -> App:
+    def call(request: Request) -> Response:
+        try:
+            with google.lock:
+                return _answer(google, request)
+        except Refused as refused:
+            return refused.response(request.host)
+
+    return call
+
+
+def _answer(google: Google, request: Request) -> Response:
+    found = find(request)
+    if found is None:
+        raise Refused(501, f"not simulated: {request.method} {request.target}")
+    route, names = found
+    token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if not request.host.startswith(OPEN) and token != TOKEN and token not in google.tokens:
+        raise Refused(401, "Request had invalid authentication credentials. Expected OAuth 2 access token.")
+    if request.host in google.disabled:
+        # https://cloud.google.com/service-usage/docs/troubleshooting
+        said = f"This API has not been used in project {google.number} before or it is disabled. Enable it by"
+        link = f"https://console.developers.google.com/apis/api/{request.host}/overview?project={google.number}"
+        raise Refused(403, f"{said} visiting {link} then retry.", "SERVICE_DISABLED", service=request.host)
+    result = route.handler(google, request, *names)
+    return result if isinstance(result, Response) else answer(200, result)
+
+
+def name(request: Request) -> tuple[str, bool]:
+    """Return the permission that a call needs, and whether it writes."""
+    found = find(request)
+    return (found[0].permission, found[0].write) if found else (f"unknown:{request.method} {request.target}", True)
+
+
+@contextmanager
+def serve(folder: Path, project: str, number: str, port: int = 0) -> Iterator[tuple[Proxy, Google]]:
+    google = Google(project, number)
+    google.clear()
+    with Proxy(Cloud(HOSTS, app(google), name), folder, port) as proxy:
+        yield proxy, google
+
+
+def environment(proxy: Proxy) -> dict[str, str]:
+    """Return what makes unmodified clients of Google talk to the simulator."""
+    return {
+        "HTTPS_PROXY": proxy.url,
+        "NO_PROXY": "127.0.0.1,localhost",
+        "REQUESTS_CA_BUNDLE": str(proxy.authority.bundle),
+        "GCP_AUTH_KIND": "accesstoken",
+        "GCP_ACCESS_TOKEN": TOKEN,
+    }

@@ -1,0 +1,96 @@
+"""The token endpoints: for a service account's key, and for the token that a cluster gives a pod."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from typing import Any
+from urllib.parse import parse_qs
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from ..http import Request, Response, answer
+from .errors import Refused, known
+from .state import Google
+
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+WORKLOAD = "roles/iam.workloadIdentityUser"
+
+
+def by_key(google: Google, request: Request) -> Response:
+    """https://developers.google.com/identity/protocols/oauth2/service-account#httprest"""
+    form = {key: values[0] for key, values in parse_qs(request.body.decode()).items()}
+    if form.get("grant_type") != "urn:ietf:params:oauth:grant-type:jwt-bearer":
+        return answer(400, {"error": "unsupported_grant_type", "error_description": "Invalid grant_type"})
+    signed, _, signature = form["assertion"].rpartition(".")
+    claims = decoded(signed.split(".")[1])
+    public = google.keys.get(claims["iss"])
+    try:
+        if public is None:
+            raise InvalidSignature
+        key = serialization.load_pem_public_key(public.encode())
+        assert isinstance(key, rsa.RSAPublicKey)
+        key.verify(_bytes(signature), signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+    except InvalidSignature:
+        return answer(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})
+    if claims["aud"] != "https://oauth2.googleapis.com/token" or claims.get("scope") != SCOPE:
+        return answer(400, {"error": "invalid_scope", "error_description": "Invalid OAuth scope or ID token audience."})
+    token = _token(google, f"serviceAccount:{claims['iss']}")
+    return answer(200, {"access_token": token, "expires_in": 3599, "token_type": "Bearer"})
+
+
+def exchange(google: Google, request: Request) -> Any:
+    """Give a pod's token for one of the pool that its cluster belongs to.
+
+    https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token and, for the audience that a node's metadata
+    server asks for, https://cloud.google.com/kubernetes-engine/docs/concepts/workload-identity
+    """
+    fields = {"audience", "grantType", "requestedTokenType", "scope", "subjectToken", "subjectTokenType"}
+    body = known(request.json(), fields, fields)
+    kind, pool, provider = body["audience"].split(":", 2)
+    claims = decoded(body["subjectToken"].split(".")[1])
+    if kind != "identitynamespace" or pool not in google.pools or claims["iss"] != provider or claims["aud"] != pool:
+        raise Refused(400, "The audience or the issuer of the token is not that of the pool.", "invalid_grant")
+    namespace, account = claims["sub"].split(":")[2:]
+    token = _token(google, f"serviceAccount:{pool}[{namespace}/{account}]")
+    return {"access_token": token, "issued_token_type": body["requestedTokenType"], "token_type": "Bearer"}
+
+
+def of_account(google: Google, request: Request, email: str) -> Any:
+    """Give the token of a service account to whom its policy lets speak for it.
+
+    https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken
+    """
+    known(request.json(), {"scope", "lifetime", "delegates"}, {"scope"})
+    member = google.tokens.get(request.headers["Authorization"].removeprefix("Bearer "), "")
+    account = google.accounts.get(email, {"disabled": True})
+    if account.get("disabled") or not google.may(member, WORKLOAD, email):
+        said = "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist)."
+        raise Refused(403, said, "IAM_PERMISSION_DENIED", permission="iam.serviceAccounts.getAccessToken")
+    return {"accessToken": _token(google, f"serviceAccount:{email}"), "expireTime": "2026-01-01T01:00:00Z"}
+
+
+def principal(google: Google, member: str) -> str:
+    """Return the other name of a cluster's service account, by which it is a member without a Google one."""
+    pool, _, rest = member.removeprefix("serviceAccount:").partition("[")
+    namespace, _, account = rest.rstrip("]").partition("/")
+    pools = f"projects/{google.number}/locations/global/workloadIdentityPools"
+    return f"principal://iam.googleapis.com/{pools}/{pool}/subject/ns/{namespace}/sa/{account}"
+
+
+def decoded(part: str) -> dict[str, Any]:
+    claims: dict[str, Any] = json.loads(_bytes(part))
+    return claims
+
+
+def _bytes(part: str) -> bytes:
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+def _token(google: Google, member: str) -> str:
+    token = uuid.uuid4().hex
+    google.tokens[token] = member
+    return token
