@@ -20,7 +20,7 @@ STEPS := ANSIBLE_CALLBACK_PLUGINS=molecule/cluster/callback_plugins ANSIBLE_STDO
 CLUSTER := $(STEPS) ansible-playbook $(if $(OWN_KUBECONFIG),-e kubeconfig=$(OWN_KUBECONFIG))
 DEMO := -e mlflow_provider=local -e mlflow_project_name=demo -e mlflow_namespace=dev -e mlflow_kubeconfig=$(KUBECONFIG)
 
-.PHONY: help up cluster down test unit lint format bench campaign lock
+.PHONY: help up cluster edge down test unit lint format bench campaign lock
 
 help:  ## Say what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,10 +32,13 @@ up: $(VENV)/.done  ## Start a cluster, deploy MLflow on it, log a run, open the 
 cluster: $(VENV)/.done  ## Start the cluster only
 	@$(CLUSTER) molecule/cluster/up.yml
 
+edge: $(VENV)/.done up  ## Add Traefik to the cluster and a browser to this machine, for the tests of the UI
+	@$(CLUSTER) molecule/cluster/edge.yml
+
 down: $(VENV)/.done  ## Remove all that `make up` started; what was built stays cached
 	@$(CLUSTER) molecule/cluster/down.yml
 
-test: $(VENV)/.done up  ## Run the tests, on the cluster of `make up`
+test: $(VENV)/.done up edge  ## Run the tests, on the cluster of `make up`
 	@pytest -q tests/unit tests/contract
 	@# Two groups of tests run beside each other: most of their time they wait for pods. What fails is tried once more
 	@# by itself, since on a machine that is busy with other things a wait can run out; both are shown.
@@ -45,7 +48,7 @@ test: $(VENV)/.done up  ## Run the tests, on the cluster of `make up`
 unit: $(VENV)/.done  ## Run the tests that need no cluster
 	@pytest -q tests/unit tests/contract
 
-campaign: $(VENV)/.done up  ## Run the long campaigns: kills, faults, in full
+campaign: $(VENV)/.done up edge  ## Run the long campaigns: kills, faults, in full
 	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v tests/campaign tests/integration/test_molecule.py \
 	  tests/integration/clouds/test_faults.py tests/integration/clouds/test_every_cloud.py
 

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOK = Environment(autoescape=False).from_string(  # noqa: S701 (it makes YAML)
     (ROOT / "molecule/shared/templates/notebook.yml.j2").read_text()
 )
+MLFLOW_IMAGE = "ghcr.io/mlflow/mlflow:v3.17.2-full"
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def run_pod(
 ) -> str:
     """Run a Python script in a pod that looks like a notebook's, and return what it printed; timeout in seconds."""
     rendered = NOTEBOOK.render(
-        notebook_image="ghcr.io/mlflow/mlflow:v3.17.2-full",
+        notebook_image=MLFLOW_IMAGE,
         notebook_command=["python3", "-c", script, *arguments],
         notebook_env=env,
         notebook_env_from=env_from,

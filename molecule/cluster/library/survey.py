@@ -55,6 +55,7 @@ state: {returned: always, type: dict, description: What a finished up.yml wrote 
 CAPABILITY = "CAP_SYS_RESOURCE"
 CAPABILITY_BIT = 24
 GO_MINIMUM = (1, 24)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 TARGETS = "$(ORIGIN)|$(LABEL)|$(REPO_URI)"
 PATIENCE = 10  # seconds for a command that should take one
 
@@ -143,6 +144,7 @@ def machine(cache: Path) -> dict[str, Any]:
         "dropped_capability": CAPABILITY if dropped else "",
         "go": go(cache),
         "uv": shutil.which("uv") or "",
+        "browser": next(filter(None, map(shutil.which, BROWSERS)), ""),
     }
 
 

@@ -1,4 +1,4 @@
-"""The cluster that the tests of the Nebari door use, with Traefik's kinds known to it."""
+"""The cluster that the tests of the Nebari door use, which knows Traefik's kinds, and the project that they share."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ import pytest
 
 from tests.support import kubectl
 
-from .support import HERE, README, Project, project
+from .support import README, Project, project
 
-KINDS = ("ingressroutes.traefik.io", "middlewares.traefik.io")
+KINDS = {"ingressroutes.traefik.io", "middlewares.traefik.io"}
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _traefik_kinds() -> None:
-    """Make them known where Traefik is not installed. They stay: taking them away would take every route along."""
     if "KUBECONFIG" not in os.environ:
-        pytest.fail("KUBECONFIG names no cluster; run `make up`, or `make test`")
-    present = kubectl("get", "customresourcedefinitions", "-o", "name")
-    if not all(kind in present for kind in KINDS):
-        kubectl("apply", "-f", str(HERE / "traefik-crds.yaml"))
+        pytest.fail("KUBECONFIG names no cluster; run `make edge`, or `make test`")
+    names = kubectl("get", "customresourcedefinitions", "-o", "jsonpath={.items[*].metadata.name}")
+    if not KINDS <= set(names.split()):
+        pytest.fail("The cluster does not know Traefik's kinds; run `make edge`, or `make test`")
 
 
 @pytest.fixture(scope="session")

@@ -141,29 +141,3 @@ def test_switching_off_and_on_keeps_the_data(deployed: Project) -> None:
     assert kubectl("-n", deployed.namespace, "get", "pvc", "-o", "jsonpath={.items[*].metadata.uid}") == claims
     script = f"import mlflow; print(mlflow.get_run('{run_id}').data.metrics)"
     assert "{'m': 1.0}" in pods.run_notebook(deployed, "after", script)
-
-
-def test_destroy_says_what_is_kept_and_lets_the_rest_go_on(deployed: Project, tmp_path: Path) -> None:
-    trace = tmp_path / "trace"
-    code, output = deployed.nebari("destroy", "--disable-prompt", UPSTREAM_TRACE=str(trace))
-    assert code == 0, output
-    assert "Nebari properly destroyed all resources without error" in output
-    assert "kept: PersistentVolumeClaim data-door-1-mlflow-postgresql-0" in output
-    assert len(trace.read_text().splitlines()) == 4
-    assert kubectl("-n", deployed.namespace, "get", "deploy,sts", "-o", "name") == ""
-
-
-def test_status_says_that_it_is_gone_what_is_kept_and_how_it_comes_back(deployed: Project) -> None:
-    done = deployed.mlflow("status", "--json")
-    found = json.loads(done.stdout)
-    assert (done.returncode, found["state"]) == (1, "Absent")
-    assert "data-door-1-mlflow-postgresql-0, door-1-mlflow-artifacts" in found["cause"]
-    assert found["fix"] == "nebari-mlflow deploy --config nebari-config.yaml"
-
-
-def test_deleting_the_data_is_an_act_of_its_own(deployed: Project) -> None:
-    assert kubectl("-n", deployed.namespace, "get", "pvc", "-o", "name").count("\n") == 2
-    done = deployed.mlflow("destroy", "--delete-data", deployed.name, "--yes", "--json")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout)["outputs"]["kept"] == []
-    assert kubectl("-n", deployed.namespace, "get", "pvc,secret", "-o", "name") == ""

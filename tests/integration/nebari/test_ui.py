@@ -1,0 +1,229 @@
+"""The UI at https://DOMAIN/mlflow, through Traefik and behind the login, as programs and as a browser see it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from nebari_mlflow import names
+from tests.support import run_pod
+
+from .edge.browser import chromium
+from .edge.traefik import Edge, edge
+from .support import Project
+
+pytestmark = pytest.mark.cluster
+
+DOMAIN = "nebari.example.org"
+TEXT = "Trained on Nebari."
+LOG_A_RUN = f"""
+import math, os, time
+import mlflow
+from mlflow.entities import Metric, Param
+
+os.environ["LOGNAME"] = "ada"
+experiment = mlflow.set_experiment("churn").experiment_id
+with mlflow.start_run(run_name="gradient-boosting", tags={{"stage": "candidate"}}) as run:
+    now = int(time.time() * 1000)
+    curves = {{
+        "loss": lambda step: 0.12 + 0.6 * math.exp(-0.05 * step) + 0.01 * math.sin(step * 2.1),
+        "accuracy": lambda step: 0.93 - 0.4 * math.exp(-0.05 * step) + 0.008 * math.cos(step * 1.7),
+        "recall": lambda step: 0.88 - 0.6 * math.exp(-0.07 * step) + 0.01 * math.sin(step * 1.3),
+    }}
+    metrics = [Metric(key, curve(step), now + step, step) for key, curve in curves.items() for step in range(60)]
+    params = [Param("learning_rate", "0.05"), Param("depth", "6")]
+    mlflow.MlflowClient().log_batch(run.info.run_id, metrics=metrics, params=params)
+    mlflow.log_text({TEXT!r}, "notes.txt")
+print("logged", experiment, run.info.run_id)
+"""
+SEARCH = "experiments/search?max_results=10"
+
+
+@dataclass(frozen=True)
+class Site:
+    """A project with a run in it, and a browser that has not logged in."""
+
+    edge: Edge
+    browser: Browser
+    experiment: str
+    run: str
+
+    def page(self) -> str:
+        """The address of the run's page."""
+        return f"{self.edge.address}/mlflow/#/experiments/{self.experiment}/runs/{self.run}?workflowType=machine_learning"
+
+
+@dataclass
+class Visitor:
+    """Somebody who has logged in; what the browser asked for is kept."""
+
+    context: BrowserContext
+    page: Page
+    asked: list[tuple[int, str]] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    @property
+    def cookie(self) -> dict[str, str]:
+        """The login as a header, for a program."""
+        return {"Cookie": "; ".join(f"{item['name']}={item['value']}" for item in self.context.cookies())}
+
+
+@pytest.fixture(scope="module")
+def site(deployed: Project) -> Iterator[Site]:
+    with ThreadPoolExecutor() as pool:
+        address = names.tracking_uri(deployed.name, deployed.namespace)
+        logging = pool.submit(run_pod, deployed.namespace, "notebook-ui", LOG_A_RUN, MLFLOW_TRACKING_URI=address)
+        with edge(deployed.namespace, DOMAIN) as made, chromium(made) as browser:
+            until_routed(made)
+            experiment, run = logging.result().split("logged ")[1].split()
+            yield Site(made, browser, experiment, run)
+
+
+def until_routed(edge: Edge) -> None:
+    """Traefik is ready a moment before it has read its routes."""
+    end = time.monotonic() + 20
+    while 404 in (edge.request("/mlflow").status, edge.request("/auth/login").status):
+        assert time.monotonic() < end, "Traefik has no route for /mlflow"
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def visitor(site: Site) -> Iterator[Visitor]:
+    """Log in the way a person does, from the address that Nebari shows."""
+    context = site.browser.new_context(viewport={"width": 1280, "height": 800}, ignore_https_errors=True)
+    visitor = Visitor(context, context.new_page())
+    context.on("response", lambda response: visitor.asked.append((response.status, response.url)))
+    context.on("requestfailed", lambda request: visitor.failed.append(f"{request.failure} {request.url}"))
+    visitor.page.goto(f"{site.edge.address}/mlflow")
+    visitor.page.get_by_label("Username").fill("ada")
+    visitor.page.get_by_role("button", name="Sign In").click()
+    yield visitor
+    context.close()
+
+
+@pytest.mark.parametrize("cookie", ["", "_forward_auth=ada|0123"], ids=["no cookie", "a forged cookie"])
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/mlflow", None),
+        ("/mlflow/", None),
+        ("/mlflow/health", None),
+        ("/mlflow/static-files/index.html", None),
+        (f"/mlflow/api/2.0/mlflow/{SEARCH}", None),
+        (f"/mlflow/ajax-api/2.0/mlflow/{SEARCH}", None),
+        ("/mlflow/ajax-api/2.0/mlflow/runs/search", "{}"),
+        ("/mlflow/api/2.0/mlflow/experiments/create", '{"name": "stolen"}'),
+        ("/mlflow/graphql", "{}"),
+        ("/mlflow/get-artifact?path=notes.txt&run_uuid={run}", None),
+        ("/mlflow/api/2.0/mlflow-artifacts/artifacts/{experiment}/{run}/artifacts/notes.txt", None),
+        ("/auth/../mlflow/health", None),
+        ("//mlflow/health", None),
+        ("/mlflow/%2e%2e/mlflow/health", None),
+    ],
+)
+def test_nothing_answers_whoever_is_not_logged_in(site: Site, path: str, body: str | None, cookie: str) -> None:
+    path = path.format(run=site.run, experiment=site.experiment)
+    answer = site.edge.request(path, body, {"Cookie": cookie} if cookie else None)
+    assert answer.status in (307, 400, 404), answer
+    if path.startswith("/mlflow") and "%" not in path:
+        assert answer.status == 307
+        assert answer.location.startswith(f"{site.edge.address}/auth/login?")
+        assert parse_qs(urlsplit(answer.location).query)["state"] == [f"{site.edge.address}{path}"]
+    assert "OK" not in answer.body
+    assert TEXT not in answer.body
+
+
+@pytest.mark.parametrize("path", ["/mlflowx", "/mlflow-other/", "/mlflow.html", "/", "/hub/mlflow"])
+def test_the_route_takes_no_address_but_its_own(site: Site, visitor: Visitor, path: str) -> None:
+    for headers in ({}, visitor.cookie):
+        answer = site.edge.request(path, headers=headers)
+        assert (answer.status, answer.location) == (404, "")
+
+
+def test_the_address_with_and_without_a_slash_is_the_same(site: Site, visitor: Visitor) -> None:
+    for query in ("", "?a=b/c"):
+        answer = site.edge.request(f"/mlflow{query}", headers=visitor.cookie)
+        assert (answer.status, answer.location) == (302, f"{site.edge.address}/mlflow/{query}")
+    assert "<title>MLflow</title>" in site.edge.request("/mlflow/", headers=visitor.cookie).body
+
+
+@pytest.mark.parametrize(("origin", "status"), [(f"https://{DOMAIN}", 200), ("https://evil.example.org", 403)])
+def test_only_the_pages_of_the_domain_may_write(site: Site, visitor: Visitor, origin: str, status: int) -> None:
+    body = json.dumps({"run_id": site.run, "key": "origin", "value": "checked"})
+    headers = {**visitor.cookie, "Origin": origin}
+    assert site.edge.request("/mlflow/ajax-api/2.0/mlflow/runs/set-tag", body, headers).status == status
+
+
+def test_a_browser_gets_the_login_page_and_then_the_page_that_it_asked_for(site: Site) -> None:
+    with site.browser.new_context(ignore_https_errors=True) as context:
+        page = context.new_page()
+        page.goto(f"{site.edge.address}/mlflow")
+        expect(page).to_have_title("Log in to Nebari")
+        expect(page).to_have_url(re.compile(rf"^{re.escape(site.edge.address)}/auth/login\?"))
+        page.get_by_label("Username").fill("ada")
+        page.get_by_role("button", name="Sign In").click()
+        expect(page).to_have_title("MLflow")
+        expect(page).to_have_url(f"{site.edge.address}/mlflow/")
+        expect(page.get_by_role("link", name="churn")).to_be_visible()
+
+
+def test_the_experiment_lists_its_run(site: Site, visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(f"{site.edge.address}/mlflow/#/experiments/{site.experiment}/runs?workflowType=machine_learning")
+    page.locator(f"a[href$='{site.run}']").get_by_text("gradient-boosting").click()
+    expect(page.get_by_role("heading", name="gradient-boosting")).to_be_visible()
+    expect(page).to_have_url(re.compile(site.run))
+
+
+def test_the_artifact_opens(site: Site, visitor: Visitor) -> None:
+    visitor.page.goto(site.page())
+    visitor.page.get_by_role("tab", name="Artifacts").click()
+    visitor.page.get_by_text("notes.txt").first.click()
+    expect(visitor.page.get_by_text(TEXT)).to_be_visible()
+
+
+def test_the_chart_of_a_metric_is_drawn(site: Site, visitor: Visitor) -> None:
+    visitor.page.goto(site.page())
+    visitor.page.get_by_role("tab", name="Model metrics").click()
+    lines = visitor.page.locator("svg path.js-line")
+    expect(lines).not_to_have_count(0)
+    for line in lines.all():
+        assert len(re.findall("[ML]", line.get_attribute("d") or "")) > 20, "a line through the metric's steps"
+    if "SCREENSHOT" in os.environ:
+        visitor.page.screenshot(path=os.environ["SCREENSHOT"])
+
+
+def test_a_tag_is_edited_and_stays(site: Site, visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto(site.page())
+    page.get_by_role("button", name="Edit tags").click()
+    dialog = page.get_by_role("dialog", name="Add/Edit tags")
+    dialog.get_by_role("combobox").fill("stage")
+    page.keyboard.press("Enter")
+    dialog.get_by_label("Value").fill("production")
+    dialog.get_by_role("button", name="Add tag").click()
+    dialog.get_by_role("button", name="Save tags").click()
+    expect(dialog).to_be_hidden()
+    page.reload()
+    expect(page.get_by_title("production")).to_be_visible()
+    answer = site.edge.request(f"/mlflow/api/2.0/mlflow/runs/get?run_id={site.run}", headers=visitor.cookie)
+    tags = {tag["key"]: tag["value"] for tag in json.loads(answer.body)["run"]["data"]["tags"]}
+    assert tags["stage"] == "production"
+
+
+def test_nothing_that_the_ui_asked_for_was_missing_or_elsewhere(site: Site, visitor: Visitor) -> None:
+    """Comes last: it looks at what the tests before it made the browser ask for."""
+    expected = {"/mlflow/ajax-api/2.0/mlflow/users/current"}  # there is none without MLflow's own login
+    assert len(visitor.asked) > 50
+    assert {url for _, url in visitor.asked if not url.startswith(f"{site.edge.address}/")} == set()
+    assert {url for status, url in visitor.asked if status >= 400 and urlsplit(url).path not in expected} == set()
+    assert [failure for failure in visitor.failed if "ERR_ABORTED" not in failure] == [], "but for pages that were left"
