@@ -100,7 +100,7 @@ class AwsLab(Lab):
         config = Config(proxies={"https": self.proxy.url}, retries={"total_max_attempts": 1})
         s3 = boto3.client("s3", REGION, None, True, str(self.proxy.authority.bundle), None, *keys, config=config)
         bucket, _, prefix = self.storage["uri"].removeprefix("s3://").partition("/")
-        where = {"Bucket": bucket, "Key": f"{prefix}/a b"}
+        where = {"Bucket": bucket, "Key": f"{prefix}/a b".lstrip("/")}
         self.moto.post("/moto-api/reset-auth", b"0")
         try:
             s3.put_object(**where, Body=b"data")

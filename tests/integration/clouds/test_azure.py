@@ -135,7 +135,7 @@ def test_a_right_that_somebody_gave_already_is_not_given_again(azure_lab: AzureL
 def test_an_account_of_nebari_mlflow_plugin_is_gone_on_with_and_closed(azure_lab: AzureLab) -> None:
     azure_lab.arm.resources[THEIRS]["sku"] = {"name": "Standard_GRS"}
     done = azure_lab.converge(adopt="theirs", replication="")
-    assert done["storage"]["uri"] == "wasbs://nebari-mlflow@theirs.blob.core.windows.net/artifacts"
+    assert done["storage"]["uri"] == "wasbs://nebari-mlflow@theirs.blob.core.windows.net"
     assert not azure_lab.converge(adopt="theirs", replication="")["changed"]
     assert ACCOUNT not in azure_lab.arm.resources
     properties = azure_lab.arm.resources[THEIRS]["properties"]
