@@ -76,6 +76,16 @@ class AwsLab(Lab):
         s3.put_object(Bucket="theirs-mlflow", Key="artifacts/model", Body=b"theirs")
         kms.create_alias(AliasName="alias/theirs-mlflow", TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
 
+    def handed_over(self) -> dict[str, Any]:
+        return {
+            "uri": f"s3://{NAME}/artifacts",
+            "env": {"AWS_DEFAULT_REGION": REGION},
+            "secret": "",
+            "service_account_annotations": {"eks.amazonaws.com/role-arn": f"arn:aws:iam::{ACCOUNT}:role/{NAME}"},
+            "pod_labels": {},
+            "volume": {},
+        }
+
     def slow(self, seconds: float) -> None:
         self.moto.rules.settle = seconds
 
