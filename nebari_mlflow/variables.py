@@ -6,6 +6,7 @@ out, so that what is written down is what the configuration alone says.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -182,7 +183,10 @@ def _azure(config: Any) -> Variables:
     cloud, block = config.azure, config.mlflow.azure
     own = block.model_dump(exclude_none=True, exclude_defaults=True, exclude={"tags"}) if block else {}
     tags = {**(cloud.tags or {}), **(block.tags if block else {})}
-    return _set(mlflow_azure_location=cloud.region, mlflow_azure_tags=plain(tags)) | {
+    # As nebari-mlflow-plugin named its account, in Nebari's own resource group.
+    before = f"{config.project_name[:15]}mlfsa{cloud.storage_account_postfix}"
+    adopt = before if re.fullmatch("[a-z0-9]{3,24}", before) else ""
+    return _set(mlflow_azure_location=cloud.region, mlflow_azure_tags=plain(tags), mlflow_azure_adopt=adopt) | {
         f"mlflow_azure_{name}": value for name, value in own.items()
     }
 

@@ -1,7 +1,8 @@
 """Serve one cloud until SIGTERM: python -m tests.simulators CLOUD FOLDER.
 
-FOLDER gets `environment.json`, what a client must set, and `calls.jsonl`, what was called. The account is empty but for
-what a platform has before MLflow comes: the cluster's OIDC provider, the resource group.
+FOLDER gets `environment.json`, what a client must set, and `calls.jsonl`, what was called; at the end `foreign.json`
+says whether what others have is as it was. The account holds what a platform has before MLflow comes (the cluster's
+OIDC provider, the resource group) and objects of other people.
 """
 
 from __future__ import annotations
@@ -16,37 +17,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import boto3
+from tests.integration.clouds.aws_lab import AwsLab
+from tests.integration.clouds.azure_lab import SUBSCRIPTION, AzureLab
+from tests.integration.clouds.gcp_lab import CLOUD_PROJECT, NUMBER, GcpLab
+from tests.integration.clouds.lab import Lab
 
 from . import aws, azure, gcp
 
 
 @contextmanager
-def amazon(folder: Path) -> Iterator[dict[str, str]]:
-    with aws.serve(folder) as (proxy, moto):
-        keys = {"aws_access_key_id": "platform", "aws_secret_access_key": "platform"}
-        iam = boto3.client("iam", region_name="eu-west-1", endpoint_url=moto.url, **keys)
-        iam.create_open_id_connect_provider(
-            Url="https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF",
-            ThumbprintList=["9" * 40],
-            ClientIDList=["sts.amazonaws.com"],
-        )
-        yield aws.environment(proxy)
-
-
-@contextmanager
-def google(folder: Path) -> Iterator[dict[str, str]]:
-    with gcp.serve(folder, "our-project-123", "4711") as (proxy, _):
-        yield gcp.environment(proxy)
-
-
-@contextmanager
-def microsoft(folder: Path) -> Iterator[dict[str, str]]:
-    subscription = "00000000-0000-0000-0000-00000000000a"
-    with azure.serve(folder, subscription) as (proxy, arm):
-        group = f"/subscriptions/{subscription}/resourcegroups/demo-dev"
-        arm.resources[group] = {"id": group, "location": "westeurope", "tags": {}}
-        yield azure.environment(proxy)
+def lab_of(cloud: str, folder: Path) -> Iterator[Lab]:
+    if cloud == "aws":
+        with aws.serve(folder) as amazon:
+            yield AwsLab(*amazon)
+    elif cloud == "gcp":
+        with gcp.serve(folder, CLOUD_PROJECT, NUMBER) as google:
+            yield GcpLab(*google)
+    else:
+        with azure.serve(folder, SUBSCRIPTION) as microsoft:
+            yield AzureLab(*microsoft)
 
 
 def main(cloud: str, folder: Path) -> None:
@@ -54,12 +43,20 @@ def main(cloud: str, folder: Path) -> None:
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
     (folder / "pid").write_text(str(os.getpid()))
-    with {"aws": amazon, "gcp": google, "azure": microsoft}[cloud](folder) as environment:
+    with lab_of(cloud, folder) as lab:
+        lab.reset()
+        before = lab.others()
         (folder / "calls.jsonl").touch()
-        ready = folder / "environment.new"
-        ready.write_text(json.dumps(environment))
-        ready.rename(folder / "environment.json")
+        write(folder / "environment.json", lab.environment())
         ended.wait()
+        write(folder / "foreign.json", {"intact": lab.others() == before})
+
+
+def write(path: Path, content: object) -> None:
+    """Write a file that is whole as soon as it is there."""
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(content))
+    new.rename(path)
 
 
 if __name__ == "__main__":

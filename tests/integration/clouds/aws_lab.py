@@ -76,6 +76,16 @@ class AwsLab(Lab):
         s3.put_object(Bucket="theirs-mlflow", Key="artifacts/model", Body=b"theirs")
         kms.create_alias(AliasName="alias/theirs-mlflow", TargetKeyId=kms.create_key()["KeyMetadata"]["KeyId"])
 
+    def handed_over(self) -> dict[str, Any]:
+        return {
+            "uri": f"s3://{NAME}/artifacts",
+            "env": {"AWS_DEFAULT_REGION": REGION},
+            "secret": "",
+            "service_account_annotations": {"eks.amazonaws.com/role-arn": f"arn:aws:iam::{ACCOUNT}:role/{NAME}"},
+            "pod_labels": {},
+            "volume": {},
+        }
+
     def slow(self, seconds: float) -> None:
         self.moto.rules.settle = seconds
 
@@ -100,7 +110,7 @@ class AwsLab(Lab):
         config = Config(proxies={"https": self.proxy.url}, retries={"total_max_attempts": 1})
         s3 = boto3.client("s3", REGION, None, True, str(self.proxy.authority.bundle), None, *keys, config=config)
         bucket, _, prefix = self.storage["uri"].removeprefix("s3://").partition("/")
-        where = {"Bucket": bucket, "Key": f"{prefix}/a b"}
+        where = {"Bucket": bucket, "Key": f"{prefix}/a b".lstrip("/")}
         self.moto.post("/moto-api/reset-auth", b"0")
         try:
             s3.put_object(**where, Body=b"data")

@@ -78,6 +78,17 @@ class AzureLab(Lab):
             }
         )
 
+    def handed_over(self) -> dict[str, Any]:
+        client_id = self.arm.resources[IDENTITY]["properties"]["clientId"]
+        return {
+            "uri": f"wasbs://nebari-mlflow@{NAME}.blob.core.windows.net/artifacts",
+            "env": {},
+            "secret": "",
+            "service_account_annotations": {"azure.workload.identity/client-id": client_id},
+            "pod_labels": {"azure.workload.identity/use": "true"},
+            "volume": {},
+        }
+
     def slow(self, seconds: float) -> None:
         self.arm.settle = seconds
 

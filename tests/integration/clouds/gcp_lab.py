@@ -57,6 +57,16 @@ class GcpLab(Lab):
             [{"role": "roles/iam.workloadIdentityUser", "members": ["user:a@example.org"]}]
         )
 
+    def handed_over(self) -> dict[str, Any]:
+        return {
+            "uri": f"gs://{NAME}/artifacts",
+            "env": {"GOOGLE_CLOUD_PROJECT": CLOUD_PROJECT},
+            "secret": "",
+            "service_account_annotations": {"iam.gke.io/gcp-service-account": EMAIL},
+            "pod_labels": {},
+            "volume": {},
+        }
+
     def slow(self, seconds: float) -> None:
         self.google.settle = seconds
 

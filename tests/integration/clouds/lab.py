@@ -92,6 +92,10 @@ class Lab(ABC):
     def has_data(self) -> bool: ...
 
     @abstractmethod
+    def handed_over(self) -> dict[str, Any]:
+        """Return the storage that the role must return for what there is."""
+
+    @abstractmethod
     def slow(self, seconds: float) -> None:
         """Let each grant and trust take so long to work, from now on."""
 

@@ -159,13 +159,32 @@ def test_what_others_set_on_our_objects_stays(aws_lab: AwsLab) -> None:
     assert "theirs" in iam.list_role_policies(RoleName=NAME)["PolicyNames"]
 
 
-def test_a_bucket_of_nebari_mlflow_plugin_is_gone_on_with(aws_lab: AwsLab) -> None:
+@pytest.mark.parametrize("with_key", [True, False])
+def test_a_bucket_of_nebari_mlflow_plugin_is_gone_on_with(aws_lab: AwsLab, with_key: bool) -> None:
+    """Its artifacts are at the root, and encrypted with a key of its own that the role needs to read them."""
     peers = "my-demo-mlflow-artifacts-1a2b"
-    s3 = aws_lab.client("s3")
+    s3, kms = aws_lab.client("s3"), aws_lab.client("kms")
     s3.create_bucket(Bucket=peers, CreateBucketConfiguration={"LocationConstraint": REGION})
-    assert aws_lab.converge(adopt=peers)["storage"]["uri"] == f"s3://{peers}/artifacts"
+    key = kms.create_key()["KeyMetadata"]
+    if with_key:
+        default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key["KeyId"]}
+        rules = [{"ApplyServerSideEncryptionByDefault": default}]
+        s3.put_bucket_encryption(Bucket=peers, ServerSideEncryptionConfiguration={"Rules": rules})
+    s3.put_object(Bucket=peers, Key="1/run/artifacts/model", Body=b"old")
+    assert aws_lab.converge(adopt=peers)["storage"]["uri"] == f"s3://{peers}"
     assert not aws_lab.converge(adopt=peers)["changed"]
     assert NAME not in [each["Name"] for each in s3.list_buckets()["Buckets"]]
+    policy = aws_lab.client("iam").get_role_policy(RoleName=NAME, PolicyName="artifacts")["PolicyDocument"]
+    usable = next(each["Resource"] for each in policy["Statement"] if each["Sid"] == "UseKey")
+    assert (usable == key["Arn"]) is with_key
+    aws_lab.use(NAMESPACE, "nebari-mlflow")
+    taken = aws_lab.client("sts").assume_role(RoleArn=ROLE, RoleSessionName="pod")["Credentials"]
+    aws_lab.moto.post("/moto-api/reset-auth", b"0")
+    try:
+        old = client(aws_lab, "s3", taken).get_object(Bucket=peers, Key="1/run/artifacts/model")
+        assert old["Body"].read() == b"old"
+    finally:
+        aws_lab.moto.post("/moto-api/reset-auth", b"inf")
 
 
 def test_encryption_can_be_turned_off_without_losing_what_it_has_encrypted(aws_lab: AwsLab) -> None:

@@ -16,7 +16,7 @@ from tests.simulators.http import answer
 from tests.simulators.proxy import Fault
 
 from .azure_lab import ACCOUNT, CONTAINER, GROUP, IDENTITY, ISSUER, NAME, SUBSCRIPTION, THEIRS, AzureLab
-from .lab import PROJECT
+from .lab import PROJECT, Denied
 
 PAGE = Path(__file__).parents[3] / "docs/how-to/azure.md"
 SUBNET = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/nodes"
@@ -57,6 +57,26 @@ def test_the_account_is_closed_and_the_right_is_on_the_container_only(azure_lab:
     assert path.startswith(f"{CONTAINER}/providers/")
     assert assignment["properties"]["principalType"] == "ServicePrincipal"
     assert assignment["properties"]["roleDefinitionId"].endswith("ba92f5b4-2d11-453d-a403-e96b0029c9fe")
+    blob = f"https://{NAME}.blob.core.windows.net/nebari-mlflow/artifacts/model"
+    with pytest.raises(Denied, match="KeyBasedAuthenticationNotPermitted"):
+        azure_lab.send("GET", blob, headers={"Authorization": f"SharedKey {NAME}:a-key"})
+    # The assignment's name is the same in every run, also for an identity that was made anew.
+    azure_lab.converge(state="absent")
+    azure_lab.converge()
+    assert path in azure_lab.arm.resources
+
+
+def test_writes_of_credentials_that_meet_others_are_repeated(azure_lab: AzureLab) -> None:
+    """Azure takes one credential of an identity at a time."""
+    code = "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity"
+    refusal = answer(409, {"error": {"code": code, "message": "Too many Federated Identity Credentials are written."}})
+    fault = Fault(
+        lambda request: request.method == "PUT" and "credentials" in request.path.lower(), lambda _: refusal, 3
+    )
+    azure_lab.cloud.faults.append(fault)
+    azure_lab.converge()
+    assert fault.hits == 3
+    assert CREDENTIAL in azure_lab.arm.resources
 
 
 @pytest.mark.parametrize("given", [ISSUER, ISSUER.rstrip("/")])
@@ -135,7 +155,7 @@ def test_a_right_that_somebody_gave_already_is_not_given_again(azure_lab: AzureL
 def test_an_account_of_nebari_mlflow_plugin_is_gone_on_with_and_closed(azure_lab: AzureLab) -> None:
     azure_lab.arm.resources[THEIRS]["sku"] = {"name": "Standard_GRS"}
     done = azure_lab.converge(adopt="theirs", replication="")
-    assert done["storage"]["uri"] == "wasbs://nebari-mlflow@theirs.blob.core.windows.net/artifacts"
+    assert done["storage"]["uri"] == "wasbs://nebari-mlflow@theirs.blob.core.windows.net"
     assert not azure_lab.converge(adopt="theirs", replication="")["changed"]
     assert ACCOUNT not in azure_lab.arm.resources
     properties = azure_lab.arm.resources[THEIRS]["properties"]

@@ -128,7 +128,7 @@ def test_a_bucket_of_nebari_mlflow_plugin_is_gone_on_with_if_it_is_ours(
     gcp_lab.google.buckets["demo-mlflow-artifacts"] = {"projectNumber": number, "location": REGION.upper()}
     gcp_lab.google.policies["demo-mlflow-artifacts"] = type(gcp_lab.google.policies["theirs"])()
     done = gcp_lab.converge(project="demo")
-    assert (done["storage"]["uri"] == "gs://demo-mlflow-artifacts/artifacts") is adopted
+    assert (done["storage"]["uri"] == "gs://demo-mlflow-artifacts") is adopted
     assert not gcp_lab.converge(project="demo")["changed"]
 
 

@@ -160,7 +160,7 @@ def _may_encrypt(role: str, key: str) -> bool:
         action
         for document in policies.values()
         for statement in json.loads(document)["Statement"]
-        if statement["Effect"] == "Allow" and statement["Resource"] in (key, "*")
+        if statement["Effect"] == "Allow" and (statement["Resource"] == "*" or statement["Resource"].endswith(key))
         for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
     }
     return {"kms:Decrypt", "kms:GenerateDataKey"} <= allowed

@@ -16,7 +16,7 @@ from .blobs import blobs
 from .login import CLIENT, TENANT, login
 from .routes import find
 
-__all__ = ["Arm", "environment", "serve", "snapshot"]
+__all__ = ["Arm", "app", "environment", "serve", "snapshot"]
 
 LOGIN, BLOBS = "login.microsoftonline.com", ".blob.core.windows.net"
 HOSTS = ("management.azure.com", LOGIN, f"*{BLOBS}")

@@ -17,7 +17,7 @@ from .routes import ROUTES, find
 from .state import TOKEN, Google
 from .tokens import principal
 
-__all__ = ["DEPLOYER", "Google", "Policy", "denied", "environment", "principal", "serve"]
+__all__ = ["DEPLOYER", "Google", "Policy", "app", "denied", "environment", "principal", "serve"]
 
 HOSTS = tuple(sorted({f"{route.host}.googleapis.com" for route in ROUTES}))
 OPEN = ("oauth2.", "sts.")  # endpoints that give tokens need none

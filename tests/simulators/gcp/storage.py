@@ -23,6 +23,7 @@ OBJECT_USER = "roles/storage.objectUser"
 
 
 def bucket(google: Google, name: str, permission: str = "storage.buckets.get") -> dict[str, Any]:
+    _check_name(name)
     if name not in google.buckets:
         raise Refused(404, "The specified bucket does not exist.")
     if google.buckets[name]["projectNumber"] != google.number:
@@ -34,11 +35,7 @@ def bucket_create(google: Google, request: Request) -> Any:
     body = known(request.json(), WRITABLE, {"name"})
     query(request, {"project"})
     name, project = body["name"], request.query["project"]
-    # https://cloud.google.com/storage/docs/buckets#naming
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", name) or re.search("g[o0]{2}g[l1]e", name):
-        raise Refused(400, f"Invalid bucket name: '{name}'")
-    if name.startswith("goog"):
-        raise Refused(400, f"Invalid bucket name: '{name}'")
+    _check_name(name)
     if project not in (google.project, "somebody-elses"):
         raise Refused(400, f"Unknown project id: {project}")
     if project != google.project:
@@ -159,6 +156,13 @@ def _user(google: Google, request: Request, name: str, permission: str) -> str:
         said = f"{member} does not have {permission} access to the Google Cloud Storage object."
         raise Refused(403, f"{said} Permission '{permission}' denied on resource (or it may not exist).")
     return member
+
+
+def _check_name(name: str) -> None:
+    """https://cloud.google.com/storage/docs/buckets#naming"""
+    wrong = re.search("g[o0]{2}g[l1]e", name) or name.startswith("goog")
+    if wrong or not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", name):
+        raise Refused(400, f"Invalid bucket name: '{name}'")
 
 
 def _check(body: dict[str, Any]) -> None:

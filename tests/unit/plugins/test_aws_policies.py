@@ -24,7 +24,7 @@ def test_our_statement_comes_once_and_others_stay() -> None:
 
 
 def test_the_server_may_abort_uploads_and_has_no_right_on_other_buckets() -> None:
-    statements = policies.access(ARN, "key")["Statement"]
+    statements = policies.access(ARN, "artifacts", "key")["Statement"]
     allowed = [
         action
         for each in statements

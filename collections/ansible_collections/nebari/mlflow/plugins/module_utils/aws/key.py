@@ -13,6 +13,7 @@ from .client import Aws
 
 KIND = "KMS key"
 UNKNOWN = "(known after the key is made)"
+S3_OWN = ("aws:kms", "aws:kms:dsse")  # encryption without a key of the account's: nobody needs a right to it
 WAITING_DAYS = 30  # KMS deletes no key at once; until then the deletion can be cancelled
 
 
@@ -31,6 +32,13 @@ def find(aws: Aws, name: str, owner: str) -> dict[str, Any] | None:
 
 def arn_of(key: dict[str, Any] | None) -> str:
     return str(key["Arn"]) if key else ""
+
+
+def of_adopted(aws: Aws, key: str) -> str:
+    """Return the ARN of the key that an adopted bucket has, "" when that is S3's own or none."""
+    if not key or key in S3_OWN:
+        return ""
+    return str(aws.call("kms", "describe_key", KeyId=key)["KeyMetadata"]["Arn"])
 
 
 def ensure_present(

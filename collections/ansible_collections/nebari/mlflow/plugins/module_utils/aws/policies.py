@@ -12,7 +12,6 @@ from ..cloud.naming import SERVICE_ACCOUNT
 Document = dict[str, Any]
 
 VERSION = "2012-10-17"
-PREFIX = "artifacts"
 TLS_ONLY = "NebariMlflowTlsOnly"
 
 
@@ -59,16 +58,14 @@ def pod_identity_trust(account: str, namespace: str, cluster_arn: str) -> Docume
     }
 
 
-def access(bucket_arn: str, key_arn: str) -> Document:
-    """Allow what MLflow does with artifacts, multipart uploads and their abortion included, and nothing else."""
+def access(bucket_arn: str, prefix: str, key_arn: str) -> Document:
+    """Allow what MLflow does with artifacts, multipart uploads and their abortion included, and nothing else.
+
+    With an empty `prefix` the whole bucket is for artifacts.
+    """
+    within = {"Condition": {"StringLike": {"s3:prefix": [prefix, f"{prefix}/*"]}}} if prefix else {}
     statements: list[Document] = [
-        {
-            "Sid": "ListArtifacts",
-            "Effect": "Allow",
-            "Action": "s3:ListBucket",
-            "Resource": bucket_arn,
-            "Condition": {"StringLike": {"s3:prefix": [PREFIX, f"{PREFIX}/*"]}},
-        },
+        {"Sid": "ListArtifacts", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket_arn, **within},
         {
             "Sid": "UseArtifacts",
             "Effect": "Allow",
@@ -79,7 +76,7 @@ def access(bucket_arn: str, key_arn: str) -> Document:
                 "s3:AbortMultipartUpload",
                 "s3:ListMultipartUploadParts",
             ],
-            "Resource": f"{bucket_arn}/{PREFIX}/*",
+            "Resource": f"{bucket_arn}/{prefix}/*" if prefix else f"{bucket_arn}/*",
         },
     ]
     if key_arn:

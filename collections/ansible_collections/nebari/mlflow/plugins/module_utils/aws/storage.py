@@ -22,6 +22,8 @@ def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     role_arn = f"arn:{aws.partition}:iam::{aws.account}:role/{name}"
     by_pods = params["identity"] == "pod_identity"
     chosen, exists = bucket.choose(aws, name, params["adopt"])
+    adopted = chosen.name != name
+    prefix = "" if adopted else naming.PREFIX
     if params["state"] == "absent":
         _absent(aws, plan, params, name, tags, chosen if exists else None)
     else:
@@ -37,16 +39,20 @@ def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
         taken = role.find(aws, name, tags)
         old = key.find(aws, name, owner)
         encrypted = params["enable_s3_encryption"]
-        # A key that is no longer wanted still opens what it has encrypted.
-        key_arn = key.ensure_present(aws, plan, name, owner, tags, old) if encrypted else key.arn_of(old)
-        bucket.ensure_present(plan, chosen, exists, settings, tags, key_arn if encrypted else "", key_arn)
-        access = policies.access(chosen.arn, key_arn)
+        # A key that is no longer wanted still opens what it has encrypted; so does the key of a bucket that is adopted.
+        key_arn = key.of_adopted(aws, settings["encryption"]["key"]) if adopted else ""
+        if not key_arn:
+            key_arn = key.ensure_present(aws, plan, name, owner, tags, old) if encrypted else key.arn_of(old)
+            bucket.ensure_present(plan, chosen, exists, settings, tags, key_arn if encrypted else "", key_arn)
+        else:
+            bucket.ensure_present(plan, chosen, exists, settings, tags, "", "")
+        access = policies.access(chosen.arn, prefix, key_arn)
         role.ensure_present(aws, plan, name, taken, tags, trust, access, params["permissions_boundary"])
         if by_pods:
             cluster = params["cluster_name"]
             pod_identity.ensure_present(aws, plan, cluster, namespace, association, role_arn, tags)
     return {
-        "uri": f"s3://{chosen.name}/{policies.PREFIX}",
+        "uri": f"s3://{chosen.name}/{prefix}".rstrip("/"),
         "env": {"AWS_DEFAULT_REGION": aws.region},
         "secret": "",
         "service_account_annotations": {} if by_pods else {"eks.amazonaws.com/role-arn": role_arn},

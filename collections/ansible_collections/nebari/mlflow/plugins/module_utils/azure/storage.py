@@ -12,8 +12,6 @@ from ..cloud.plan import Plan
 from . import account, container, group, identity
 from .client import Azure
 
-PREFIX = "artifacts"
-
 
 def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Bring everything to its state, and return the storage."""
@@ -46,8 +44,9 @@ def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
         existed = there and known is not None
         identity.ensure_assignment(azure, plan, container.id_of(chosen), path, made["principalId"], existed)
         client_id = made["clientId"]
+    prefix = naming.PREFIX if chosen.name == name else ""
     return {
-        "uri": f"wasbs://{container.NAME}@{chosen.name}.blob.core.windows.net/{PREFIX}",
+        "uri": f"wasbs://{container.NAME}@{chosen.name}.blob.core.windows.net/{prefix}".rstrip("/"),
         "env": {},
         "secret": "",
         "service_account_annotations": {"azure.workload.identity/client-id": client_id},

@@ -7,6 +7,7 @@ https://cloud.google.com/storage/docs/json_api/v1/buckets
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from .client import STORAGE, ApiError, Gcp, explained
 
 KIND = "bucket"
 TAKEN = "If the name is somebody else's, use another project name: names of buckets are the whole world's."
+VALID = "[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]"  # asking for another name is an error, not a miss
 KEEP_SECONDS = 7 * 24 * 3600  # how long a deleted object can be brought back
 
 
@@ -76,7 +78,7 @@ def choose(gcp: Gcp, name: str, adopt: str, owner: str) -> tuple[Bucket, dict[st
     """Return our bucket and what it is; `adopt` is used when ours does not exist and that one does, unowned or ours."""
     ours = Bucket(gcp, name)
     found = ours.read()
-    if found is None and adopt:
+    if found is None and re.fullmatch(VALID, adopt):
         other = Bucket(gcp, adopt)
         # Names are the whole world's: what we may not see, or what is in another project, is not ours.
         taken = gcp.call("GET", other.url, "storage.buckets.get", absent=(403, 404))

@@ -13,7 +13,6 @@ from .client import Gcp
 
 OBJECTS = "roles/storage.objectUser"
 WORKLOAD_IDENTITY = "roles/iam.workloadIdentityUser"
-PREFIX = "artifacts"
 
 
 def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
@@ -29,7 +28,9 @@ def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     direct = params["direct_identity"]
     user = _principal(gcp, pool, namespace) if direct else f"serviceAccount:{email}"
     adopt = params["adopt"] or f"{project}-mlflow-artifacts"  # as nebari-mlflow-plugin names it
-    chosen, found = bucket.choose(gcp, naming.bucket_name(project, namespace, cloud), adopt, labels[naming.OWNER])
+    name = naming.bucket_name(project, namespace, cloud)
+    chosen, found = bucket.choose(gcp, name, adopt, labels[naming.OWNER])
+    prefix = naming.PREFIX if chosen.name == name else ""
     # All is read before anything is changed: each of these may turn out to be somebody else's.
     bucket.check_owner(chosen, found, labels[naming.OWNER])
     if found is None:
@@ -54,7 +55,7 @@ def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
             member.ensure_present(plan, of_account, WORKLOAD_IDENTITY, speaker, known is not None)
         member.ensure_present(plan, of_bucket, OBJECTS, user, found is not None)
     return {
-        "uri": f"gs://{chosen.name}/{PREFIX}",
+        "uri": f"gs://{chosen.name}/{prefix}".rstrip("/"),
         "env": {"GOOGLE_CLOUD_PROJECT": cloud},
         "secret": "",
         "service_account_annotations": {} if direct else {"iam.gke.io/gcp-service-account": email},

@@ -1,0 +1,84 @@
+"""The simulators are strict: what they do not know they refuse, and each call says whose reference it follows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.simulators import azure, gcp
+from tests.simulators.azure.routes import ROUTES as AZURE
+from tests.simulators.gcp.routes import ROUTES as GOOGLE
+from tests.simulators.http import App, Request, answer
+from tests.simulators.proxy import Cloud, Proxy
+
+SUBSCRIPTION = "00000000-0000-0000-0000-00000000000a"
+GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/g"
+ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/a"
+
+
+def ask(app: App, host: str, method: str, target: str, body: bytes = b"", token: str = "a-token") -> int:
+    return app(Request(host, method, target, {"Authorization": f"Bearer {token}"}, body)).status
+
+
+@pytest.mark.parametrize("route", [*AZURE, *GOOGLE], ids=lambda route: f"{route.method} {route.path}")
+def test_every_call_cites_the_reference_that_it_follows(route: object) -> None:
+    assert str(getattr(route, "reference", "")).startswith("https://")
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body", "status"),
+    [
+        ("GET", f"{GROUP}?api-version=2024-03-01", b"", 404),
+        ("GET", f"{GROUP}?api-version=2019-01-01", b"", 501),
+        ("GET", GROUP, b"", 501),
+        ("PATCH", f"{GROUP}?api-version=2024-03-01", b"{}", 501),
+        ("PUT", f"{GROUP}?api-version=2024-03-01", b'{"location": "eastus", "colour": "red"}', 501),
+        ("PUT", f"{GROUP}?api-version=2024-03-01", b'{"tags": {}}', 400),
+        ("PUT", f"{GROUP}?api-version=2024-03-01", b'{"location": "atlantis"}', 400),
+        ("PUT", f"{ACCOUNT}?api-version=2023-05-01", b"{}", 400),
+        ("GET", "/subscriptions/other/resourceGroups/g?api-version=2024-03-01", b"", 404),
+    ],
+)
+def test_azure_refuses_what_the_reference_has_not(method: str, target: str, body: bytes, status: int) -> None:
+    app = azure.app(azure.Arm(SUBSCRIPTION))
+    assert ask(app, "management.azure.com", method, target, body) == status
+    assert ask(app, "management.azure.com", method, target, body, token="forged") in (401, 501)
+
+
+@pytest.mark.parametrize(
+    ("host", "method", "target", "body", "status"),
+    [
+        ("storage", "GET", "/storage/v1/b/nobodys", b"", 404),
+        ("storage", "GET", "/storage/v1/b/Not_A_Name!", b"", 400),
+        ("storage", "GET", "/storage/v2/b/nobodys", b"", 501),
+        ("storage", "PUT", "/storage/v1/b/nobodys", b"{}", 501),
+        ("storage", "POST", "/storage/v1/b?project=p", b'{"name": "abc", "colour": "red"}', 501),
+        ("storage", "POST", "/storage/v1/b?project=other", b'{"name": "abc"}', 400),
+        ("storage", "POST", "/storage/v1/b?project=p&colour=red", b'{"name": "abc"}', 501),
+        ("iam", "POST", "/v1/projects/p/serviceAccounts", b'{"accountId": "short"}', 400),
+        ("iam", "GET", "/v1/projects/other/serviceAccounts/a@b", b"", 403),
+    ],
+)
+def test_google_refuses_what_the_reference_has_not(
+    host: str, method: str, target: str, body: bytes, status: int
+) -> None:
+    app = gcp.app(gcp.Google("p", "1"))
+    assert ask(app, f"{host}.googleapis.com", method, target, body) == status
+    assert ask(app, f"{host}.googleapis.com", method, target, body, token="forged") in (401, 501)
+
+
+def test_the_proxy_refuses_every_host_that_it_does_not_simulate_and_records_each_call(tmp_path: Path) -> None:
+    cloud = Cloud(("known.example",), lambda _: answer(200, {"ok": True}), lambda request: (request.path, False))
+    with Proxy(cloud, tmp_path) as proxy, requests.Session() as session:
+        session.trust_env = False
+        session.proxies = {"https": proxy.url, "http": proxy.url}
+        session.verify = str(proxy.authority.bundle)
+        assert session.get("https://known.example/x", timeout=10).json() == {"ok": True}
+        with pytest.raises(requests.exceptions.ProxyError, match="403"):
+            session.get("https://unknown.example/x", timeout=10)
+        assert session.get("http://known.example/x", timeout=10).status_code == 403
+        assert proxy.refused == ["unknown.example", "http://known.example/x"]
+        assert [call.action for call in cloud.calls] == ["/x"]
+        assert '"status": 200' in (tmp_path / "calls.jsonl").read_text()
