@@ -45,7 +45,7 @@ RETURN = """
 name: {returned: always, type: str, description: The cluster's name. It has 8 hex digits of the checkout's path.}
 digests: {returned: always, type: dict, description: A digest for each recipe.}
 versions: {returned: always, type: dict, description: 'The versions in tools/go.mod, by module path.'}
-machine: {returned: always, type: dict, description: 'What the machine is: root, architecture, missing programs, Go.'}
+machine: {returned: always, type: dict, description: 'What the machine is and has: root, Go, a browser, what it lacks.'}
 docker: {returned: always, type: dict, description: 'The Docker daemon: running, own, environment, images, registered.'}
 links: {returned: always, type: dict, description: What the links in .cluster/bin point to.}
 node: {returned: always, type: dict, description: 'The cluster node: id, status, image; ready; images it has.'}
