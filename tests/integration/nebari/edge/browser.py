@@ -9,9 +9,11 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from tests.unit.cluster.loading import load
+
 from .traefik import Edge
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+NAMES: tuple[str, ...] = load("library/survey.py").BROWSERS  # for which `make edge` looks too
 PATIENCE = 30_000  # milliseconds; a page takes 2 s on an idle machine
 QUIET = (
     "--no-sandbox",  # root, and machines without user namespaces, cannot have it
@@ -38,9 +40,7 @@ def chromium(edge: Edge) -> Iterator[Browser]:
     hosts = f"MAP {edge.domain}:443 127.0.0.1:{edge.port}, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program(), args=[*QUIET, f"--host-resolver-rules={hosts}"]
-        )
+        browser = playwright.chromium.launch(executable_path=program(), args=[*QUIET, f"--host-resolver-rules={hosts}"])
         try:
             yield browser
         finally:

@@ -7,6 +7,7 @@ import json
 import re
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ def image() -> str:
 
 
 def manifest(namespace: str, domain: str) -> str:
+    """Return all objects, as YAML for kubectl."""
     template = Template((HERE / "objects.yaml").read_text())
     objects = template.substitute(namespace=namespace, domain=domain, traefik=image(), mlflow=MLFLOW_IMAGE)
     files = {"login.py": (HERE / "login.py").read_text()}
@@ -80,9 +82,20 @@ def edge(namespace: str, domain: str) -> Iterator[Edge]:
         for deployment in (TRAEFIK, LOGIN):
             kubectl("-n", namespace, "rollout", "status", deployment, "--timeout=120s")
         with forwarded(namespace, TRAEFIK, 8443) as port:
-            yield Edge(domain, port)
+            made = Edge(domain, port)
+            wait_for_routes(made, namespace)
+            yield made
     finally:
         kubectl("-n", namespace, "delete", "-f", "-", "--ignore-not-found", stdin=objects)
+
+
+def wait_for_routes(edge: Edge, namespace: str) -> None:
+    """Traefik is ready a moment before it has read its routes."""
+    end = time.monotonic() + 30  # seconds
+    while 404 in (edge.request("/mlflow").status, edge.request("/auth/login").status):
+        if time.monotonic() > end:
+            raise AssertionError(f"Traefik has no route: {kubectl('-n', namespace, 'logs', TRAEFIK, '--tail=5')}")
+        time.sleep(0.2)
 
 
 @contextmanager
