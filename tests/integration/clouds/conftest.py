@@ -72,7 +72,7 @@ def azure_lab(enter: dict[str, Lab], monkeypatch: pytest.MonkeyPatch) -> Lab:
     return prepare(enter["azure"], monkeypatch)
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True, scope="module")
 def quick() -> Iterator[None]:
     """Load boto3's descriptions of the services once instead of for each run; let time pass where somebody sleeps."""
     sleep, monotonic = time.sleep, time.monotonic

@@ -292,13 +292,25 @@ def test_what_is_no_lack_of_a_permission_is_not_called_one(
     assert fix in refused.value.fix
 
 
+def test_a_region_is_taken_as_nebari_writes_it(azure_lab: AzureLab) -> None:
+    azure_lab.converge(location="Central US")
+    assert azure_lab.arm.resources[ACCOUNT]["location"] == "centralus"
+    assert not azure_lab.converge(location="Central US")["changed"]
+
+
 def test_a_replication_that_takes_a_conversion_is_refused_in_azures_words(azure_lab: AzureLab) -> None:
     azure_lab.converge()
     with pytest.raises(CloudError, match="parameters are invalid: sku"):
         azure_lab.converge(replication="ZRS")
 
 
-def test_bad_input_says_what_to_do(azure_lab: AzureLab) -> None:
+def test_bad_input_says_what_to_do(azure_lab: AzureLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARM_ENVIRONMENT", "usgovernment")
+    with pytest.raises(CloudError, match="only Azure's public cloud") as elsewhere:
+        azure_lab.converge()
+    assert "provider=existing" in elsewhere.value.fix
+    assert azure_lab.cloud.calls == []
+    monkeypatch.setenv("ARM_ENVIRONMENT", "public")
     with pytest.raises(CloudError, match="not available for resource type") as nowhere:
         azure_lab.converge(location="atlantis")
     assert "az account list-locations" in nowhere.value.fix

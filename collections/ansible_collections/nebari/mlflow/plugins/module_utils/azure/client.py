@@ -63,6 +63,12 @@ class Azure:
     def __init__(self, subscription: str, progress: Progress) -> None:
         if MISSING is not None:
             raise library_missing("azure", sys.executable, MISSING)
+        environment = os.environ.get("ARM_ENVIRONMENT") or "public"
+        if environment != "public":
+            raise CloudError(
+                f"ARM_ENVIRONMENT is {environment!r}, and only Azure's public cloud is supported.",
+                "For another one, make the storage yourself and deploy with provider=existing.",
+            )
         self.subscription = f"/subscriptions/{subscription}"
         self.progress = progress
         try:
