@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .errors import MlflowError
     from .runner import Event, Result
 
-MARKS = {"create": "+", "update": "~", "delete": "-", "recover": "!"}
+MARKS = {"create": "+", "update": "~", "delete": "-", "recover": "!", "verify": "*"}  # action of a change -> as shown
 
 
 def make_console(*, stderr: bool = False) -> Console:
@@ -96,7 +96,7 @@ def show_changes(console: Console, changes: list[dict[str, Any]]) -> None:
     """Print one line for each change, marked as in a diff."""
     for change in changes:
         fields = f"  {', '.join(map(str, change['fields'][:6]))}" if change.get("fields") else ""
-        mark = MARKS.get(str(change.get("action")), "?")
+        mark = MARKS[change["action"]]
         console.print(f"  {mark} {change.get('kind')} {change.get('name')}{fields}", markup=False)
 
 

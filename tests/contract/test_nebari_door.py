@@ -16,7 +16,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nebari_mlflow import clients, names, reference, variables
+from nebari_mlflow import clients, names, progress, reference, variables
 from nebari_mlflow.schema import Local, Mlflow
 
 ROOT = Path(__file__).parents[2]
@@ -116,7 +116,7 @@ def test_every_key_is_documented() -> None:
 
 def test_the_package_is_imported_without_what_it_runs() -> None:
     """Nebari imports it at every start."""
-    heavy = ("ansible", "ansible_runner", "rich", "kubernetes", "typer", "pydantic")
+    heavy = ("ansible", "ansible_runner", "rich", "kubernetes", "typer", "pydantic", "pluggy")
     script = f"import sys, nebari_mlflow; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -141,3 +141,9 @@ def test_the_layers_stay_apart(module: str, importer: str) -> None:
 def test_every_upstream_output_fills_a_known_variable() -> None:
     known = set(options("server", "preflight"))
     assert {output.variable for output in variables.COMMON} <= known
+
+
+def test_every_change_that_a_module_reports_has_a_mark() -> None:
+    modules = (ROLES.parent / "plugins/module_utils").rglob("*.py")
+    actions = {action for path in modules for action in re.findall(r'Change\("(\w+)"', path.read_text())}
+    assert actions == set(progress.MARKS)
