@@ -57,7 +57,7 @@ lint: $(VENV)/.done $(LINT)/.done  ## Check style and types
 	@$(LINT)/bin/ruff format --check .
 	@$(LINT)/bin/mypy
 	@$(LINT)/bin/yamllint -s .
-	@PATH=$(CURDIR)/$(LINT)/bin:$$PATH ANSIBLE_COLLECTIONS_PATH=collections:$(wildcard $(VENV)/lib/python3*/site-packages) $(LINT)/bin/ansible-lint
+	@PATH=$(CURDIR)/$(LINT)/bin:$$PATH ANSIBLE_HOME=$(CURDIR)/$(LINT)/ansible ANSIBLE_COLLECTIONS_PATH=collections:$(wildcard $(VENV)/lib/python3*/site-packages) $(LINT)/bin/ansible-lint
 
 format: $(LINT)/.done  ## Format the Python code
 	@$(LINT)/bin/ruff check --fix-only . && $(LINT)/bin/ruff format .
