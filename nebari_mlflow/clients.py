@@ -1,4 +1,4 @@
-"""Give notebooks and Dask pods the server's address, through the configuration that Nebari's own stages read.
+"""Give notebooks and Dask pods what leads to the server, through the configuration that Nebari's own stages read.
 
 What a person set by hand stays: in a notebook's environment because nothing is overwritten, in a Dask pod because
 it comes by `envFrom`, which every `env` entry beats: a profile's `environment` and a user's cluster options alike.
@@ -21,24 +21,31 @@ def configure(config: Any) -> None:
     jupyterhub = getattr(config, "jupyterhub", None)
     if jupyterhub is not None:
         uri = names.tracking_uri(config.project_name, config.namespace)
-        add_to_notebooks(jupyterhub.overrides, uri)
+        add_to_notebooks(jupyterhub.overrides, {names.TRACKING_VARIABLE: uri, **names.THROUGH_THE_SERVER})
     profiles = getattr(config, "profiles", None)
     for profile in (getattr(profiles, "dask_worker", None) or {}).values():
         add_to_dask(profile, names.client_config(config.project_name))
 
 
-def add_to_notebooks(overrides: dict[str, Any], uri: str) -> None:
-    """Set JupyterHub's `singleuser.extraEnv`, which is a mapping or, as the chart also takes it, a list."""
+def add_to_notebooks(overrides: dict[str, Any], variables: dict[str, str]) -> None:
+    """Set JupyterHub's `singleuser.extraEnv`, which is a mapping or, as the chart also takes it, a list.
+
+    Who names another server gets nothing.
+    """
     singleuser = overrides.get("singleuser")
     if singleuser is None:
         singleuser = overrides["singleuser"] = {}
     environment = singleuser.get("extraEnv")
     if environment is None:
         environment = singleuser["extraEnv"] = {}
+    there = set(environment) if isinstance(environment, dict) else {entry.get("name") for entry in environment}
+    if names.TRACKING_VARIABLE in there:
+        return
+    missing = {name: value for name, value in variables.items() if name not in there}
     if isinstance(environment, dict):
-        environment.setdefault(names.TRACKING_VARIABLE, uri)
-    elif names.TRACKING_VARIABLE not in [entry.get("name") for entry in environment]:
-        environment.append({"name": names.TRACKING_VARIABLE, "value": uri})
+        environment.update(missing)
+    else:
+        environment.extend({"name": name, "value": value} for name, value in missing.items())
 
 
 def add_to_dask(profile: Any, config_map: str) -> None:

@@ -7,6 +7,12 @@ DEPLOY = "nebari.mlflow.mlflow"
 DESTROY = "nebari.mlflow.destroy"
 STAGE_OUTPUTS = f"stages/{STAGE}"
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+# Else MLflow's client goes to the store by itself, by URLs that the server signs: to S3 for every download, to any
+# cloud's store for an upload of 500 MB. A pod may not reach the store, and a server without keys cannot always sign.
+THROUGH_THE_SERVER = {
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
+}
 PORT = 5000
 PATH = "/mlflow"
 

@@ -11,6 +11,11 @@ import pytest
 from nebari_mlflow import clients
 
 URI = "http://demo-mlflow-tracking.dev.svc:5000"
+VARIABLES = {
+    "MLFLOW_TRACKING_URI": URI,
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
+}
 OURS = {"configMapRef": {"name": "demo-mlflow-client", "optional": True}}
 
 
@@ -26,14 +31,14 @@ def config(overrides: dict[str, Any], **profile: Any) -> Any:
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [
-        ({}, {"MLFLOW_TRACKING_URI": URI}),
-        ({"singleuser": None}, {"MLFLOW_TRACKING_URI": URI}),
-        ({"singleuser": {"extraEnv": None}}, {"MLFLOW_TRACKING_URI": URI}),
-        ({"singleuser": {"extraEnv": {"A": "1"}}}, {"A": "1", "MLFLOW_TRACKING_URI": URI}),
+        ({}, VARIABLES),
+        ({"singleuser": None}, VARIABLES),
+        ({"singleuser": {"extraEnv": None}}, VARIABLES),
+        ({"singleuser": {"extraEnv": {"A": "1"}}}, {"A": "1", **VARIABLES}),
         ({"singleuser": {"extraEnv": {"MLFLOW_TRACKING_URI": "mine"}}}, {"MLFLOW_TRACKING_URI": "mine"}),
         (
             {"singleuser": {"extraEnv": [{"name": "A", "value": "1"}]}},
-            [{"name": "A", "value": "1"}, {"name": "MLFLOW_TRACKING_URI", "value": URI}],
+            [{"name": "A", "value": "1"}, *({"name": name, "value": value} for name, value in VARIABLES.items())],
         ),
         (
             {"singleuser": {"extraEnv": [{"name": "MLFLOW_TRACKING_URI", "value": "mine"}]}},

@@ -117,9 +117,8 @@ def test_nebari_s_own_stages_see_the_address(tmp_path: Path) -> None:
     other = tmp_path / "other.yaml"
     other.write_text("project_name: other\nprovider: local\nmlflow: {enabled: false}\n")
     second = load(other)
-    assert first.jupyterhub.overrides["singleuser"]["extraEnv"] == {
-        "MLFLOW_TRACKING_URI": "http://demo-mlflow-tracking.dev.svc:5000"
-    }
+    environment = first.jupyterhub.overrides["singleuser"]["extraEnv"]
+    assert environment["MLFLOW_TRACKING_URI"] == "http://demo-mlflow-tracking.dev.svc:5000"
     dumped = first.profiles.model_dump()["dask_worker"]["Small Worker"]
     assert dumped["worker_extra_container_config"]["envFrom"][0]["configMapRef"]["name"] == "demo-mlflow-client"
     assert second.jupyterhub.overrides == {}, "one configuration does not leak into the next"

@@ -43,3 +43,10 @@
 - name: MLFLOW_SERVER_X_FRAME_OPTIONS
   value: SAMEORIGIN
 {{- end }}
+
+{{/* Of who uses the server. Artifacts go through it: MLflow's client would else take them from the store by itself. */}}
+{{- define "mlflow.client.environment" -}}
+MLFLOW_TRACKING_URI: {{ include "mlflow.trackingUri" . }}
+MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD: "false"
+MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD: "false"
+{{- end }}

@@ -33,10 +33,10 @@ spec:
       {{- end }}
       {{- end }}
       workingDir: /mlflow/source
+      envFrom:
+        - configMapRef: {name: {{ .Release.Name }}-client}
       env:
         {{- include "mlflow.environment.common" . | nindent 8 }}
-        - name: MLFLOW_TRACKING_URI
-          value: {{ include "mlflow.trackingUri" . }}
         {{- with .Values.run.extraEnvVars }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
