@@ -88,7 +88,7 @@ storage:
   type: dict
   sample:
     uri: gs://demo-mlflow-0a1b2c3d/artifacts
-    env: {GOOGLE_CLOUD_PROJECT: our-project-123}
+    env: {GOOGLE_CLOUD_PROJECT: our-project-123, DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA: "true"}
     secret: ""
     service_account_annotations:
       iam.gke.io/gcp-service-account: demo-mlflow-0a1b2c3d@our-project-123.iam.gserviceaccount.com
