@@ -20,7 +20,7 @@ STEPS := ANSIBLE_CALLBACK_PLUGINS=molecule/cluster/callback_plugins ANSIBLE_STDO
 CLUSTER := $(STEPS) ansible-playbook $(if $(OWN_KUBECONFIG),-e kubeconfig=$(OWN_KUBECONFIG))
 DEMO := -e mlflow_provider=local -e mlflow_project_name=demo -e mlflow_namespace=dev -e mlflow_kubeconfig=$(KUBECONFIG)
 
-.PHONY: help up cluster edge down test unit lint format bench campaign lock
+.PHONY: help up cluster edge stores down test unit lint format bench campaign lock
 
 help:  ## Say what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,10 +35,13 @@ cluster: $(VENV)/.done  ## Start the cluster only
 edge: $(VENV)/.done up  ## Add Traefik to the cluster and a browser to this machine, for the tests of the UI
 	@$(CLUSTER) molecule/cluster/edge.yml
 
+stores: $(VENV)/.done up  ## Add the image that simulated clouds keep data in, for the tests that deploy to them
+	@$(if $(OWN_KUBECONFIG),,$(STEPS) ansible-playbook molecule/cluster/stores.yml)
+
 down: $(VENV)/.done  ## Remove all that `make up` started; what was built stays cached
 	@$(CLUSTER) molecule/cluster/down.yml
 
-test: $(VENV)/.done up edge  ## Run the tests, on the cluster of `make up`
+test: $(VENV)/.done up edge stores  ## Run the tests, on the cluster of `make up`
 	@pytest -q tests/unit tests/contract
 	@# Two groups of tests run beside each other: most of their time they wait for pods. What fails is tried once more
 	@# by itself, since on a machine that is busy with other things a wait can run out; both are shown.
