@@ -34,10 +34,12 @@ class Authority:
     def context(self, host: str) -> ssl.SSLContext:
         """Return what a server for `host` needs; made once for each host."""
         if host not in self._contexts:
-            self._contexts[host] = self._issue(host)
+            self._contexts[host] = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._contexts[host].load_cert_chain(self.issue(host))
         return self._contexts[host]
 
-    def _issue(self, host: str) -> ssl.SSLContext:
+    def issue(self, host: str) -> Path:
+        """Return a file with a new key and its certificate."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:64])])
         certificate = (
@@ -55,9 +57,7 @@ class Authority:
             )
             + certificate.public_bytes(serialization.Encoding.PEM)
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
+        return path
 
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)

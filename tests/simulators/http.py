@@ -11,13 +11,17 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 @dataclass(frozen=True)
 class Request:
-    """`target` is path and query as sent, header names are In-Title-Case."""
+    """`target` is path and query as sent, header names are In-Title-Case, `client` is the caller's IP address.
+
+    `host` is empty for a call that came without TLS.
+    """
 
     host: str
     method: str
     target: str
     headers: Mapping[str, str]
     body: bytes
+    client: str = ""
 
     @property
     def path(self) -> str:
@@ -27,6 +31,10 @@ class Request:
     def query(self) -> dict[str, str]:
         parsed = parse_qs(urlsplit(self.target).query, keep_blank_values=True)
         return {key: values[-1] for key, values in parsed.items()}
+
+    @property
+    def form(self) -> dict[str, str]:
+        return {key: values[0] for key, values in parse_qs(self.body.decode()).items()}
 
     def json(self) -> Any:
         return json.loads(self.body) if self.body else None

@@ -39,7 +39,7 @@ class Fault:
 
 @dataclass
 class Call:
-    """One recorded call; `action` is the cloud's own name for it."""
+    """One recorded call; `action` is the cloud's own name for it, `client` the caller's IP address."""
 
     action: str
     write: bool
@@ -47,16 +47,21 @@ class Call:
     host: str
     target: str
     status: int
+    client: str = ""
 
 
 @dataclass
 class Cloud:
-    """A simulator: its hosts, the app that answers, how its calls are named, and which of its hosts are in the DNS."""
+    """A simulator: its hosts, the app that answers, how its calls are named, and which of its hosts are in the DNS.
+
+    `plain` answers calls that come without TLS.
+    """
 
     hosts: tuple[str, ...]
     app: App
     name: Callable[[Request], tuple[str, bool]]
     resolves: Callable[[str], bool] = lambda _: True
+    plain: App | None = None
     calls: list[Call] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
@@ -69,15 +74,15 @@ class Cloud:
 
 
 class Proxy:
-    """Listens on loopback while it is entered. `refused` are the hosts that somebody asked for in vain."""
+    """Listens while it is entered. `refused` are the hosts that somebody asked for in vain."""
 
-    def __init__(self, cloud: Cloud, folder: Path, port: int = 0) -> None:
+    def __init__(self, cloud: Cloud, folder: Path, port: int = 0, address: str = "127.0.0.1") -> None:
         self.cloud = cloud
         self.authority = Authority(folder)
         self.refused: list[str] = []
         self._log = folder / "calls.jsonl"
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+        self._server = ThreadingHTTPServer((address, port), self._handler())
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -90,28 +95,34 @@ class Proxy:
         self._server.shutdown()
         self._server.server_close()
 
-    def knows(self, host: str) -> bool:
+    def knows(self, host: str, client: str) -> bool:
         known = any(fnmatch.fnmatchcase(host, pattern) for pattern in self.cloud.hosts)
         if not known:
             self.refused.append(host)
+            self._write(Call("refused", True, "CONNECT", host, "", 403, client))
         return known
 
     def carry_out(self, request: Request) -> Response | None:
         """Answer a call, or return None where the connection is to be cut."""
-        action, write = self.cloud.name(request)
+        action, write = self.cloud.name(request) if request.host else ("plain", False)
         with self._lock:
             fault = next((each for each in self.cloud.faults if each.takes(request)), None)
-            call = Call(action, write, request.method, request.host, request.target, 0)
+            call = Call(action, write, request.method, request.host, request.target, 0, request.client)
             self.cloud.calls.append(call)
         response: Response | None = None
         if fault is None or fault.effect == "after":
-            response = self.cloud.app(request)
+            app = self.cloud.app if request.host else self.cloud.plain
+            assert app is not None
+            response = app(request)
         if fault is not None:
             response = None if isinstance(fault.effect, str) else fault.effect(request)
         call.status = response.status if response else -1
+        self._write(call)
+        return response
+
+    def _write(self, call: Call) -> None:
         with self._lock, self._log.open("a", encoding="utf-8") as log:
             log.write(json.dumps(vars(call)) + "\n")
-        return response
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         proxy = self
@@ -123,7 +134,7 @@ class Proxy:
 
             def do_CONNECT(self) -> None:
                 host = self.path.rpartition(":")[0]
-                if not proxy.knows(host):
+                if not proxy.knows(host, self.client_address[0]):
                     self.send_error(403, f"{host} is not a simulated host")
                     return
                 if not proxy.cloud.resolves(host):
@@ -143,8 +154,9 @@ class Proxy:
 
             def call(self) -> None:
                 headers = {key.title(): value for key, value in self.headers.items()}
-                request = Request(self.tunnel, self.command, self.path, headers, self._body())
-                if not self.tunnel:
+                client = self.client_address[0]
+                request = Request(self.tunnel, self.command, self.path, headers, self._body(), client)
+                if not self.tunnel and proxy.cloud.plain is None:
                     proxy.refused.append(self.path)
                     self.send_error(403, "only https is simulated")
                     return

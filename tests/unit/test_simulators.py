@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
+from joserfc import jwt
+from joserfc.jwk import KeySet, RSAKey
 
 from tests.simulators import azure, gcp
 from tests.simulators.azure.routes import ROUTES as AZURE
 from tests.simulators.gcp.routes import ROUTES as GOOGLE
 from tests.simulators.http import App, Request, answer
+from tests.simulators.pod.cluster import Cluster, NotTrusted
 from tests.simulators.proxy import Cloud, Proxy
 
 SUBSCRIPTION = "00000000-0000-0000-0000-00000000000a"
@@ -82,3 +87,46 @@ def test_the_proxy_refuses_every_host_that_it_does_not_simulate_and_records_each
         assert proxy.refused == ["unknown.example", "http://known.example/x"]
         assert [call.action for call in cloud.calls] == ["/x"]
         assert '"status": 200' in (tmp_path / "calls.jsonl").read_text()
+
+
+ISSUER = "https://kubernetes.default.svc.cluster.local"
+OURS, THEIRS = RSAKey.generate_key(2048, auto_kid=True), RSAKey.generate_key(2048, auto_kid=True)
+
+
+class OneKey(Cluster):
+    """A cluster that signs with OURS."""
+
+    def _get(self, path: str) -> Any:
+        return {"issuer": ISSUER} if path.endswith("configuration") else KeySet([OURS]).as_dict(private=False)
+
+
+def token(key: RSAKey, **changed: Any) -> str:
+    now = int(time.time())
+    claims = {"iss": ISSUER, "sub": "system:serviceaccount:dev:nebari-mlflow", "nbf": now - 5, "exp": now + 60}
+    return jwt.encode({"alg": "RS256", "kid": key.kid}, {**claims, **changed}, key)
+
+
+def test_a_cluster_knows_its_own_tokens_and_no_others() -> None:
+    assert OneKey().claims(token(OURS))["sub"].endswith("nebari-mlflow")
+    past = int(time.time()) - 10
+    header, _, signature = token(OURS).split(".")
+    swapped = f"{header}.{token(OURS, sub='somebody').split('.')[1]}.{signature}"
+    for wrong in (token(THEIRS), token(OURS, exp=past), token(OURS, iss="https://elsewhere"), swapped, "a.b.c", ""):
+        with pytest.raises(NotTrusted):
+            OneKey().claims(wrong)
+
+
+def test_google_takes_what_a_service_accounts_key_has_signed_for_that_host_and_no_more() -> None:
+    google = gcp.Google("p", "1")
+    google.keys[gcp.DEPLOYER] = OURS.as_pem(private=False).decode()
+    host, own = "compute.googleapis.com", {"iss": gcp.DEPLOYER, "sub": gcp.DEPLOYER}
+    path = "/compute/v1/projects/p/regions"
+    assert ask(gcp.app(google), host, "GET", path, token=token(OURS, aud=f"https://{host}/", **own)) == 200
+    for wrong in (
+        token(THEIRS, aud=f"https://{host}/", **own),
+        token(OURS, aud="https://storage.googleapis.com/", **own),
+        token(OURS, aud=f"https://{host}/", iss=gcp.DEPLOYER, sub="somebody"),
+        token(OURS, aud=f"https://{host}/", exp=int(time.time()) - 10, **own),
+        "a.b.c",
+    ):
+        assert ask(gcp.app(google), host, "GET", path, token=wrong) == 401

@@ -60,7 +60,10 @@ class GcpLab(Lab):
     def handed_over(self) -> dict[str, Any]:
         return {
             "uri": f"gs://{NAME}/artifacts",
-            "env": {"GOOGLE_CLOUD_PROJECT": CLOUD_PROJECT},
+            "env": {
+                "GOOGLE_CLOUD_PROJECT": CLOUD_PROJECT,
+                "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA": "true",
+            },
             "secret": "",
             "service_account_annotations": {"iam.gke.io/gcp-service-account": EMAIL},
             "pod_labels": {},

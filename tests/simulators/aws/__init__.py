@@ -91,14 +91,14 @@ def resolves(host: str) -> bool:
 
 
 @contextmanager
-def serve(folder: Path, port: int = 0) -> Iterator[tuple[Proxy, Moto]]:
+def serve(folder: Path, **listen: Any) -> Iterator[tuple[Proxy, Moto]]:
     """Run moto and a proxy before it."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     original, moto.iam.access_control.IAMPolicy = moto.iam.access_control.IAMPolicy, TlsPolicy
     app = Moto(server.get_host_and_port()[1])
     try:
-        with Proxy(Cloud(HOSTS, app, name, resolves), folder, port) as proxy:
+        with Proxy(Cloud(HOSTS, app, name, resolves), folder, **listen) as proxy:
             yield proxy, app
     finally:
         moto.iam.access_control.IAMPolicy = original

@@ -1,6 +1,7 @@
-"""EKS Pod Identity, which moto has not.
+"""EKS: Pod Identity, and the versions that an add-on is for, which moto has not.
 
-https://docs.aws.amazon.com/eks/latest/APIReference/API_CreatePodIdentityAssociation.html
+https://docs.aws.amazon.com/eks/latest/APIReference/API_CreatePodIdentityAssociation.html and
+https://docs.aws.amazon.com/eks/latest/APIReference/API_DescribeAddonVersions.html
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from typing import Any
 from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
+from ..claims import claims_of
 from ..http import Request, Response, answer
 from .names import error_for, region_of
 from .rules import ACCOUNT, Rules
-from .trust import allowed, claims_of
+from .trust import allowed
 
 PATH = "/clusters/([^/]+)/pod-identity-associations(?:/([^/]+))?"
 AUDIENCE = "pods.eks.amazonaws.com"
+VERSIONS = ("1.30", "1.31")
 
 
 class Eks:
@@ -34,6 +37,9 @@ class Eks:
         self.associations.clear()
 
     def __call__(self, request: Request) -> Response:
+        if (request.method, request.target) == ("GET", "/addons/supported-versions"):
+            builds = [{"compatibilities": [{"clusterVersion": version} for version in VERSIONS]}]
+            return answer(200, {"addons": [{"addonName": "vpc-cni", "addonVersions": builds}]})
         found = re.fullmatch(PATH, request.path)
         if found is None:
             return answer(501, {"message": f"not simulated: {request.target}"})

@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qs
 
 from ..http import Request, Response
 
@@ -33,6 +32,8 @@ def name(request: Request) -> tuple[str, bool]:
         action = _s3(request)
     elif target := request.headers.get("X-Amz-Target"):
         action = target.rpartition(".")[2]
+    elif request.path == "/addons/supported-versions":
+        action = "DescribeAddonVersions"
     elif service == "eks":
         many = request.path.endswith("pod-identity-associations")
         verb = {"GET": "List" if many else "Describe", "DELETE": "Delete", "POST": "Create" if many else "Update"}
@@ -66,7 +67,7 @@ def _own(host: str) -> str:
 
 
 def form(request: Request) -> dict[str, str]:
-    return {key: values[0] for key, values in parse_qs(request.body.decode()).items()}
+    return request.form
 
 
 def _s3(request: Request) -> str:

@@ -5,11 +5,11 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.
 
 from __future__ import annotations
 
-import base64
 import json
-from typing import Any
 
 from moto.iam.models import iam_backends
+
+from ..claims import claims_of
 
 ACCOUNT = "123456789012"
 LONGEST = (
@@ -75,9 +75,3 @@ def allowed(role: str, principal: dict[str, str], action: str, context: dict[str
         for document in documents
         for statement in document["Statement"]
     )
-
-
-def claims_of(token: str) -> dict[str, Any]:
-    payload = token.split(".")[1]
-    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    return claims

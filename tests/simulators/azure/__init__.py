@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ..http import App, Request, Response, answer
 from ..proxy import Cloud, Proxy
@@ -64,9 +65,9 @@ def name(request: Request) -> tuple[str, bool]:
 
 
 @contextmanager
-def serve(folder: Path, subscription: str, port: int = 0) -> Iterator[tuple[Proxy, Arm]]:
+def serve(folder: Path, subscription: str, **listen: Any) -> Iterator[tuple[Proxy, Arm]]:
     arm = Arm(subscription)
-    with Proxy(Cloud(HOSTS, app(arm), name), folder, port) as proxy:
+    with Proxy(Cloud(HOSTS, app(arm), name), folder, **listen) as proxy:
         yield proxy, arm
 
 

@@ -6,7 +6,6 @@ https://learn.microsoft.com/rest/api/storageservices/authorize-with-azure-active
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from ..http import Request, Response
 from .arm import Arm
@@ -21,10 +20,25 @@ def blobs(arm: Arm, request: Request) -> Response:
 
     https://learn.microsoft.com/rest/api/storageservices/put-blob, /get-blob and /delete-blob
     """
-    name = request.host.partition(".")[0]
-    path = next((path for path in arm.resources if path.endswith(f"/storageaccounts/{name}")), "")
-    container, _, blob = request.path.strip("/").partition("/")
-    kept: dict[str, Any] | None = arm.resources.get(f"{path}/blobservices/default/containers/{container}")
+    if refused := refusal(arm, request):
+        return refused
+    blob = request.path.strip("/").partition("/")[2]
+    stored: dict[str, str] = arm.resources[_container(arm, request)].setdefault("blobs", {})
+    if request.method == "PUT" and request.headers.get("X-Ms-Blob-Type") == "BlockBlob":
+        stored[blob] = request.body.decode()
+        return Response(201)
+    if blob not in stored:
+        return _error(404, "BlobNotFound")
+    if request.method == "DELETE":
+        del stored[blob]
+        return Response(202)
+    return Response(200, stored[blob].encode())
+
+
+def refusal(arm: Arm, request: Request) -> Response | None:
+    """Return what a caller without a right on the container is told."""
+    container = _container(arm, request)
+    path = container.partition("/blobservices/")[0]
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     if not path:
         return _error(404, "ResourceNotFound")
@@ -36,20 +50,16 @@ def blobs(arm: Arm, request: Request) -> Response:
     who, resource = arm.tokens.get(token, ("", ""))
     if resource != STORAGE or request.headers.get("X-Ms-Version", "") < OLDEST:
         return _error(401, "InvalidAuthenticationInfo")
-    if not _permitted(arm, who, f"{path}/blobservices/default/containers/{container}"):
+    if not _permitted(arm, who, container):
         return _error(403, "AuthorizationPermissionMismatch")
-    if kept is None:
-        return _error(404, "ContainerNotFound")
-    stored: dict[str, str] = kept.setdefault("blobs", {})
-    if request.method == "PUT" and request.headers.get("X-Ms-Blob-Type") == "BlockBlob":
-        stored[blob] = request.body.decode()
-        return Response(201)
-    if blob not in stored:
-        return _error(404, "BlobNotFound")
-    if request.method == "DELETE":
-        del stored[blob]
-        return Response(202)
-    return Response(200, stored[blob].encode())
+    return None if container in arm.resources else _error(404, "ContainerNotFound")
+
+
+def _container(arm: Arm, request: Request) -> str:
+    """Return the id of the container that a call is about; without an account it begins with a slash."""
+    name, container = request.host.partition(".")[0], request.path.strip("/").partition("/")[0]
+    path = next((path for path in arm.resources if path.endswith(f"/storageaccounts/{name}")), "")
+    return f"{path}/blobservices/default/containers/{container}"
 
 
 def _permitted(arm: Arm, who: str, container: str) -> bool:

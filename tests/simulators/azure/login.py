@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import time
 import uuid
-from typing import Any
-from urllib.parse import parse_qs
 
+from ..claims import claims_of
 from ..http import Request, Response, answer
 from .arm import DEPLOYER, TOKEN, Arm
 from .identity import IDENTITIES
@@ -38,7 +35,7 @@ def login(arm: Arm, request: Request) -> Response:
         if request.path.endswith("/openid-configuration"):
             return _configuration(base)
         if request.method == "POST" and request.path.endswith("/oauth2/v2.0/token"):
-            return _token(arm, {key: values[0] for key, values in parse_qs(request.body.decode()).items()})
+            return _token(arm, request.form)
     except Denied as denied:
         return denied.response
     return answer(501, {"error": f"not simulated: {request.target}"})
@@ -119,9 +116,3 @@ def _federated(arm: Arm, form: dict[str, str]) -> str:
         raise Denied(401, "invalid_client", "AADSTS70021", said)
     principal: str = arm.resources[identity]["properties"]["principalId"]
     return principal
-
-
-def claims_of(token: str) -> dict[str, Any]:
-    payload = token.split(".")[1]
-    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    return claims

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..http import Request
-from . import arm, identity, storage
+from . import arm, containers, identity, storage
 from .arm import GROUP
 
 Handler = Callable[..., Any]
@@ -98,6 +98,12 @@ ROUTES = [
          "managedidentity/federated-identity-credentials/get"),
         ("PUT", CREDENTIAL, f"{IDENTITIES}/federatedIdentityCredentials/write", identity.credential_put,
          "managedidentity/federated-identity-credentials/create-or-update"),
+    ),
+    *_routes(
+        "2019-04-01",
+        ("GET", "/subscriptions/([^/]+)/providers/microsoft.containerservice/locations/([^/]+)/orchestrators",
+         "Microsoft.ContainerService/locations/orchestrators/read", containers.orchestrator_list,
+         "aks/container-services/list-orchestrators"),
     ),
     *_routes(
         "2022-04-01",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ..http import App, Request, Response, answer
 from ..proxy import Cloud, Proxy
@@ -15,7 +16,7 @@ from .errors import DEPLOYER, Refused, denied
 from .policies import Policy
 from .routes import ROUTES, find
 from .state import TOKEN, Google
-from .tokens import principal
+from .tokens import known_bearer, principal
 
 __all__ = ["DEPLOYER", "Google", "Policy", "app", "denied", "environment", "principal", "serve"]
 
@@ -39,8 +40,7 @@ def _answer(google: Google, request: Request) -> Response:
     if found is None:
         raise Refused(501, f"not simulated: {request.method} {request.target}")
     route, names = found
-    token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    if not request.host.startswith(OPEN) and token != TOKEN and token not in google.tokens:
+    if not request.host.startswith(OPEN) and not known_bearer(google, request):
         raise Refused(401, "Request had invalid authentication credentials. Expected OAuth 2 access token.")
     if request.host in google.disabled:
         # https://cloud.google.com/service-usage/docs/troubleshooting
@@ -54,14 +54,16 @@ def _answer(google: Google, request: Request) -> Response:
 def name(request: Request) -> tuple[str, bool]:
     """Return the permission that a call needs, and whether it writes."""
     found = find(request)
-    return (found[0].permission, found[0].write) if found else (f"unknown:{request.method} {request.target}", True)
+    if found:
+        return found[0].permission, found[0].write
+    return f"unknown:{request.method} {request.target}", request.method not in ("GET", "HEAD")
 
 
 @contextmanager
-def serve(folder: Path, project: str, number: str, port: int = 0) -> Iterator[tuple[Proxy, Google]]:
+def serve(folder: Path, project: str, number: str, **listen: Any) -> Iterator[tuple[Proxy, Google]]:
     google = Google(project, number)
     google.clear()
-    with Proxy(Cloud(HOSTS, app(google), name), folder, port) as proxy:
+    with Proxy(Cloud(HOSTS, app(google), name), folder, **listen) as proxy:
         yield proxy, google
 
 

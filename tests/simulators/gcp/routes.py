@@ -11,13 +11,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..http import Request
-from . import iam, storage, tokens
+from . import compute, iam, storage, tokens
 
 Handler = Callable[..., Any]
 
 BUCKETS, BUCKET, OBJECTS = r"/storage/v1/b", r"/storage/v1/b/([^/]+)", r"/storage/v1/b/([^/]+)/o"
 ACCOUNTS = r"/v1/projects/([^/]+)/serviceAccounts"
 ACCOUNT = ACCOUNTS + r"/([^/:]+)"
+COMPUTE, ENGINE = r"/compute/v1/projects/([^/]+)", "https://cloud.google.com/compute/docs/reference/rest/v1/"
 JSON, REST = (
     "https://cloud.google.com/storage/docs/json_api/v1/",
     "https://cloud.google.com/iam/docs/reference/rest/v1/",
@@ -64,6 +65,12 @@ ROUTES = [
           REST + "projects.serviceAccounts/setIamPolicy", True),
     Route("cloudresourcemanager", "GET", r"/v3/projects/([^/]+)", "resourcemanager.projects.get", iam.project_get,
           "https://cloud.google.com/resource-manager/reference/rest/v3/projects/get"),
+    Route("compute", "GET", COMPUTE + "/regions", "compute.regions.list", compute.region_list,
+          ENGINE + "regions/list"),
+    Route("compute", "GET", COMPUTE + "/regions/([^/]+)/zones", "compute.zones.list", compute.zone_list,
+          ENGINE + "regionZones/list"),
+    Route("compute", "GET", COMPUTE + "/zones/([^/]+)/machineTypes", "compute.machineTypes.list",
+          compute.machine_list, ENGINE + "machineTypes/list"),
     Route("oauth2", "POST", "/token", "token", tokens.by_key,
           "https://developers.google.com/identity/protocols/oauth2/service-account#httprest"),
     Route("sts", "POST", "/v1/token", "token", tokens.exchange,
@@ -71,6 +78,9 @@ ROUTES = [
     Route("iamcredentials", "POST", r"/v1/projects/-/serviceAccounts/([^/:]+):generateAccessToken", "token",
           tokens.of_account,
           "https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/generateAccessToken"),
+    Route("iamcredentials", "GET", r"/v1/projects/-/serviceAccounts/([^/:]+)/allowedLocations", "token",
+          tokens.boundary,
+          "https://cloud.google.com/iam/docs/reference/credentials/rest/v1/projects.serviceAccounts/getAllowedLocations"),
 ]  # fmt: skip
 
 

@@ -120,7 +120,7 @@ def object_list(google: Google, request: Request, name: str) -> Any:
 
 def object_delete(google: Google, request: Request, name: str, key: str) -> Any:
     query(request, {"generation"} if "generation" in request.query else set())
-    if _user(google, request, name, "storage.objects.delete") != DEPLOYER:
+    if user(google, request, name, "storage.objects.delete") != DEPLOYER:
         del google.data[name, key]
         return Response(204)
     if key in google.held:
@@ -134,18 +134,18 @@ def object_delete(google: Google, request: Request, name: str, key: str) -> Any:
 def object_insert(google: Google, request: Request, name: str) -> Any:
     """https://cloud.google.com/storage/docs/json_api/v1/objects/insert"""
     query(request, {"uploadType", "name"})
-    _user(google, request, name, "storage.objects.create")
+    user(google, request, name, "storage.objects.create")
     google.data[name, request.query["name"]] = request.body
     return {"kind": "storage#object", "name": request.query["name"], "bucket": name}
 
 
 def object_get(google: Google, request: Request, name: str, key: str) -> Any:
     query(request, {"alt"})
-    _user(google, request, name, "storage.objects.get")
+    user(google, request, name, "storage.objects.get")
     return Response(200, google.data[name, key])
 
 
-def _user(google: Google, request: Request, name: str, permission: str) -> str:
+def user(google: Google, request: Request, name: str, permission: str) -> str:
     """Return who asks for an object, if the bucket's policy lets him."""
     token = request.headers["Authorization"].removeprefix("Bearer ")
     member = google.tokens.get(token, "")

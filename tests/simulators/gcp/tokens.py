@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 import uuid
 from typing import Any
-from urllib.parse import parse_qs
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from ..http import Request, Response, answer
 from .errors import Refused, known
-from .state import Google
+from .state import TOKEN, Google
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 WORKLOAD = "roles/iam.workloadIdentityUser"
@@ -22,24 +22,51 @@ WORKLOAD = "roles/iam.workloadIdentityUser"
 
 def by_key(google: Google, request: Request) -> Response:
     """https://developers.google.com/identity/protocols/oauth2/service-account#httprest"""
-    form = {key: values[0] for key, values in parse_qs(request.body.decode()).items()}
+    form = request.form
     if form.get("grant_type") != "urn:ietf:params:oauth:grant-type:jwt-bearer":
         return answer(400, {"error": "unsupported_grant_type", "error_description": "Invalid grant_type"})
-    signed, _, signature = form["assertion"].rpartition(".")
-    claims = decoded(signed.split(".")[1])
-    public = google.keys.get(claims["iss"])
     try:
-        if public is None:
-            raise InvalidSignature
-        key = serialization.load_pem_public_key(public.encode())
-        assert isinstance(key, rsa.RSAPublicKey)
-        key.verify(_bytes(signature), signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+        claims = _verified(google, form["assertion"])
     except InvalidSignature:
         return answer(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})
     if claims["aud"] != "https://oauth2.googleapis.com/token" or claims.get("scope") != SCOPE:
         return answer(400, {"error": "invalid_scope", "error_description": "Invalid OAuth scope or ID token audience."})
-    token = _token(google, f"serviceAccount:{claims['iss']}")
+    token = give(google, f"serviceAccount:{claims['iss']}")
     return answer(200, {"access_token": token, "expires_in": 3599, "token_type": "Bearer"})
+
+
+def known_bearer(google: Google, request: Request) -> bool:
+    """Tell whether a call bears a token that was given, or one that a service account's key has signed for that host.
+
+    https://developers.google.com/identity/protocols/oauth2/service-account#jwt-auth
+    """
+    token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if token == TOKEN or token in google.tokens:
+        return True
+    try:
+        claims = _verified(google, token)
+    except (InvalidSignature, ValueError, IndexError):
+        return False
+    fits = claims.get("aud") == f"https://{request.host}/" or claims.get("scope") == SCOPE
+    return fits and claims.get("sub") == claims["iss"] and time.time() < claims.get("exp", 0)
+
+
+def _verified(google: Google, token: str) -> dict[str, Any]:
+    """Return the claims of a JWT that the key of a service account has signed."""
+    signed, _, signature = token.rpartition(".")
+    claims = decoded(signed.split(".")[1])
+    public = google.keys.get(claims["iss"])
+    if public is None:
+        raise InvalidSignature
+    key = serialization.load_pem_public_key(public.encode())
+    assert isinstance(key, rsa.RSAPublicKey)
+    key.verify(_bytes(signature), signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+    return claims
+
+
+def boundary(_: Google, __: Request, ___: str) -> Any:
+    """Say that an account is bound to no region, as one is that nobody has bound."""
+    return {"locations": [], "encodedLocations": "0x0"}
 
 
 def exchange(google: Google, request: Request) -> Any:
@@ -55,7 +82,7 @@ def exchange(google: Google, request: Request) -> Any:
     if kind != "identitynamespace" or pool not in google.pools or claims["iss"] != provider or claims["aud"] != pool:
         raise Refused(400, "The audience or the issuer of the token is not that of the pool.", "invalid_grant")
     namespace, account = claims["sub"].split(":")[2:]
-    token = _token(google, f"serviceAccount:{pool}[{namespace}/{account}]")
+    token = give(google, f"serviceAccount:{pool}[{namespace}/{account}]")
     return {"access_token": token, "issued_token_type": body["requestedTokenType"], "token_type": "Bearer"}
 
 
@@ -70,7 +97,7 @@ def of_account(google: Google, request: Request, email: str) -> Any:
     if account.get("disabled") or not google.may(member, WORKLOAD, email):
         said = "Permission 'iam.serviceAccounts.getAccessToken' denied on resource (or it may not exist)."
         raise Refused(403, said, "IAM_PERMISSION_DENIED", permission="iam.serviceAccounts.getAccessToken")
-    return {"accessToken": _token(google, f"serviceAccount:{email}"), "expireTime": "2026-01-01T01:00:00Z"}
+    return {"accessToken": give(google, f"serviceAccount:{email}"), "expireTime": "2026-01-01T01:00:00Z"}
 
 
 def principal(google: Google, member: str) -> str:
@@ -90,7 +117,7 @@ def _bytes(part: str) -> bytes:
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
 
 
-def _token(google: Google, member: str) -> str:
+def give(google: Google, member: str) -> str:
     token = uuid.uuid4().hex
     google.tokens[token] = member
     return token
