@@ -130,6 +130,7 @@ def run_pod(
     timeout: int = 240,
     labels: Mapping[str, str] | None = None,
     env_from: Sequence[Mapping[str, Any]] = (),
+    account: str = "default",
     **env: str,
 ) -> str:
     """Run a Python script in a pod that looks like a notebook's, and return what it printed; timeout in seconds."""
@@ -142,6 +143,7 @@ def run_pod(
     )
     pod: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod", **yaml.safe_load(rendered)}
     pod["metadata"]["name"] = name
+    pod["spec"]["serviceAccountName"] = account
     kubectl("-n", namespace, "delete", "pod", name, "--ignore-not-found", "--grace-period=0", "--force")
     kubectl("-n", namespace, "apply", "-f", "-", stdin=json.dumps(pod))
     try:

@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.support import ROOT, kubectl
@@ -22,6 +23,7 @@ from tests.support import ROOT, kubectl
 from .support import Project
 
 SIMULATORS = ROOT / "tests/simulators"
+FILES = sorted(SIMULATORS.rglob("*.py"))
 RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 LABELS = {"app": "cloud"}
 
@@ -112,15 +114,21 @@ def manifests(name: str, image: str, namespace: str) -> list[dict[str, Any]]:
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
         thing("ServiceAccount"),
         thing("RoleBinding", version="rbac.authorization.k8s.io/v1", roleRef=role, subjects=[account]),
-        thing("ConfigMap", data={path.name: path.read_text() for path in SIMULATORS.glob("*.py")}),
+        thing("ConfigMap", data={key(path): path.read_text() for path in FILES}),
         thing("Service", spec={"selector": LABELS, "ports": ports}),
         thing("Pod", spec=pod(name, image)),
     ]
 
 
+def key(path: Path) -> str:
+    """A ConfigMap's key has no slash."""
+    return str(path.relative_to(SIMULATORS)).replace("/", ".")
+
+
 def pod(name: str, image: str) -> dict[str, Any]:
-    serve = ["python3", "-m", "tests.simulators", name, "/state", "--listen=0.0.0.0:443", "--in-cluster"]
+    serve = ["python3", "-m", "tests.simulators.pod", name, "/state"]
     mounts = {"simulators": "/simulators/tests/simulators", "state": "/state", "tmp": "/tmp"}  # noqa: S108
+    items = [{"key": key(path), "path": str(path.relative_to(SIMULATORS))} for path in FILES]
     ready = {"exec": {"command": ["test", "-f", "/state/environment.json"]}, "periodSeconds": 1}
     return {
         "serviceAccountName": "cloud",
@@ -145,7 +153,7 @@ def pod(name: str, image: str) -> dict[str, Any]:
             }
         ],
         "volumes": [
-            {"name": "simulators", "configMap": {"name": "cloud"}},
+            {"name": "simulators", "configMap": {"name": "cloud", "items": items}},
             {"name": "state", "emptyDir": {}},
             {"name": "tmp", "emptyDir": {}},
         ],

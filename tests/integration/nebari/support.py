@@ -8,14 +8,15 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from tests.integration.clouds.play import CLEARED
 from tests.support import kubectl
 
 HERE = Path(__file__).parent
@@ -42,6 +43,7 @@ class Project:
     name: str
     namespace: str
     command: tuple[str, ...] = (str(BIN / "nebari"), *STANDING_IN)
+    env: Mapping[str, str] = field(default_factory=dict)  # of every command
 
     @property
     def release(self) -> str:
@@ -61,7 +63,8 @@ class Project:
 
     def environment(self, **env: str) -> dict[str, str]:
         given = {"UPSTREAM_KUBECONFIG": os.environ["KUBECONFIG"], "XDG_STATE_HOME": str(self.folder / "state")}
-        return {**os.environ, **given, **env}
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(CLEARED)}
+        return {**inherited, **given, **self.env, **env}
 
     def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -1,8 +1,10 @@
 """Stand-ins for Nebari's stages before ours: they write what the real ones would, and do nothing else.
 
 Loaded by `nebari --exclude-default-stages --import-plugin upstream.py`. The configuration is the real one.
+Where Nebari checks it against a cloud, a simulator can answer; but the versions of GKE, which it asks for by gRPC, are
+given here.
 UPSTREAM_OMIT names outputs (`stage:output`, comma-separated) that are left out; UPSTREAM_TRACE a file that each
-stage's teardown is written to.
+stage's teardown is written to; UPSTREAM_ISSUER the issuer of the cluster's tokens.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from _nebari.provider.cloud import google_cloud
 from _nebari.stages.infrastructure import InputSchema as InfrastructureInput
 from _nebari.stages.kubernetes_ingress import InputSchema as IngressInput
 from _nebari.stages.kubernetes_keycloak import InputSchema as KeycloakInput
@@ -22,6 +25,7 @@ from nebari.hookspecs import NebariStage, hookimpl
 from nebari.plugins import nebari_plugin_manager
 
 nebari_plugin_manager.exclude_default_stages = True  # Nebari 2025.10.1 does not act on its own flag (nebari#1957)
+google_cloud.kubernetes_versions = lambda region: ["1.31.5-gke.1068000"]  # noqa: ARG005
 
 
 def value(content: Any) -> dict[str, Any]:
@@ -65,9 +69,9 @@ class Infrastructure(Stage):
             "kubeconfig_filename": value(os.environ.get("UPSTREAM_KUBECONFIG", "/nonexistent/kubeconfig")),
             "kubernetes_credentials": value({"token": os.environ.get("UPSTREAM_TOKEN", "")}),
             "node_selectors": {"general": {"key": "kubernetes.io/os", "value": "linux"}},
-            "cluster_oidc_issuer_url": value("https://issuer.example.org/tenant/"),
+            "cluster_oidc_issuer_url": value(os.environ.get("UPSTREAM_ISSUER", "https://issuer.example.org/tenant/")),
             "resource_group_name": value("demo-dev"),
-            "project_id": value("demo-project"),
+            "project_id": value(getattr(self.config.google_cloud_platform, "project", "demo-project")),
         }
 
 
