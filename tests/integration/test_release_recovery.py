@@ -233,3 +233,21 @@ def test_a_deploy_gets_through_an_api_that_fails_every_ninth_call(release: Relea
     del release.params["kubeconfig"]
     assert not release.deploy(secrets=SECRETS, **values).changed
     assert list(release.revisions().values()).count("deployed") == 1
+
+
+def test_a_first_install_whose_last_write_fails_is_not_done(release: Release, tmp_path: Path) -> None:
+    """Helm 3 ends well all the same, and leaves its record pending."""
+    writes: list[str] = []
+
+    def fault(call: int) -> str:
+        line = proxy.calls[call - 1]
+        if line.startswith("PUT") and "/sh.helm.release" in line:
+            writes.append(line)
+            return "reset" if len(writes) == 1 else ""
+        return ""
+
+    with Proxy(fault) as proxy:
+        release.params["kubeconfig"] = proxy.kubeconfig(tmp_path / "proxy")
+        release.deploy(deployment=False)
+        assert proxy.failed == 1
+    assert list(release.revisions().values()) == ["superseded", "deployed"]

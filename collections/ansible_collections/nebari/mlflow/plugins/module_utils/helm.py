@@ -48,7 +48,7 @@ class HelmError(ReleaseError):
         return bool(TRANSIENT.search(last_error(self.output)))
 
 
-def patiently(act: Callable[[], str], between: Callable[[], None] = lambda: None) -> str:
+def patiently(act: Callable[[], str], between: Callable[[], object] = lambda: None) -> str:
     """Run Helm again when it failed for a passing reason: by itself it retries only two of them, and once.
 
     `between` is called before each further attempt, to make one possible.

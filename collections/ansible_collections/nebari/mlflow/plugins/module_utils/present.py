@@ -67,18 +67,25 @@ def apply(session: Session, plan: Plan, check: Callable[[], None]) -> None:
         check()
         beat = heartbeat(session, "applying the chart", seconds(session), check)
         patiently(lambda: session.helm.upgrade(seconds(session), beat), lambda: recover(session))
+        if recover(session):  # Helm 3 ends well when the last write of a first install fails, its record left pending
+            patiently(lambda: session.helm.upgrade(seconds(session), beat), lambda: recover(session))
         repair(session, plan.objects)
     rollout.wait(session, plan.objects, check)
     if plan.verify:
         verify(session, tests(plan.hooks), check)
 
 
-def recover(session: Session) -> None:
-    """Make a revision that was left pending one that Helm goes on from. The Lease says that nobody works on it."""
+def recover(session: Session) -> bool:
+    """Make a revision that was left pending one that Helm goes on from; return whether there was one.
+
+    The Lease says that nobody works on it.
+    """
     record = session.records.read(next(iter(session.records.statuses()), 0))
-    if record is not None and record.status in PENDING:
-        session.progress.say(f"taking up revision {record.revision}, left {record.status}")
-        session.records.mark_failed(record)
+    if record is None or record.status not in PENDING:
+        return False
+    session.progress.say(f"taking up revision {record.revision}, left {record.status}")
+    session.records.mark_failed(record)
+    return True
 
 
 def repair(session: Session, objects: list[Object]) -> None:
