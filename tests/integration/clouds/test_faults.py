@@ -20,7 +20,7 @@ ACTS: dict[str, dict[str, Any]] = {
     "remove": {"state": "absent"},
     "delete": {"state": "absent", "delete_data": True},
 }
-SLICE = {"deploy": 15, "remove": 30, "delete": 30}  # one case of so many, outside of the campaign
+SLICE = {"deploy": 25, "remove": 50, "delete": 50}  # one case of so many, outside of the campaign
 FIRST, SECOND = "by the same run", "by a second run"
 
 

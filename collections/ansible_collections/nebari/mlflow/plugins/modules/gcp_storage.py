@@ -21,7 +21,7 @@ notes:
   - Credentials are E(GCP_ACCESS_TOKEN), E(GOOGLE_CREDENTIALS) (a key or its file), or the application default ones.
 extends_documentation_fragment: nebari.mlflow.cloud
 requirements:
-  - google-auth >= 2.31
+  - google-auth >= 2.20
   - requests >= 2.20
 options:
   project:

@@ -17,6 +17,7 @@ try:
     import google.auth
     import google.auth.exceptions
     import google.oauth2.credentials
+    import google.oauth2.service_account
     import requests
     from google.auth.transport.requests import AuthorizedSession
 
@@ -129,7 +130,7 @@ def _credentials() -> Any:
     key = os.environ.get("GOOGLE_CREDENTIALS", "")
     if key:
         text = key if key.lstrip().startswith("{") else Path(key).expanduser().read_text(encoding="utf-8")
-        return google.auth.load_credentials_from_dict(json.loads(text), scopes=SCOPES)[0]
+        return google.oauth2.service_account.Credentials.from_service_account_info(json.loads(text), scopes=SCOPES)
     return google.auth.default(scopes=SCOPES)[0]
 
 
