@@ -66,13 +66,20 @@ def apply(session: Session, plan: Plan, check: Callable[[], None]) -> None:
     if plan.upgrade:
         check()
         beat = heartbeat(session, "applying the chart", seconds(session), check)
-        patiently(lambda: session.helm.upgrade(seconds(session), beat), lambda: recover(session))
-        if recover(session):  # Helm 3 ends well when the last write of a first install fails, its record left pending
-            patiently(lambda: session.helm.upgrade(seconds(session), beat), lambda: recover(session))
+        patiently(lambda: upgrade(session, beat), lambda: recover(session))
         repair(session, plan.objects)
     rollout.wait(session, plan.objects, check)
     if plan.verify:
         verify(session, tests(plan.hooks), check)
+
+
+def upgrade(session: Session, beat: Callable[[], None]) -> str:
+    """Run Helm, and once more where it ends well with its record left pending.
+
+    Helm 3 does so when the last write of a first install fails.
+    """
+    said = session.helm.upgrade(seconds(session), beat)
+    return session.helm.upgrade(seconds(session), beat) if recover(session) else said
 
 
 def recover(session: Session) -> bool:
