@@ -21,6 +21,54 @@ Program(["sh", "-c", "echo $$ > " + sys.argv[1] + "; exec sleep 60"], dict(os.en
 time.sleep(60)
 """
 
+PLAY = """
+import multiprocessing, os, signal, sys, time
+from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ReleaseError
+from ansible_collections.nebari.mlflow.plugins.module_utils.process import Process, controller
+def task(play):
+    assert controller() == Process.of(play)
+    os.setsid()
+    os.kill(play, signal.SIGKILL)
+    while os.getppid() == play:
+        time.sleep(0.01)
+    try:
+        print("goes on for", controller())
+    except ReleaseError as error:
+        print(error)
+multiprocessing.get_context("fork").Process(target=task, args=(os.getpid(),)).start()
+time.sleep(60)
+"""
+ORPHAN = """
+import sys, time
+from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import Cancelled
+from ansible_collections.nebari.mlflow.plugins.module_utils.guard import install
+from ansible_collections.nebari.mlflow.plugins.module_utils.process import Process
+try:
+    install(Process.parse(sys.argv[1]))
+    time.sleep(30)
+except Cancelled as error:
+    print(error)
+"""
+
+
+def python(script: str, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(COLLECTIONS)}
+    command = [sys.executable, "-c", script, *arguments]
+    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False, timeout=60).stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the worker's process group and /proc are Linux's")
+def test_a_task_whose_play_is_dead_already_does_not_begin() -> None:
+    assert python(PLAY) == "The play was killed before this task began. Run it again.\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a process's start is read from /proc")
+def test_a_module_whose_play_died_before_it_started_stops_at_once() -> None:
+    with subprocess.Popen(["sleep", "60"]) as play:
+        named = str(Process.of(play.pid))
+        play.kill()
+    assert python(ORPHAN, named).startswith("Stopped by SIGTERM.")
+
 
 def test_output_input_and_exit_code() -> None:
     program = Program(["sh", "-c", "cat; echo bad >&2; exit 3"], dict(os.environ), "given " * 50_000)

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import threading
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.nebari.mlflow.plugins.module_utils.process import Process
+from ansible_collections.nebari.mlflow.plugins.module_utils.process import controller
 
 PAUSE = 0.2
 
@@ -30,8 +29,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         with tempfile.TemporaryDirectory(prefix="nebari-mlflow-") as folder:
             path = Path(folder) / "progress"
             path.touch()
-            # The parent of this worker is ansible-playbook: when it is killed, the module stops by itself.
-            hidden = {"_progress": str(path), "_controller": str(Process.of(os.getppid()))}
+            hidden = {"_progress": str(path), "_controller": str(controller())}  # when it is killed, the module stops
             with Follower(path):
                 found = self._execute_module(module_args={**arguments, **hidden}, task_vars=task_vars)
         found.get("invocation", {}).get("module_args", {}).pop("_progress", None)

@@ -29,7 +29,7 @@ def install(controller: Process | None) -> None:
 
     for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(each, cancel)
-    if controller is not None and controller.alive():
+    if controller is not None and controller.start:  # it is empty where there is no /proc
         threading.Thread(target=_watch, args=(controller,), name="controller", daemon=True).start()
 
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +54,19 @@ def host_id() -> str:
         return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return ""
+
+
+def controller() -> Process:
+    """The ansible-playbook that forked this worker. A worker has a session of its own: it outlives a kill of the play.
+
+    Ask it what forked us: the parent that the kernel knows is another one as soon as the play is dead.
+    """
+    forked = multiprocessing.parent_process()
+    pid = os.getppid() if forked is None or forked.pid is None else forked.pid
+    found = Process.of(pid)
+    if os.getppid() != pid:
+        raise ReleaseError("The play was killed before this task began.", "Run it again.")
+    return found
 
 
 def wait_for_orphans(mark: str) -> None:
