@@ -80,6 +80,14 @@ def test_the_node_counts_ephemeral_storage() -> None:
     assert "ephemeral-storage" in node["status"]["allocatable"]
 
 
+def test_no_pod_compiles_mlflow_anew_at_its_start() -> None:
+    """Half a minute of CPU at each start, and a pod can't keep what it compiled."""
+    server = ("-n", "dev", "exec", "deploy/demo-mlflow-tracking", "-c", "tracking", "--")
+    said = kubectl(*server, "sh", "-c", "python3 -v -c 'import mlflow.server' 2>&1")
+    assert "import 'mlflow.server'" in said
+    assert "bytecode is stale" not in said
+
+
 def test_pod_security_refuses_what_restricted_forbids() -> None:
     with pytest.raises(AssertionError, match="violates PodSecurity"):
         kubectl("-n", NAMESPACE, "run", "privileged", f"--image={IMAGE}", "--privileged")

