@@ -14,7 +14,7 @@ from .runner import Result, run
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from .variables import Variables
+    from .mappings import Variables
 
 SPARE = 600  # seconds beyond twice the deploy's own limit, until the whole run is ended
 NOISY = ("ansible_runner", "kubernetes", "urllib3", "botocore", "boto3", "azure", "google", "msal")

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.nebari.mlflow.plugins.module_utils.namespace import is_terminating, terminating
 
 from . import cluster, rundir
-from .errors import MlflowError
-from .kubeconfig import OTHERS
+from .errors import MlflowError, SetupError
+from .kubeconfig import OTHERS, files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,12 +90,15 @@ def _memory() -> Check:
 
 
 def _kubeconfig(target: Target) -> Check:
-    path = Path(target.kubeconfig or os.environ.get("KUBECONFIG", "~/.kube/config").split(":")[0]).expanduser()
-    if not path.is_file():
-        return Check("kubeconfig", FAIL, f"{path} does not exist.", "export KUBECONFIG=/path/to/kubeconfig")
-    if path.stat().st_mode & OTHERS:
-        return Check("kubeconfig", WARN, f"Other users of this machine can read {path}.", f"chmod 600 {path}")
-    return Check("kubeconfig", OK, str(path))
+    named = target.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    try:
+        found = files(named)
+    except SetupError as error:
+        return Check("kubeconfig", FAIL, error.cause, "export KUBECONFIG=/path/to/kubeconfig")
+    listed = " ".join(map(str, found))
+    if any(path.stat().st_mode & OTHERS for path in found):
+        return Check("kubeconfig", WARN, f"Other users of this machine can read {listed}.", f"chmod 600 {listed}")
+    return Check("kubeconfig", OK, listed)
 
 
 def _cluster(target: Target) -> Iterator[Check]:

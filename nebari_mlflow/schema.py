@@ -5,109 +5,16 @@ Secrets never stand in it: a Secret's name or the deployer's environment does.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from . import clients
 from .checks import Strict, check_block, fits_platform, helm_value_errors, literal_secret, supported
-
-Quantity = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*([.][0-9]+)?(Ki|Mi|Gi|Ti|Pi|k|M|G|T|P)?$")]
-KubernetesName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
-AccessMode = Literal["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany"]
-
-
-class Volume(Strict):
-    """A volume of the cluster that holds the artifacts."""
-
-    size: Quantity = Field(default="20Gi", description="Size of the artifact volume, as a Kubernetes quantity.")
-    storage_class: str = Field(default="", description="StorageClass; empty is the cluster's default class.")
-    access_mode: AccessMode = Field(
-        default="ReadWriteOnce",
-        description="ReadWriteMany lets several replicas share the volume, where the class can do it.",
-    )
-
-
-class S3(Strict):
-    """An S3-compatible store that exists already, such as MinIO."""
-
-    endpoint: str = Field(description="URL of the store, as pods of the cluster reach it.", pattern=r"^https?://")
-    bucket: str = Field(description="Bucket that holds the artifacts. It must exist.", min_length=1)
-    prefix: str = Field(default="", description="Path within the bucket.")
-    region: str = Field(default="us-east-1", description="Region name that requests are signed with.")
-    secret: KubernetesName = Field(
-        description="Secret in Nebari's namespace with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-    )
-
-
-class Local(Volume):
-    """Artifacts of a local Nebari: a volume, or an S3-compatible store."""
-
-    s3: S3 | None = Field(default=None, description="An S3-compatible store to use instead of a volume.")
-    minio_root_password: None = Field(
-        default=None,
-        description="Accepted from nebari-mlflow-plugin, and no longer needed: there is no MinIO. Remove it.",
-    )
-
-    @field_validator("minio_root_password", mode="before")
-    @classmethod
-    def _not_needed(cls, _value: object) -> None:
-        clients.LOG.warning("mlflow.local.minio_root_password is no longer needed: there is no MinIO. Remove it.")
-
-
-class Existing(Volume):
-    """Artifacts of a Nebari on an existing cluster, unless `mlflow.storage` is given."""
-
-    s3: S3 | None = Field(default=None, description="An S3-compatible store to use instead of a volume.")
-
-
-class AzureNetwork(Strict):
-    """Who may reach the storage account. Nothing given leaves it open to every network, with identity in front."""
-
-    default_action: Literal["Deny", "Allow"] | None = Field(
-        default=None,
-        description="What happens to everybody else: Deny, if a list is given. Alone, Deny leaves private endpoints.",
-    )
-    bypass: str = Field(default="", description="Services that are let in, as Azure writes them: AzureServices.")
-    ip_rules: list[str] = Field(default=[], description="Public IPv4 addresses and ranges that may reach the account.")
-    subnet_ids: list[str] = Field(default=[], description="Ids of subnets that may reach the account.")
-
-
-class Azure(Strict):
-    """The storage account and the managed identity that the server uses."""
-
-    subscription_id: str = Field(default="", description="Subscription. Empty: the deployer's ARM_SUBSCRIPTION_ID.")
-    replication: Literal["LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS"] | None = Field(
-        default=None, description="How Azure copies the data. Left out: LRS for a new account, else as it is."
-    )
-    network_rules: AzureNetwork | None = Field(default=None, description="Who may reach the storage account.")
-    tags: dict[str, str] = Field(default={}, description="Tags beyond those of `azure.tags`.")
-    interpreter: str = Field(
-        default="", description="Python with Azure's SDKs, when they are not installed beside Nebari."
-    )
-
-
-class Gcp(Strict):
-    """The bucket and the identity that the server uses."""
-
-    direct_identity: bool = Field(
-        default=False,
-        description="Give the bucket to the Kubernetes service account itself, without a Google one between.",
-    )
-    labels: dict[str, str] = Field(default={}, description="Labels of the bucket.")
-
-
-class Aws(Strict):
-    """The bucket, its key and the role that the server uses."""
-
-    enable_s3_encryption: bool = Field(default=True, description="Encrypt the bucket with a KMS key of its own.")
-    identity: Literal["irsa", "pod_identity"] = Field(
-        default="irsa", description="How the server gets its role: the cluster's OIDC provider, or EKS Pod Identity."
-    )
-    tags: dict[str, str] = Field(default={}, description="Tags beyond those of `amazon_web_services.tags`.")
-    permissions_boundary: str = Field(
-        default="", description="ARN of a policy that bounds the role. Empty: that of `amazon_web_services`, if any."
-    )
+from .providers.aws import Aws
+from .providers.azure import Azure
+from .providers.gcp import Gcp
+from .providers.volume import Existing, KubernetesName, Local, Volume
 
 
 class Storage(Strict):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from click.exceptions import Exit
 from nebari.hookspecs import NebariStage
 
-from . import names, rendering, variables
+from . import names, providers, rendering, variables
 from .errors import MlflowError, PlayError
 from .names import DEPLOY, DESTROY
 from .schema import InputSchema, OutputSchema
@@ -92,7 +92,7 @@ class MlflowStage(NebariStage):  # type: ignore[misc]
         result = execute(
             playbook,
             variables.build(self.config, stage_outputs, removal=playbook == DESTROY),
-            provider=variables.provider_name(self.config),
+            provider=providers.name_of(self.config),
         )
         if playbook == DEPLOY:
             show_summary(make_console(), result.outputs, result)

@@ -13,7 +13,7 @@ from .errors import InputError
 
 if TYPE_CHECKING:
     from .config_file import Config
-    from .variables import Variables
+    from .mappings import Variables
 
 SHORT = ("provider", "project_name", "namespace", "domain", "delete_data")  # as in `ansible-playbook -e provider=local`
 REQUIRED = ("mlflow_provider", "mlflow_project_name", "mlflow_namespace")

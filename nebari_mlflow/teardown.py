@@ -8,7 +8,7 @@ from . import names
 from .errors import MlflowError, SetupError, UpstreamError
 from .progress import make_console, show_failure
 from .report import show_kept
-from .variables import play_provider
+from .variables import role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ def _say_what_stays(console: Console, config: Any, outputs: dict[str, Any]) -> N
     show_kept(console, kept)
     if any(item.get("namespace") for item in kept):
         console.print("  What is in a namespace goes with it, or with the cluster.", markup=False)
-    if play_provider(config) == "azure":
+    if role(config) == "azure":
         console.print(AZURE, markup=False)
     if kept:
         console.print(

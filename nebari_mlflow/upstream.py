@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import cluster, names
-from .variables import INFRASTRUCTURE, INGRESS, SERVICES, play_provider, provider_name
+from .providers import name_of
+from .stage_outputs import INFRASTRUCTURE, INGRESS, SERVICES
+from .variables import role
 
 if TYPE_CHECKING:
     from .config_file import Config
@@ -17,19 +19,23 @@ MIDDLEWARE = "traefik-forward-auth"  # Nebari's name for it, in every release si
 
 
 def kubeconfig_of(config: Config, given: str) -> str:
-    """Return the file: the one that is given, KUBECONFIG, the one that Nebari wrote, or kubectl's own."""
+    """Return the file: the one that is given, KUBECONFIG, the one that Nebari wrote, or kubectl's own.
+
+    Empty when KUBECONFIG names several: every program that is asked reads those by itself.
+    """
     nebari = Path(tempfile.gettempdir()) / "NEBARI_KUBECONFIG"
-    if given or os.environ.get("KUBECONFIG"):
-        return given or os.environ["KUBECONFIG"]
-    if provider_name(config) != "existing" and nebari.is_file():
+    environment = os.environ.get("KUBECONFIG", "")
+    if given or environment:
+        return given or ("" if os.pathsep in environment else environment)
+    if name_of(config) != "existing" and nebari.is_file():
         return str(nebari)
     return str(Path("~/.kube/config").expanduser())
 
 
 def outputs(config: Config, kubeconfig: str) -> dict[str, dict[str, Any]]:
     """Return outputs in the form of Nebari's `stage_outputs`."""
-    infrastructure: dict[str, Any] = {"kubeconfig_filename": kubeconfig}
-    provider = play_provider(config)
+    infrastructure: dict[str, Any] = {"kubeconfig_filename": kubeconfig or os.environ["KUBECONFIG"]}
+    provider = role(config)
     if provider in ("azure", "aws"):
         infrastructure["cluster_oidc_issuer_url"] = _issuer(config, kubeconfig)
     if provider == "azure":

@@ -16,8 +16,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nebari_mlflow import clients, names, progress, reference, variables
-from nebari_mlflow.schema import Local, Mlflow
+from nebari_mlflow import clients, names, progress, reference, stage_outputs
+from nebari_mlflow.providers.volume import Local
+from nebari_mlflow.schema import Mlflow
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "nebari_mlflow"
@@ -131,24 +132,24 @@ def test_the_package_is_imported_without_what_it_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "importer"), [("ansible_runner", "runner"), ("stage_outputs", "variables"), ("nebari", "stage")]
+    ("module", "importer"), [("ansible_runner", "runner"), ("stage_outputs", "stage_outputs"), ("nebari", "stage")]
 )
 def test_the_layers_stay_apart(module: str, importer: str) -> None:
     """One module each knows ansible-runner, the other stages' outputs, and Nebari."""
     if module == "stage_outputs":
         pattern = r"stage_outputs\["
-        allowed = {"variables", "stage"}
+        allowed = {"stage_outputs", "stage"}
     else:
         pattern = rf"^\s*(from|import) {module}\b"
         allowed = {importer}
-    found = {path.stem for path in PACKAGE.glob("*.py") if re.search(pattern, path.read_text(), re.M)}
+    found = {path.stem for path in PACKAGE.rglob("*.py") if re.search(pattern, path.read_text(), re.M)}
     assert found <= allowed
     assert importer in found
 
 
 def test_every_upstream_output_fills_a_known_variable() -> None:
     known = set(options("server", "preflight"))
-    assert {output.variable for output in variables.COMMON} <= known
+    assert {output.variable for output in stage_outputs.COMMON} <= known
 
 
 def test_every_change_that_a_module_reports_has_a_mark() -> None:

@@ -15,8 +15,10 @@ import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
-from nebari_mlflow import variables
+from nebari_mlflow import config_file, upstream, variables
 from nebari_mlflow.errors import UpstreamError
+from nebari_mlflow.providers import PROVIDERS
+from nebari_mlflow.stage_outputs import COMMON, Output
 
 CASES = Path(__file__).parent / "configs"
 HAPPY = sorted(CASES.glob("*.happy.*.yaml"))
@@ -86,11 +88,11 @@ def test_a_mistake_is_refused_in_words_that_help(path: Path) -> None:
         (path, output)
         for path in HAPPY
         if path.stem.endswith("minimal")
-        for output in variables.COMMON + variables.OF_PROVIDER[path.stem.split(".")[0]]
+        for output in COMMON + PROVIDERS[path.stem.split(".")[0]].outputs
     ],
     ids=lambda value: value.stem if isinstance(value, Path) else value.variable,
 )
-def test_a_missing_output_is_named_with_its_stage(case: Path, output: variables.Output) -> None:
+def test_a_missing_output_is_named_with_its_stage(case: Path, output: Output) -> None:
     stage = {name: value for name, value in OUTPUTS[output.stage].items() if name != output.name}
     with pytest.raises(UpstreamError, match=f"{output.stage} gave no {output.name}"):
         variables.build(load(case), {**OUTPUTS, output.stage: stage})
@@ -144,3 +146,11 @@ def test_the_command_line_is_mounted_below_nebari(tmp_path: Path) -> None:
     result = CliRunner().invoke(create_cli(), ["mlflow", "status", "--config", missing, "--json"])
     assert result.exit_code == 1
     assert yaml.safe_load(result.stdout)["error"]["code"] == "NML101"
+
+
+def test_several_files_of_a_kubeconfig_are_what_every_program_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_file.load(CASES / "local.happy.everything.yaml")
+    monkeypatch.setenv("KUBECONFIG", "/a:/b")
+    assert upstream.kubeconfig_of(config, "") == ""
+    assert variables.build(config, upstream.outputs(config, ""))["mlflow_kubeconfig"] == "/a:/b"
+    assert upstream.kubeconfig_of(config, "/given") == "/given"

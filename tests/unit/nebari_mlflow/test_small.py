@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import io
 import logging
+import os
 import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -203,6 +205,25 @@ def test_a_kubeconfig_open_to_others_is_copied_for_the_owner_only(
     assert copy.stat().st_mode & 0o777 == 0o600
     assert str(tmp_path / "ca.crt") in copy.read_text()
     assert "NML305" in caplog.text
+
+
+def test_several_kubeconfigs_become_one_as_kubectl_merges_them(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "sub/second"
+    second.parent.mkdir()
+    first.write_text("current-context: one\nclusters: [{name: c, cluster: {server: 'https://first'}}]\n")
+    second.write_text(
+        "current-context: two\nclusters: [{name: c, cluster: {server: 'https://second'}}]\n"
+        "contexts: [{name: one, context: {cluster: c, user: u}}]\nusers: [{name: u, user: {client-key: u.key}}]\n"
+    )
+    for path in (first, second):
+        path.chmod(0o600)
+    named = os.pathsep.join(map(str, (first, tmp_path / "missing", second)))
+    (tmp_path / "run").mkdir()
+    merged = yaml.safe_load(kubeconfig.private_copy(named, tmp_path / "run").read_text())
+    assert merged["current-context"] == "one"
+    assert merged["clusters"] == [{"name": "c", "cluster": {"server": "https://first"}}]
+    assert merged["contexts"] == [{"name": "one", "context": {"cluster": "c", "user": "u"}}]
+    assert merged["users"] == [{"name": "u", "user": {"client-key": str(tmp_path / "sub/u.key")}}]
 
 
 def test_a_kubeconfig_that_does_not_fit_on_the_disk_is_said(tmp_path: Path) -> None:

@@ -1,0 +1,56 @@
+"""`azure`: a storage account and a managed identity."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ..checks import Strict
+from ..mappings import Variables, filled, plain, prefixed
+from ..stage_outputs import INFRASTRUCTURE, Output
+
+OUTPUTS = (
+    Output("mlflow_azure_resource_group", INFRASTRUCTURE, "resource_group_name"),
+    Output("mlflow_azure_oidc_issuer_url", INFRASTRUCTURE, "cluster_oidc_issuer_url"),
+)
+
+
+class AzureNetwork(Strict):
+    """Who may reach the storage account. Nothing given leaves it open to every network, with identity in front."""
+
+    default_action: Literal["Deny", "Allow"] | None = Field(
+        default=None,
+        description="What happens to everybody else: Deny, if a list is given. Alone, Deny leaves private endpoints.",
+    )
+    bypass: str = Field(default="", description="Services that are let in, as Azure writes them: AzureServices.")
+    ip_rules: list[str] = Field(default=[], description="Public IPv4 addresses and ranges that may reach the account.")
+    subnet_ids: list[str] = Field(default=[], description="Ids of subnets that may reach the account.")
+
+
+class Azure(Strict):
+    """The storage account and the managed identity that the server uses."""
+
+    subscription_id: str = Field(default="", description="Subscription. Empty: the deployer's ARM_SUBSCRIPTION_ID.")
+    replication: Literal["LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS"] | None = Field(
+        default=None, description="How Azure copies the data. Left out: LRS for a new account, else as it is."
+    )
+    network_rules: AzureNetwork | None = Field(default=None, description="Who may reach the storage account.")
+    tags: dict[str, str] = Field(default={}, description="Tags beyond those of `azure.tags`.")
+    interpreter: str = Field(
+        default="", description="Python with Azure's SDKs, when they are not installed beside Nebari."
+    )
+
+
+def variables(config: Any, block: Azure | None) -> Variables:
+    """Return what the role `azure` is told."""
+    cloud = config.azure
+    own = block.model_dump(exclude_none=True, exclude_defaults=True, exclude={"tags"}) if block else {}
+    # As nebari-mlflow-plugin named its account, in Nebari's own resource group.
+    before = f"{config.project_name[:15]}mlfsa{cloud.storage_account_postfix}"
+    return filled(
+        mlflow_azure_location=cloud.region,
+        mlflow_azure_tags=plain({**(cloud.tags or {}), **(block.tags if block else {})}),
+        mlflow_azure_adopt=before if re.fullmatch("[a-z0-9]{3,24}", before) else "",
+    ) | prefixed("mlflow_azure_", own)
