@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 HEAD = """\
 # The `mlflow:` block of nebari-config.yaml
 
-Made from `nebari_mlflow/schema.py` and `providers/` by `python -m nebari_mlflow.reference`. Unknown keys are refused, and secrets never
+Made from the schema by `python -m nebari_mlflow.reference`. Unknown keys are refused, and secrets never
 stand in this file: name a Secret of Nebari's namespace instead. The same as JSON schema:
 `python -m nebari_mlflow.reference --json-schema`.
 
