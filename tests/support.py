@@ -146,9 +146,10 @@ def run_pod(
     pod["spec"]["serviceAccountName"] = account
     kubectl("-n", namespace, "delete", "pod", name, "--ignore-not-found", "--grace-period=0", "--force")
     kubectl("-n", namespace, "apply", "-f", "-", stdin=json.dumps(pod))
+    ended = "jsonpath={.status.containerStatuses[0].state.terminated.exitCode}"
     try:
-        phase = "jsonpath={.status.phase}"
-        kubectl("-n", namespace, "wait", f"pod/{name}", f"--for={phase}=Succeeded", f"--timeout={timeout}s")
+        kubectl("-n", namespace, "wait", f"pod/{name}", f"--for={ended}", f"--timeout={timeout}s")
+        assert kubectl("-n", namespace, "get", "pod", name, "-o", ended) == "0", f"pod/{name} failed"
     except AssertionError as error:
         raise AssertionError(f"{error}\n{kubectl('-n', namespace, 'logs', name)}") from error
     return kubectl("-n", namespace, "logs", name)
