@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -156,19 +157,10 @@ def _database(api: Api, root: str, target: Target, record: Record, *, sizes: boo
 
 
 def _size(target: Target, pod: str) -> int | None:
-    """Bytes of the database; None when its pod cannot be asked."""
-    from kubernetes.client import CoreV1Api
-    from kubernetes.config import new_client_from_config
-    from kubernetes.stream import stream
-
-    command = ["psql", "-U", "postgres", "-d", "mlflow", "-Atc", SIZE_QUERY]
+    """Bytes of the database; None when its pod cannot be asked. kubectl asks in a tenth of the library's time."""
+    command = ["exec", pod, "-c", "postgresql", "--", "psql", "-U", "postgres", "-d", "mlflow", "-Atc", SIZE_QUERY]
+    line = target.kubectl("-n", target.namespace, *command)
     try:
-        client = new_client_from_config(target.kubeconfig or None, target.context or None, persist_config=False)
-        ask = CoreV1Api(client).connect_get_namespaced_pod_exec
-        said = stream(
-            ask, pod, target.namespace, command=command, stdout=True, stderr=False, stdin=False, tty=False,
-            _request_timeout=5,
-        )  # fmt: skip
-        return int(said)
-    except Exception:
+        return int(subprocess.run(line, capture_output=True, check=True, timeout=5).stdout)
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
