@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,6 +178,21 @@ def test_what_a_test_waits_for_is_shown_and_it_may_outlast_the_timeout(release: 
     assert told
     assert all(re.search(r"\(\d+ s of 120 s\)$", line) for line in told)
     assert len(told) < 4  # said again every ten seconds, not at every look
+
+
+def test_a_first_install_is_tested_while_it_comes_up(release: Release) -> None:
+    slow = {"image": IMAGE, "command": ["sleep", "5"]}
+    run = release.deploy(job=slow, test={"image": IMAGE, "command": ["true"]}, deployment=False)
+    assert run.result["verified"]
+    assert any("waiting for Job/one-migrate" in line for line in run.progress)
+    tested = release.get("pod/one-test")["metadata"]["creationTimestamp"]
+    assert tested < release.get("job/one-migrate")["status"]["completionTime"]
+
+
+def test_a_test_that_gives_up_before_the_release_is_ready_is_run_again(release: Release) -> None:
+    slow = {"image": IMAGE, "command": ["sleep", "10"]}
+    late = ["sh", "-c", f"[ $(date +%s) -gt {int(time.time()) + 8} ]"]
+    assert release.deploy(job=slow, test={"image": IMAGE, "command": late}, deployment=False).result["verified"]
 
 
 def test_a_test_pod_that_never_starts_ends_the_wait(release: Release) -> None:

@@ -35,27 +35,39 @@ def unready(session: Session, objects: list[Object]) -> list[tuple[Object, str]]
     return sorted(found, key=lambda waiting: ORDER.index(waiting[0]["kind"]))
 
 
+class Watch:
+    """The workloads of a release on their way. `waiting` holds those that were not ready at the last look."""
+
+    def __init__(self, session: Session, objects: list[Object]) -> None:
+        self._session, self._objects = session, objects
+        self._diagnosis = Diagnosis(session)
+        self.waiting = unready(session, objects)
+
+    def look(self) -> str:
+        """Say what is waited for, "" when all is ready; raise when it is hopeless or too late."""
+        session = self._session
+        self.waiting = unready(session, self._objects)
+        if not self.waiting:
+            return ""
+        problems = self._diagnosis.look([live for live, _ in self.waiting if "uid" in live["metadata"]])
+        first = problems[0] if problems else None
+        if first is not None and self._diagnosis.patience.is_lasting(first):
+            raise self._diagnosis.explained(first).error()
+        if session.remaining() <= 0:
+            raise _too_late(session, self.waiting, self._diagnosis.explained(first) if first else None)
+        return _line(self.waiting, first)
+
+
 def wait(session: Session, objects: list[Object], check: Callable[[], None]) -> None:
     """Return when all workloads are ready; `check` raises when the deploy has lost the right to go on."""
-    waiting = unready(session, objects)
-    if not waiting:
-        return
-    diagnosis = Diagnosis(session)
+    watch = Watch(session, objects)
     pause = FASTEST
     started = session.progress.elapsed()
-    while waiting:
+    while watch.waiting and (line := watch.look()):
         check()
-        problems = diagnosis.look([live for live, _ in waiting if "uid" in live["metadata"]])
-        first = problems[0] if problems else None
-        passed = f"({session.progress.elapsed() - started:.0f} s of {session.options.timeout} s)"
-        session.progress.say(_line(waiting, first), passed)
-        if first is not None and diagnosis.patience.is_lasting(first):
-            raise diagnosis.explained(first).error()
-        if session.remaining() <= 0:
-            raise _too_late(session, waiting, diagnosis.explained(first) if first else None)
+        session.progress.say(line, f"({session.progress.elapsed() - started:.0f} s of {session.options.timeout} s)")
         time.sleep(min(pause, max(0.1, session.remaining())))
         pause = min(pause * 1.3, SLOWEST)
-        waiting = unready(session, objects)
 
 
 def _line(waiting: list[tuple[Object, str]], problem: Problem | None) -> str:

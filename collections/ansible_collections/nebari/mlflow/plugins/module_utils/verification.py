@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .manifest import Object
+    from .rollout import Watch
     from .session import Session
 
 SHORTEST = 60  # seconds for Helm, also when waiting has used up the timeout
@@ -47,8 +48,12 @@ def heartbeat(session: Session, what: str, limit: int, look: Callable[[], str | 
     return beat
 
 
-def verify(session: Session, tests: list[Object], check: Callable[[], None]) -> None:
-    """Run `helm test`. Helm writes the result into the release record, where the next run finds it."""
+def verify(session: Session, tests: list[Object], check: Callable[[], None], arriving: Watch | None = None) -> bool:
+    """Run `helm test`. Helm writes the result into the release record, where the next run finds it.
+
+    With workloads that are `arriving` the tests wait for them, and are watched the while; return False when they gave
+    that up: nothing is proved then, either way.
+    """
     limit = max(seconds(session), session.options.verify_timeout)
     pods = [item["metadata"]["name"] for item in tests if item["kind"] == "Pod"]
     patience = Patience()
@@ -59,18 +64,21 @@ def verify(session: Session, tests: list[Object], check: Callable[[], None]) -> 
         check()
         if time.monotonic() - looked > LOOK_EVERY:
             looked = time.monotonic()
-            told = _look(session, pods, patience)
+            told = (arriving.look() if arriving and arriving.waiting else "") or _look(session, pods, patience)
         return told
 
     try:
         beat = heartbeat(session, "using it: the chart's tests run", limit, look)
         patiently(lambda: session.helm.test(limit, beat))
     except HelmError as error:
+        if arriving and arriving.waiting:
+            return False
         log = error.output.rpartition("POD LOGS:")[2].strip().splitlines()
         raise ReleaseError(
             "The release is up, but using it failed. The last lines of its test:\n" + "\n".join(log[-LINES:]) + "\n",
             "Remove the cause that they name; the next run tests it again.",
         ) from error
+    return True
 
 
 def _look(session: Session, pods: list[str], patience: Patience) -> str:
