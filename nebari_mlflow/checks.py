@@ -1,4 +1,4 @@
-"""Checks that pydantic's types cannot say: unknown keys with the nearest name, secrets, blocks that do not fit."""
+"""Checks that pydantic's types cannot say: unknown keys with the nearest name, versions, secrets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from .collection import CHART
 
-PROVIDERS = ("local", "existing", "azure", "gcp", "aws")
 OLDEST = (3, 17)
 SECRET_NAME = re.compile(
     r"(SECRET|PASSWORD|PASSWD|TOKEN|ACCESS_KEY|ACCOUNT_KEY|PRIVATE_KEY|API_KEY|CONNECTION_STRING)$", re.IGNORECASE
@@ -81,30 +80,3 @@ def _secrets(value: Any, where: str) -> list[str]:
             "Put it into a Secret and use valueFrom.secretKeyRef."
         )
     return errors
-
-
-def fits_platform(config: Any) -> None:
-    """Refuse what Kubernetes would refuse half-way, and options for another provider than the configured one."""
-    provider = getattr(config.provider, "value", config.provider)
-    if provider not in PROVIDERS:
-        raise ValueError(
-            f"provider is {provider}, and mlflow runs on {', '.join(PROVIDERS)}. Set mlflow.enabled: false."
-        )
-    if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", config.namespace):
-        raise ValueError(
-            f"namespace is {config.namespace!r}, which Kubernetes does not take: use lower-case letters, digits and -."
-        )
-    block = config.mlflow
-    for other in PROVIDERS:
-        if other != provider and getattr(block, other) is not None:
-            raise ValueError(
-                f"mlflow.{other} is given, and provider is {provider}. Remove it, or use mlflow.{provider}."
-            )
-    volume = getattr(block, provider) if provider in ("local", "existing") else None
-    on_volume = provider in ("local", "existing") and block.storage is None and getattr(volume, "s3", None) is None
-    if block.replicas > 1 and on_volume and getattr(volume, "access_mode", "") != "ReadWriteMany":
-        raise ValueError(
-            f"mlflow.replicas is {block.replicas}, but the artifact volume can be mounted by one node only. "
-            f"Set mlflow.{provider}.access_mode: ReadWriteMany (if the StorageClass can do it), give a store, "
-            "or set replicas: 1."
-        )

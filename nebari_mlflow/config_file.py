@@ -40,7 +40,7 @@ def load(path: Path) -> Config:
     import yaml
     from pydantic import ValidationError
 
-    from .checks import fits_platform
+    from .providers import fits_platform
     from .schema import InputSchema
 
     try:

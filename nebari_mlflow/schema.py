@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from . import clients
-from .checks import Strict, check_block, fits_platform, helm_value_errors, literal_secret, supported
+from .checks import Strict, check_block, helm_value_errors, literal_secret, supported
+from .providers import fits_platform
 from .providers.aws import Aws
 from .providers.azure import Azure
 from .providers.gcp import Gcp
