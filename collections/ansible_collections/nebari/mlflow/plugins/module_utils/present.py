@@ -68,11 +68,11 @@ def apply(session: Session, plan: Plan, check: Callable[[], None]) -> None:
         beat = heartbeat(session, "applying the chart", seconds(session), check)
         patiently(lambda: upgrade(session, beat), lambda: recover(session))
         repair(session, plan.objects)
-    used = False
+    proved = not plan.verify
     if plan.verify and plan.record is None:  # nothing older is there that could answer the tests
-        used = verify(session, tests(plan.hooks), check, rollout.Watch(session, plan.objects))
+        proved = verify(session, tests(plan.hooks), check, rollout.Watch(session, plan.objects))
     rollout.wait(session, plan.objects, check)
-    if plan.verify and not used:
+    if not proved:
         verify(session, tests(plan.hooks), check)
 
 

@@ -36,26 +36,27 @@ def unready(session: Session, objects: list[Object]) -> list[tuple[Object, str]]
 
 
 class Watch:
-    """The workloads of a release on their way. `waiting` holds those that were not ready at the last look."""
+    """The workloads of a release on their way; `ready` is what the last look found."""
 
     def __init__(self, session: Session, objects: list[Object]) -> None:
         self._session, self._objects = session, objects
         self._diagnosis = Diagnosis(session)
-        self.waiting = unready(session, objects)
+        self.ready = False
 
     def look(self) -> str:
         """Say what is waited for, "" when all is ready; raise when it is hopeless or too late."""
         session = self._session
-        self.waiting = unready(session, self._objects)
-        if not self.waiting:
+        waiting = unready(session, self._objects)
+        self.ready = not waiting
+        if self.ready:
             return ""
-        problems = self._diagnosis.look([live for live, _ in self.waiting if "uid" in live["metadata"]])
+        problems = self._diagnosis.look([live for live, _ in waiting if "uid" in live["metadata"]])
         first = problems[0] if problems else None
         if first is not None and self._diagnosis.patience.is_lasting(first):
             raise self._diagnosis.explained(first).error()
         if session.remaining() <= 0:
-            raise _too_late(session, self.waiting, self._diagnosis.explained(first) if first else None)
-        return _line(self.waiting, first)
+            raise _too_late(session, waiting, self._diagnosis.explained(first) if first else None)
+        return _line(waiting, first)
 
 
 def wait(session: Session, objects: list[Object], check: Callable[[], None]) -> None:
@@ -63,7 +64,7 @@ def wait(session: Session, objects: list[Object], check: Callable[[], None]) -> 
     watch = Watch(session, objects)
     pause = FASTEST
     started = session.progress.elapsed()
-    while watch.waiting and (line := watch.look()):
+    while line := watch.look():
         check()
         session.progress.say(line, f"({session.progress.elapsed() - started:.0f} s of {session.options.timeout} s)")
         time.sleep(min(pause, max(0.1, session.remaining())))

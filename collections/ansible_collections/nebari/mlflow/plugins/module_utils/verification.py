@@ -64,14 +64,14 @@ def verify(session: Session, tests: list[Object], check: Callable[[], None], arr
         check()
         if time.monotonic() - looked > LOOK_EVERY:
             looked = time.monotonic()
-            told = (arriving.look() if arriving and arriving.waiting else "") or _look(session, pods, patience)
+            told = (arriving.look() if arriving and not arriving.ready else "") or _look(session, pods, patience)
         return told
 
     try:
         beat = heartbeat(session, "using it: the chart's tests run", limit, look)
         patiently(lambda: session.helm.test(limit, beat))
     except HelmError as error:
-        if arriving and arriving.waiting:
+        if arriving and not arriving.ready:
             return False
         log = error.output.rpartition("POD LOGS:")[2].strip().splitlines()
         raise ReleaseError(
