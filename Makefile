@@ -18,7 +18,7 @@ export PYTHONUTF8 := 1
 
 STEPS := ANSIBLE_CALLBACK_PLUGINS=molecule/cluster/callback_plugins ANSIBLE_STDOUT_CALLBACK=steps
 CLUSTER := $(STEPS) ansible-playbook $(if $(OWN_KUBECONFIG),-e kubeconfig=$(OWN_KUBECONFIG))
-INTEGRATION := pytest -v --dist loadgroup -m 'not alone' tests/integration
+INTEGRATION := pytest -v --dist loadgroup --no-loadscope-reorder -m 'not alone' tests/integration
 DEMO := -e mlflow_provider=local -e mlflow_project_name=demo -e mlflow_namespace=dev -e mlflow_kubeconfig=$(KUBECONFIG)
 
 .PHONY: help up cluster edge stores down test unit lint format bench campaign lock
@@ -44,16 +44,16 @@ down: $(VENV)/.done  ## Remove all that `make up` started; what was built stays 
 
 test: $(VENV)/.done up edge stores  ## Run the tests, on the cluster of `make up`
 	@pytest -q -n 2 tests/unit tests/contract
-	@# Two groups of tests run beside each other: most of their time they wait for pods. What fails is tried once more
+	@# Three groups of tests run beside each other: much of their time they wait for pods. What fails is tried once more
 	@# by itself, since on a machine that is busy with other things a wait can run out; both are shown.
-	@$(INTEGRATION) -n 2 || $(INTEGRATION) -n 1 --last-failed
+	@$(INTEGRATION) -n 3 || $(INTEGRATION) -n 1 --last-failed
 	@pytest -v -m alone tests/integration
 
 unit: $(VENV)/.done  ## Run the tests that need no cluster
 	@pytest -q -n 2 tests/unit tests/contract
 
 campaign: $(VENV)/.done up edge  ## Run the long campaigns: kills, faults, in full
-	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v tests/campaign tests/integration/test_molecule.py \
+	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v -n 2 tests/campaign tests/integration/test_molecule.py \
 	  tests/integration/clouds/test_faults.py tests/integration/clouds/test_every_cloud.py
 
 lint: $(VENV)/.done $(LINT)/.done  ## Check style and types

@@ -15,7 +15,7 @@ from tests.integration.faults import FAULTS, Proxy
 from tests.integration.release import IMAGE, Release, fresh
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = [
@@ -33,7 +33,7 @@ def release(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Release]
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_call_fails_once(
-    release: Release, fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    release: Release, fault: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     outcomes: Counter[str] = Counter()
     needed: list[str] = []
@@ -55,6 +55,5 @@ def test_every_call_fails_once(
         assert not release.run(values=VALUES, secrets=SECRETS).changed
         release.run(state="absent", secrets=SECRETS, delete_data=True)
         number += 1
-    with capsys.disabled():
-        print(f"\n{fault:6} {number - 1} calls: {dict(outcomes)}", *needed, sep="\n       ")
+    record_property("row", "\n       ".join([f"{fault:6} {number - 1} calls: {dict(outcomes)}", *needed]))
     assert outcomes["first run"] > outcomes["second run"]

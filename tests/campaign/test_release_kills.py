@@ -18,7 +18,7 @@ from tests.integration.release import IMAGE, Release, fresh
 from tests.support import kubectl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = [
     pytest.mark.cluster,
@@ -81,7 +81,7 @@ def identities(release: Release) -> dict[str, str]:
 
 @pytest.mark.parametrize("victim", VICTIMS)
 @pytest.mark.parametrize("act", ["install", "upgrade", "uninstall"])
-def test_kill(release: Release, act: str, victim: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_kill(release: Release, act: str, victim: str, record_property: Callable[[str, object], None]) -> None:
     for moment in MOMENTS:
         if act != "install":
             release.deploy(secrets=SECRETS, **FIRST)
@@ -105,7 +105,5 @@ def test_kill(release: Release, act: str, victim: str, capsys: pytest.CaptureFix
             assert again.result["verified"]
         assert not release.run(**wanted).changed
         took = time.monotonic() - started
-        with capsys.disabled():
-            start = "\n" if moment == MOMENTS[0] else ""
-            print(f"{start}{act:9} {victim:6} {moment:4.1f} s  {left:42} {took:4.1f} s {again.acts[:4]}", flush=True)
+        record_property("row", f"{act:9} {victim:6} {moment:4.1f} s  {left:42} {took:4.1f} s {again.acts[:4]}")
         release.run(state="absent", secrets=SECRETS, delete_data=True)

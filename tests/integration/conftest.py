@@ -8,16 +8,18 @@ import pytest
 
 HERE = Path(__file__).parent
 GROUPS = {
-    "clouds": "clouds",  # one simulated account of each cloud serves them all
-    "nebari/test_trouble.py": "trouble",
     "nebari/test_clouds.py": "nebari on clouds",
+    "nebari/test_trouble.py": "trouble",
     "nebari": "nebari",  # one deployed project serves them all
     "test_cluster.py": "demo",  # the project that `make up` deploys
     "test_inputs.py": "demo",
     "test_playbooks.py": "demo",
     "test_use.py": "demo",
     "test_molecule.py": "",  # each scenario has a namespace of its own
+    "test_chart.py": "chart",
+    "clouds": "clouds",  # one simulated account of each cloud serves them all
 }
+LONGEST_FIRST = ["nebari on clouds", "nebari", "clouds", "demo", "test_molecule.py", "chart"]
 
 
 def group(path: str, name: str) -> str:
@@ -26,9 +28,15 @@ def group(path: str, name: str) -> str:
     return found or name
 
 
+def place(item: pytest.Item) -> int:
+    """Where its group stands among those that begin, so that no long one is left alone at the end."""
+    path = str(item.path.relative_to(HERE))
+    return next((n for n, each in enumerate(LONGEST_FIRST) if each in (path, group(path, ""))), len(LONGEST_FIRST))
+
+
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.is_relative_to(HERE):
-            name = group(str(item.path.relative_to(HERE)), item.nodeid)
-            item.add_marker(pytest.mark.xdist_group(name))
+    ours = [item for item in items if item.path.is_relative_to(HERE)]
+    for item in ours:
+        item.add_marker(pytest.mark.xdist_group(group(str(item.path.relative_to(HERE)), item.nodeid)))
+    items[:] = [item for item in items if item not in ours] + sorted(ours, key=place)

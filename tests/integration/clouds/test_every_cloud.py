@@ -71,9 +71,9 @@ def test_a_run_with_nothing_to_do_reads_little_and_writes_nothing(lab: Lab) -> N
     assert len(lab.cloud.calls) <= lab.most_reads
 
 
-def test_each_drift_is_seen_named_and_repaired(lab: Lab) -> None:
+def test_each_drift_is_seen_named_and_repaired(lab: Lab, campaign: bool) -> None:
     lab.converge()
-    for field, spoil in lab.drifts().items():
+    for field, spoil in [*lab.drifts().items()][:: 1 if campaign else 2]:
         spoil()
         planned = lab.converge(check=True)
         assert lab.cloud.writes() == []
@@ -83,11 +83,11 @@ def test_each_drift_is_seen_named_and_repaired(lab: Lab) -> None:
         assert not lab.converge()["changed"], field
 
 
-def test_each_missing_permission_is_named_and_a_refused_read_changes_nothing(lab: Lab) -> None:
-    before = lab.others()
+def test_each_missing_permission_is_named_and_a_refused_read_changes_nothing(lab: Lab, campaign: bool) -> None:
+    before, step = lab.others(), 1 if campaign else 3
     lab.converge()
     needed = {call.action for call in lab.cloud.calls} - NO_PERMISSIONS
-    for action in sorted(needed):
+    for action in sorted(needed)[::step]:
         lab.reset()
         lab.deny(action)
         with pytest.raises(CloudError, match=re.escape(action)) as refused:
@@ -96,7 +96,7 @@ def test_each_missing_permission_is_named_and_a_refused_read_changes_nothing(lab
     lab.reset()
     lab.converge()
     lab.converge()
-    for action in sorted({call.action for call in lab.cloud.calls} - NO_PERMISSIONS):
+    for action in sorted({call.action for call in lab.cloud.calls} - NO_PERMISSIONS)[::step]:
         lab.cloud.faults.clear()
         lab.deny(action)
         with pytest.raises(CloudError):

@@ -129,7 +129,11 @@ def pod(name: str, image: str) -> dict[str, Any]:
     serve = ["python3", "-m", "tests.simulators.pod", name, "/state"]
     mounts = {"simulators": "/simulators/tests/simulators", "state": "/state", "tmp": "/tmp"}  # noqa: S108
     items = [{"key": key(path), "path": str(path.relative_to(SIMULATORS))} for path in FILES]
-    ready = {"exec": {"command": ["test", "-f", "/state/environment.json"]}, "periodSeconds": 1}
+    started = {
+        "exec": {"command": ["test", "-f", "/state/environment.json"]},
+        "periodSeconds": 1,
+        "failureThreshold": 120,
+    }
     return {
         "serviceAccountName": "cloud",
         "terminationGracePeriodSeconds": 1,
@@ -148,7 +152,7 @@ def pod(name: str, image: str) -> dict[str, Any]:
                 "workingDir": "/simulators",
                 "env": [{"name": "PYTHONDONTWRITEBYTECODE", "value": "1"}, {"name": "HOME", "value": "/state"}],
                 "securityContext": RESTRICTED,
-                "readinessProbe": ready,
+                "startupProbe": started,
                 "volumeMounts": [{"name": volume, "mountPath": path} for volume, path in mounts.items()],
             }
         ],

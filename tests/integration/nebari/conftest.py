@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.support import kubectl
+from tests.support import ROOT, kubectl
 
 from .support import README, Project, project
 
+LOCK = ROOT / "requirements/oldest.txt"
 KINDS = {"ingressroutes.traefik.io", "middlewares.traefik.io"}
 
 
@@ -31,3 +37,25 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         code, output = made.nebari("deploy")
         assert code == 0, output
         yield made
+
+
+@pytest.fixture(scope="session")
+def oldest() -> Iterator[Path]:
+    """The bin folder of the oldest Nebari's environment.
+
+    It is kept in the cache, by the lock's hash; one checkout at a time is in it.
+    """
+    cache = Path(os.environ.get("NEBARI_MLFLOW_CACHE") or Path("~/.cache/nebari-mlflow").expanduser())
+    folder = cache / f"oldest-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
+    uv = [sys.executable, "-m", "uv"]
+    into = ["--quiet", "--python", str(folder / "bin/python")]
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / ".done").exists():
+            subprocess.run(
+                [*uv, "venv", "--quiet", "--allow-existing", "--python", sys.executable, str(folder)], check=True
+            )
+            subprocess.run([*uv, "pip", "sync", *into, str(LOCK)], check=True)
+            (folder / ".done").touch()
+        subprocess.run([*uv, "pip", "install", *into, "--no-deps", "-e", str(ROOT)], check=True)
+        yield folder / "bin"

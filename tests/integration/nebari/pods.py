@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 from tests.support import run_pod
@@ -33,15 +31,9 @@ print(json.dumps(stage.input_vars(outputs), default=str))
 
 def services_variables(project: Project) -> dict[str, Any]:
     """What Nebari's own stage hands to JupyterHub's and Dask Gateway's charts."""
-    done = subprocess.run(
-        [sys.executable, "-c", ASK],
-        cwd=project.folder,
-        env=project.environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    code, output = project.warm(ASK, "-c")
+    assert code == 0, output
+    found: dict[str, Any] = json.loads(output.splitlines()[-1])
     return found
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import tempfile
+import threading
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,14 +30,23 @@ STANDING_IN = ["--exclude-default-stages", "--import-plugin", str(HERE / "upstre
 CLI = str(BIN / "nebari-mlflow")
 README = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", (HERE.parents[2] / "README.md").read_text(), re.S)[0])
 """The configuration that the README shows."""
+ONE_WORKER = {"tracking": {"workers": 1}}
+"""Helm values of a server that starts sooner."""
+
+
+WARMING = threading.Lock()
 
 
 @functools.cache
-def warm_server() -> subprocess.Popen[str]:
-    """Start it once; it ends with its standard input, that is with the tests."""
-    return subprocess.Popen(
-        [sys.executable, str(HERE / "warm.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+def warm_server() -> tuple[str, subprocess.Popen[str]]:
+    """Start it; it ends with its standard input, that is with the tests. Return its socket."""
+    path = str(Path(tempfile.mkdtemp()) / "socket")
+    server = subprocess.Popen(
+        [sys.executable, str(HERE / "warm.py"), path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
+    assert server.stdout is not None
+    assert server.stdout.readline() == "listening\n"
+    return path, server
 
 
 @dataclass(frozen=True)
@@ -85,19 +99,30 @@ class Project:
 
     def quick(self, *arguments: str, **env: str) -> tuple[int, str]:
         """As `nebari`, from a process that has imported Nebari already."""
-        output = self.folder / "output"
+        main = "from nebari.__main__ import main; main()"
+        return self.warm(main, "nebari", *STANDING_IN, *arguments, "--config", "nebari-config.yaml", **env)
+
+    def warm(self, code: str, *argv: str, **env: str) -> tuple[int, str]:
+        """Run Python that needs Nebari; return exit code and what it printed."""
+        with WARMING:
+            path, _ = warm_server()
+        output = self.folder / f"output-{uuid.uuid4().hex[:8]}"
         request = {
-            "argv": [*STANDING_IN, *arguments, "--config", "nebari-config.yaml"],
+            "code": code,
+            "argv": argv,
             "cwd": str(self.folder),
             "env": self.environment(**env),
             "output": str(output),
         }
-        server = warm_server()
-        assert server.stdin is not None
-        assert server.stdout is not None
-        server.stdin.write(json.dumps(request) + "\n")
-        server.stdin.flush()
-        return int(server.stdout.readline()), output.read_text()
+        with socket.socket(socket.AF_UNIX) as connection, connection.makefile("rw") as stream:
+            connection.connect(path)
+            stream.write(json.dumps(request) + "\n")
+            stream.flush()
+            return int(stream.readline()), output.read_text()
+
+    def by(self, bin_folder: Path) -> Project:
+        """This project, by the Nebari of another environment."""
+        return dataclasses.replace(self, command=(str(bin_folder / "python"), str(HERE / "preloaded.py")))
 
     def mlflow(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
         """Run `nebari-mlflow ...` in the project's folder."""

@@ -27,7 +27,7 @@ def logged(output: str) -> str:
 
 def test_a_second_deploy_changes_nothing_and_says_where_everything_is(deployed: Project, tmp_path: Path) -> None:
     before = objects(deployed.namespace, "deploy,sts,svc,cm,pvc,secret,networkpolicy,ingressroute,job")
-    code, output = deployed.nebari("deploy", UPSTREAM_OUTPUTS=str(tmp_path / "outputs"))
+    code, output = deployed.quick("deploy", UPSTREAM_OUTPUTS=str(tmp_path / "outputs"))
     assert code == 0, output
     assert "changed:   nothing" in output
     assert objects(deployed.namespace, "deploy,sts,svc,cm,pvc,secret,networkpolicy,ingressroute,job") == before
@@ -42,7 +42,7 @@ def test_a_second_deploy_changes_nothing_and_says_where_everything_is(deployed: 
 def test_rendering_twice_gives_the_same_bytes_and_the_variables_are_those_of_the_play(deployed: Project) -> None:
     folder = deployed.folder / "stages/mlflow"
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert deployed.nebari("render")[0] == 0
+    assert deployed.quick("render")[0] == 0
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
     assert set(first) == {"vars.yml", "README.md"}
     assert yaml.safe_load(first["vars.yml"])["mlflow_project_name"] == deployed.name
@@ -126,15 +126,19 @@ def test_open_leads_to_the_server(deployed: Project) -> None:
         process.kill()
 
 
-def test_switching_off_and_on_keeps_the_data(deployed: Project) -> None:
+def test_switching_off_and_on_keeps_the_data(deployed: Project, oldest: Path) -> None:
+    """On again by the oldest Nebari, whose deploy is the newest's."""
     claims = kubectl("-n", deployed.namespace, "get", "pvc", "-o", "jsonpath={.items[*].metadata.uid}")
     run_id = logged(pods.run_notebook(deployed, "before", LOG_A_RUN))
     deployed.configure({"enabled": False})
-    code, output = deployed.nebari("deploy")
+    code, output = deployed.quick("deploy")
     assert code == 0, output
     assert kubectl("-n", deployed.namespace, "get", "deploy", "-o", "name") == ""
     assert "MLFLOW_TRACKING_URI" not in pods.notebook_environment(deployed)
     deployed.configure(README["mlflow"])
+    code, output = deployed.by(oldest).nebari("deploy")
+    assert code == 0, output
+    assert "is ready" in output
     done = deployed.mlflow("deploy", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["outputs"]["tracking_uri"] == "http://door-1-mlflow-tracking.door-one.svc:5000"

@@ -18,7 +18,7 @@ import yaml
 from nebari_mlflow import rundir
 from tests.support import kubectl
 
-from .support import Project, project
+from .support import ONE_WORKER, Project, project
 
 pytestmark = pytest.mark.cluster
 
@@ -34,7 +34,7 @@ def programs(release: str) -> list[psutil.Process]:
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     with project(tmp_path_factory.mktemp("broken"), "door-two", "door-two") as made:
-        made.configure({})
+        made.configure({"overrides": ONE_WORKER})
         yield made
 
 
@@ -65,7 +65,7 @@ def test_a_killed_deploy_is_finished_by_the_next(broken: Project) -> None:
     assert process.returncode == 130, said
     assert "NML501" in said
     assert programs(broken.release) == []
-    code, output = broken.nebari("deploy")
+    code, output = broken.quick("deploy")
     assert code == 0, output
     again = json.loads(kubectl("-n", broken.namespace, "get", "secret", f"{broken.release}-keys", "-o", "json"))
     assert again["data"] == secrets["data"]
@@ -85,7 +85,7 @@ def test_two_projects_at_once_and_no_secret_anywhere(tmp_path: Path) -> None:
     ):
         running = []
         for one in (left, right):
-            one.configure({"verify": False})
+            one.configure({"verify": False, "overrides": ONE_WORKER})
             running.append(one.start("--log-level", "debug", "deploy", **env))
         commands = watch(running)
         printed = [process.stdout.read() if process.stdout else "" for process in running]

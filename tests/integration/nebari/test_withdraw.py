@@ -16,7 +16,7 @@ pytestmark = pytest.mark.cluster
 
 def test_destroy_says_what_is_kept_and_lets_the_rest_go_on(deployed: Project, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
-    code, output = deployed.nebari("destroy", "--disable-prompt", UPSTREAM_TRACE=str(trace))
+    code, output = deployed.quick("destroy", "--disable-prompt", UPSTREAM_TRACE=str(trace))
     assert code == 0, output
     assert "Nebari properly destroyed all resources without error" in output
     assert "kept: PersistentVolumeClaim data-door-1-mlflow-postgresql-0" in output

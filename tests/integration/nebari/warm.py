@@ -1,29 +1,33 @@
 """A process that has imported Nebari once and forks for each command: the import takes longer than most commands.
 
-Reads one JSON object a line: {argv, cwd, env, output}. Answers with the exit code.
+`warm.py SOCKET` says a line when it listens there; it ends with its standard input, and takes its folder along.
+A request is one line of JSON, {code, argv, cwd, env, output}; the answer is the exit code.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import shutil
+import socketserver
 import sys
+import threading
+from pathlib import Path
 from typing import Any
 
 
 def run(request: dict[str, Any]) -> int:
-    """Become `nebari ARGV...`, and return its exit code."""
+    """Become the program `code`, and return its exit code."""
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
-    stream = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    for descriptor in (1, 2):
-        os.dup2(stream, descriptor)
-    sys.argv = ["nebari", *request["argv"]]
-    from nebari.__main__ import main
-
+    output = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for source, target in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (output, 2)):
+        os.dup2(source, target)
+    sys.argv = request["argv"]
     try:
-        main()
+        exec(request["code"], {"__name__": "__main__"})  # noqa: S102 (the tests' own)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     finally:
@@ -32,18 +36,27 @@ def run(request: dict[str, Any]) -> int:
     return 0
 
 
-def serve() -> None:
-    import _nebari.cli
-    import _nebari.stages.infrastructure
-    import _nebari.stages.kubernetes_services  # noqa: F401
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        self.wfile.write(f"{run(json.loads(self.rfile.readline()))}\n".encode())
 
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            os._exit(run(json.loads(line)))
-        _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+
+class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
+    """One process for each request, any number at once."""
+
+
+def end_with_stdin(path: Path) -> None:
+    while os.read(0, 1):
+        pass
+    shutil.rmtree(path.parent)
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    serve()
+    for name in ("nebari.__main__", "_nebari.stages.infrastructure", "_nebari.stages.kubernetes_services"):
+        importlib.import_module(name)
+
+    with Server(sys.argv[1], Handler) as server:
+        threading.Thread(target=end_with_stdin, args=[Path(sys.argv[1])], daemon=True).start()
+        print("listening", flush=True)
+        server.serve_forever()
