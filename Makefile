@@ -43,14 +43,14 @@ down: $(VENV)/.done  ## Remove all that `make up` started; what was built stays 
 	@$(CLUSTER) molecule/cluster/down.yml
 
 test: $(VENV)/.done up edge stores  ## Run the tests, on the cluster of `make up`
-	@pytest -q -n 2 tests/unit tests/contract
+	@pytest -q -n 3 tests/unit tests/contract
 	@# Three groups of tests run beside each other: much of their time they wait for pods. What fails is tried once more
 	@# by itself, since on a machine that is busy with other things a wait can run out; both are shown.
 	@$(INTEGRATION) -n 3 || $(INTEGRATION) -n 1 --last-failed
 	@pytest -v -m alone tests/integration
 
 unit: $(VENV)/.done  ## Run the tests that need no cluster
-	@pytest -q -n 2 tests/unit tests/contract
+	@pytest -q -n 3 tests/unit tests/contract
 
 campaign: $(VENV)/.done up edge  ## Run the long campaigns: kills, faults, in full
 	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v -n 2 tests/campaign tests/integration/test_molecule.py \

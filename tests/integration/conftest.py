@@ -19,7 +19,17 @@ GROUPS = {
     "test_chart.py": "chart",
     "clouds": "clouds",  # one simulated account of each cloud serves them all
 }
-LONGEST_FIRST = ["nebari on clouds", "nebari", "clouds", "demo", "test_molecule.py", "chart"]
+# The order in which groups begin: the long ones, and beside them what waits much and computes little.
+ORDER = [
+    "nebari on clouds",
+    "nebari",
+    "test_release_recovery.py",
+    "test_release_faults.py",
+    "demo",
+    "test_molecule.py",
+    "chart",
+    "clouds",
+]
 
 
 def group(path: str, name: str) -> str:
@@ -29,9 +39,9 @@ def group(path: str, name: str) -> str:
 
 
 def place(item: pytest.Item) -> int:
-    """Where its group stands among those that begin, so that no long one is left alone at the end."""
+    """Its group's place in the order; the others come last."""
     path = str(item.path.relative_to(HERE))
-    return next((n for n, each in enumerate(LONGEST_FIRST) if each in (path, group(path, ""))), len(LONGEST_FIRST))
+    return next((n for n, each in enumerate(ORDER) if each in (path, group(path, ""))), len(ORDER))
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in a hook of the same name

@@ -226,8 +226,9 @@ def look(checkout: Path, cache: Path, recipes: dict[str, list[str]]) -> dict[str
     """Return everything that the playbooks decide by."""
     folder = checkout / ".cluster"
     name = f"nebari-mlflow-{short_name(checkout)}"
-    daemon = docker(cache)
     state = saved_state(folder)
+    cache = Path(state.get("cache") or cache)  # the cluster's own, whatever the environment says meanwhile
+    daemon = docker(cache)
     absent = {"ids": [], "status": "missing", "image": "", "ready": False, "images": []}
     return {
         "name": name,

@@ -47,12 +47,14 @@ STORES = {
     "azure": r"wasbs://nebari-mlflow@cloudazuremlflow[0-9a-f]{8}\.blob\.core\.windows\.net/artifacts",
     "gcp": r"gs://cloud-gcp-mlflow-[0-9a-f]{8}/artifacts",
 }
-SIZES = {name: size * 2**20 for name, size in {"aws": 32, "azure": 32, "gcp": 110}.items()}  # Google's parts: 100 MiB
-NOTEBOOK = """
+SIZE = 110 * 2**20  # more than one of the chunks of 100 MiB that Google's SDK uploads
+# From here on MLflow's client would go to the store by itself, if it was not told to go through the server.
+LARGE: dict[str, Any] = {"MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE": str(SIZE // 2)}
+NOTEBOOK = f"""
 import hashlib, json, os
 import mlflow
 with open("/tmp/big.bin", "wb") as file:
-    file.write(os.urandom(int(os.environ["SIZE"])))
+    file.write(os.urandom({SIZE}))
 wanted = hashlib.file_digest(open("/tmp/big.bin", "rb"), "sha256").hexdigest()
 with mlflow.start_run() as run:
     mlflow.log_artifact("/tmp/big.bin")
@@ -139,10 +141,7 @@ def logged(clouds: dict[str, Cloud], deployed: dict[str, Step]) -> dict[str, Ste
 
     def notebook(cloud: Cloud) -> str:
         client = {"configMapRef": {"name": f"{cloud.project.release}-client"}}
-        size = SIZES[cloud.name]
-        # From here on MLflow's client would go to the store by itself, if it was not told to go through the server.
-        large: dict[str, Any] = {"MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE": str(size // 2)}
-        return run_pod(cloud.project.namespace, "notebook", NOTEBOOK, env_from=[client], SIZE=str(size), **large)
+        return run_pod(cloud.project.namespace, "notebook", NOTEBOOK, env_from=[client], **LARGE)
 
     return everywhere(clouds, notebook)
 
@@ -207,9 +206,9 @@ def parts(name: str, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def test_a_notebook_logs_a_large_artifact_in_parts_and_reads_it_back(logged: dict[str, Step], name: str) -> None:
     step = logged[name]
     assert "same True" in step.output
-    assert f"listed [{SIZES[name]}]" in step.output
-    assert [size for key, size in step.stored.items() if key.endswith("/big.bin")] == [SIZES[name]]
-    assert len(parts(name, by_pods(step.calls))) == {"aws": 4, "azure": 8, "gcp": 2}[name]
+    assert f"listed [{SIZE}]" in step.output
+    assert [size for key, size in step.stored.items() if key.endswith("/big.bin")] == [SIZE]
+    assert len(parts(name, by_pods(step.calls))) == {"aws": 14, "azure": 28, "gcp": 2}[name]
     assert refused(step) == []
 
 

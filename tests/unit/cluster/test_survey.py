@@ -59,6 +59,18 @@ def test_each_clone_has_a_cluster_of_its_own(tmp_path: Path, monkeypatch: pytest
     assert found[0]["docker"]["run"] == found[1]["docker"]["run"], "they share one daemon"
 
 
+def test_a_cluster_keeps_its_cache_whatever_the_environment_says_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else `make test` would start a second daemon and a second cluster, and `make down` would leave the first."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "molecule/cluster/tools").mkdir(parents=True)
+    (tmp_path / "molecule/cluster/tools/go.mod").touch()
+    (tmp_path / ".cluster").mkdir()
+    (tmp_path / ".cluster/state").write_text(json.dumps({"node": "n", "cache": str(tmp_path / "first")}))
+    assert survey.look(tmp_path, tmp_path / "second", {})["cache"] == str(tmp_path / "first")
+
+
 class TestDigest:
     """A digest changes with the contents and names of files, and with nothing else."""
 
