@@ -48,6 +48,7 @@ def oldest() -> Iterator[Path]:
     cache = Path(os.environ.get("NEBARI_MLFLOW_CACHE") or Path("~/.cache/nebari-mlflow").expanduser())
     folder = cache / f"oldest-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
     uv = [sys.executable, "-m", "uv"]
+    cache.mkdir(parents=True, exist_ok=True)
     into = ["--quiet", "--python", str(folder / "bin/python")]
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

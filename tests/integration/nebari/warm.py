@@ -13,6 +13,7 @@ import shutil
 import socketserver
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,12 @@ def run(request: dict[str, Any]) -> int:
     try:
         exec(request["code"], {"__name__": "__main__"})  # noqa: S102 (the tests' own)
     except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except Exception:
+        traceback.print_exc()
+        return 1
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
