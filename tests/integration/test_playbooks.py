@@ -85,7 +85,9 @@ def test_a_killed_run_is_finished_by_running_it_again(seconds: float) -> None:
     assert played.mlflow["verified"] is True
     assert uids(KEPT) == deployed_before
     assert marker in kubectl("-n", "dev", "get", "service", "demo-mlflow-tracking", "-o", "jsonpath={.metadata}")
+    assert deployed(**values).changed == 0
 
 
 def test_the_deploy_without_overrides_takes_them_back() -> None:
     assert ("update", "Deployment", "demo-mlflow-tracking") in told(deployed())
+    assert deployed().changed == 0
