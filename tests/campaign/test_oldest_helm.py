@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration.release import IMAGE, Release, fresh
-from tests.support import ROOT
+from tests.support import CACHE, ROOT
 from tests.unit.cluster.loading import load
 
 if TYPE_CHECKING:
@@ -28,12 +28,11 @@ SECRETS = [{"name": "one-keys", "keys": {"password": "alphanumeric"}}]
 @pytest.fixture(scope="module")
 def helm() -> Path:
     """The program, kept in the cache with the others that are compiled."""
-    cache = Path(os.environ.get("NEBARI_MLFLOW_CACHE") or "~/.cache/nebari-mlflow").expanduser()
-    folder = cache / "programs" / f"helm-{VERSION}"
+    folder = CACHE / "programs" / f"helm-{VERSION}"
     if not (folder / "helm").exists():
-        go = {"GOBIN": str(folder), "GOCACHE": str(cache / "go/build"), "GOMODCACHE": str(cache / "go/mod")}
+        go = {"GOBIN": str(folder), "GOCACHE": str(CACHE / "go/build"), "GOMODCACHE": str(CACHE / "go/mod")}
         subprocess.run(
-            [load("library/survey.py").go(cache), "install", f"helm.sh/helm/v3/cmd/helm@{VERSION}"],
+            [load("library/survey.py").go(CACHE), "install", f"helm.sh/helm/v3/cmd/helm@{VERSION}"],
             env={**os.environ, **go, "GOFLAGS": "", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"},
             check=True,
         )

@@ -16,7 +16,6 @@ GROUPS = {
     "test_playbooks.py": "demo",
     "test_use.py": "demo",
     "test_molecule.py": "",  # each scenario has a namespace of its own
-    "test_chart.py": "chart",
     "clouds": "clouds",  # one simulated account of each cloud serves them all
 }
 # The order in which groups begin: the long ones, and beside them what waits much and computes little.
@@ -27,7 +26,7 @@ ORDER = [
     "test_release_faults.py",
     "demo",
     "test_molecule.py",
-    "chart",
+    "test_chart.py",
     "clouds",
 ]
 
@@ -39,14 +38,17 @@ def group(path: str, name: str) -> str:
 
 
 def place(item: pytest.Item) -> int:
-    """Its group's place in the order; the others come last."""
+    """Its group's place in the order; others of the integration tests come last, and other tests first."""
+    if not item.path.is_relative_to(HERE):
+        return -1
     path = str(item.path.relative_to(HERE))
     return next((n for n, each in enumerate(ORDER) if each in (path, group(path, ""))), len(ORDER))
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    ours = [item for item in items if item.path.is_relative_to(HERE)]
-    for item in ours:
-        item.add_marker(pytest.mark.xdist_group(group(str(item.path.relative_to(HERE)), item.nodeid)))
-    items[:] = [item for item in items if item not in ours] + sorted(ours, key=place)
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            name = group(str(item.path.relative_to(HERE)), item.nodeid)
+            item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=place)

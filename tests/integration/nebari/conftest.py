@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import ROOT, kubectl
+from tests.support import CACHE, ROOT, kubectl
 
 from .support import README, Project, project
 
@@ -45,10 +45,9 @@ def oldest() -> Iterator[Path]:
 
     It is kept in the cache, by the lock's hash; one checkout at a time is in it.
     """
-    cache = Path(os.environ.get("NEBARI_MLFLOW_CACHE") or Path("~/.cache/nebari-mlflow").expanduser())
-    folder = cache / f"oldest-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
+    folder = CACHE / f"oldest-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
     uv = [sys.executable, "-m", "uv"]
-    cache.mkdir(parents=True, exist_ok=True)
+    CACHE.mkdir(parents=True, exist_ok=True)
     into = ["--quiet", "--python", str(folder / "bin/python")]
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
