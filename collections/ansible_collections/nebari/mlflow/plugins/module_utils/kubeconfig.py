@@ -35,6 +35,14 @@ def load(kubeconfig: str, context: str) -> Connection:
     return _log_in(where, name)
 
 
+def cluster_names(kubeconfig: str, context: str) -> list[str]:
+    """Return the names that a kubeconfig gives to the context's cluster: EKS writes the cluster's ARN there."""
+    documents = [read(path) for path in map(Path, map(os.path.expanduser, _paths(kubeconfig))) if path.exists()]
+    name = check_context(documents, context, kubeconfig) if documents else ""
+    entries = [entry for document in documents for entry in document["contexts"] if entry.get("name") == name]
+    return [name, *(str((entry.get("context") or {}).get("cluster")) for entry in entries[:1])]
+
+
 def _log_in(where: str, context: str) -> Connection:
     said = _Listener()
     logging.getLogger().addHandler(said)
