@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,15 @@ PAGE = ROOT / "docs/reference/variables.md"
 
 HEAD = """# Variables of the playbooks
 
-What `playbooks/mlflow.yml` and `playbooks/destroy.yml` read, given by `-e name=value`, by `-e @file.yml` or by an
-inventory. An unknown `mlflow_*` variable is refused, with the nearest known one. This page is written by
-`python docs/generate.py` from the roles' `meta/argument_specs.yml`.
+The playbooks `nebari.mlflow.mlflow` and `nebari.mlflow.destroy` read these variables from every place that Ansible
+knows: an inventory, group_vars, a vars file, or `-e`. Unknown `mlflow_*` variables are refused, with the nearest known
+name. `python docs/generate.py` writes this page from the roles' `meta/argument_specs.yml`.
+
+Five variables have short names for the command line: `provider`, `project_name`, `namespace`, `domain` and
+`delete_data`. The long names win. Ansible warns that `namespace` is a reserved name, so prefer `mlflow_namespace`.
+
+On a cloud, the role `inputs` asks the cluster for region, OIDC issuer, project, subscription, resource group and
+cluster name. Variables that you set win over what the cluster says.
 """
 
 
@@ -26,14 +33,27 @@ def text(description: str | list[str]) -> str:
     return re.sub(r"\b[CVOM]\(([^()]*)\)", r"`\1`", joined)
 
 
+def specification(role: str) -> dict[str, Any]:
+    """Return a role's main entry point."""
+    found: dict[str, Any] = yaml.safe_load((ROLES / role / "meta/argument_specs.yml").read_text())["argument_specs"]
+    main: dict[str, Any] = found["main"]
+    return main
+
+
+def shown(option: dict[str, Any]) -> str:
+    """Return a default as YAML writes it."""
+    empty = {"dict": {}, "list": [], "raw": {}}.get(option["type"], "")
+    return f"`{json.dumps(option.get('default', empty))}`"
+
+
 def rows(options: dict[str, Any], prefix: str = "") -> list[str]:
     """Return a table row for each option and its sub-options."""
     found: list[str] = []
     for name, option in options.items():
-        default = "required" if option.get("required") else f"`{option.get('default', '')!r}`"
+        default = "required" if option.get("required") else shown(option)
         choices = [f"`{choice}`" for choice in option.get("choices", []) if choice]
         allowed = f" One of {', '.join(choices)}." if choices else ""
-        kind = option["type"]
+        kind = {"raw": "dict"}.get(option["type"], option["type"])
         found.append(f"| `{prefix}{name}` | {kind} | {default} | {text(option['description'])}{allowed} |")
         found += rows(option.get("options", {}), f"{prefix}{name}.")
     return found
@@ -43,13 +63,14 @@ def page() -> str:
     """Return the whole page."""
     parts = [HEAD]
     head = ["| variable | type | default | meaning |", "|---|---|---|---|"]
-    server = yaml.safe_load((ROLES / "server/meta/argument_specs.yml").read_text())["argument_specs"]
-    parts.append("\n".join(["## Everywhere", "", *head, *rows(server["preflight"]["options"])]) + "\n")
-    for folder in sorted(path for path in ROLES.iterdir() if path.name not in {"server", "existing"}):
-        spec = yaml.safe_load((folder / "meta/argument_specs.yml").read_text())["argument_specs"]["main"]
-        options = {f"mlflow_{k}": v for k, v in spec["options"].items() if not k.endswith("_state")}
-        title = f"## With `provider={folder.name}`"
-        parts.append("\n".join([title, "", text(spec["short_description"]) + ".", "", *head, *rows(options)]) + "\n")
+    common = specification("inputs")
+    parts.append("\n".join(["## Everywhere", "", *head, *rows(common["options"])]) + "\n")
+    for role in sorted(path.name for path in ROLES.iterdir() if path.name not in {"server", "existing", "inputs"}):
+        spec = specification(role)
+        title = f"## With `mlflow_provider={role}`"
+        parts.append(
+            "\n".join([title, "", text(spec["short_description"]) + ".", "", *head, *rows(spec["options"])]) + "\n"
+        )
     return "\n".join(parts)
 
 

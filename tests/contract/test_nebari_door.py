@@ -23,13 +23,13 @@ from nebari_mlflow.schema import Mlflow
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "nebari_mlflow"
 ROLES = ROOT / "collections/ansible_collections/nebari/mlflow/roles"
-NAMES = yaml.safe_load((ROLES / "server/vars/main.yml").read_text())["__server_names"]
+NAMES = yaml.safe_load((ROLES / "inputs/vars/main.yml").read_text())["__inputs_patterns"]
 GOLDEN = sorted((ROOT / "tests/unit/nebari_mlflow/configs").glob("*.vars.yml"))
 
 
-def options(role: str, entry: str = "main") -> dict[str, Any]:
+def options(role: str) -> dict[str, Any]:
     specs = yaml.safe_load((ROLES / role / "meta/argument_specs.yml").read_text())["argument_specs"]
-    found: dict[str, Any] = specs[entry]["options"]
+    found: dict[str, Any] = specs["main"]["options"]
     return found
 
 
@@ -37,25 +37,25 @@ def options(role: str, entry: str = "main") -> dict[str, Any]:
 def test_every_variable_is_an_input_of_the_playbook(path: Path) -> None:
     built = yaml.safe_load(path.read_text())
     provider = built["mlflow_provider"]
-    known = set(options("server", "preflight")) | {f"mlflow_{name}" for name in options(provider)}
+    known = set(options("inputs")) | set(options(provider))
     assert set(built) <= known
 
 
 def test_the_limit_of_a_deploy_has_one_default() -> None:
-    assert Mlflow().timeout == options("server", "preflight")["mlflow_timeout"]["default"]
+    assert Mlflow().timeout == options("inputs")["mlflow_timeout"]["default"]
 
 
 def test_the_volume_has_the_same_options_and_defaults_as_the_role() -> None:
     fields = Local.model_fields
     role = options("local")
     for name in ("size", "storage_class", "access_mode"):
-        assert fields[name].default == role[f"local_{name}"]["default"]
+        assert fields[name].default == role[f"mlflow_local_{name}"]["default"]
 
 
 def test_clients_get_the_address_that_the_play_returns() -> None:
     facts = yaml.safe_load((ROLES / "server/vars/main.yml").read_text())["__server_facts"]
     rendered = facts["tracking_uri"].replace("{{ __server_release }}", names.release("My_Demo"))
-    rendered = rendered.replace("{{ server_namespace }}", "dev")
+    rendered = rendered.replace("{{ mlflow_namespace }}", "dev")
     assert rendered == names.tracking_uri("My_Demo", "dev")
 
 
@@ -104,7 +104,7 @@ def test_the_json_schema_is_the_block_s() -> None:
 
 @given(st.from_regex(r"^[A-Za-z][A-Za-z0-9\-_]{1,14}[A-Za-z0-9]\Z", fullmatch=True))
 def test_every_project_name_that_nebari_allows_is_one_for_the_playbook(project: str) -> None:
-    assert re.match(next(rule["pattern"] for rule in NAMES if rule["name"] == "project_name"), project)
+    assert re.match(next(rule["pattern"] for rule in NAMES if rule["name"] == "mlflow_project_name"), project)
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.stem)
@@ -148,7 +148,7 @@ def test_the_layers_stay_apart(module: str, importer: str) -> None:
 
 
 def test_every_upstream_output_fills_a_known_variable() -> None:
-    known = set(options("server", "preflight"))
+    known = set(options("inputs"))
     assert {output.variable for output in stage_outputs.COMMON} <= known
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.nebari.mlflow.plugins.filter.mapping import EMPTY
 from jinja2.nativetypes import NativeEnvironment
 
 COLLECTION = Path(__file__).parents[2] / "collections/ansible_collections/nebari/mlflow"
 ROLES = sorted(path.name for path in (COLLECTION / "roles").iterdir() if path.is_dir())
-PROVIDERS = [role for role in ROLES if role != "server"]
-SHAPE = {"uri", "env", "secret", "service_account_annotations", "pod_labels", "volume"}
+PROVIDERS = [role for role in ROLES if role not in ("inputs", "server")]
 
 
 def load(role: str, path: str) -> Any:
@@ -32,59 +32,67 @@ def task_files(role: str) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
         yield path, yaml.safe_load(path.read_text())
 
 
-def without_collection_inputs(expression: Any) -> Any:
-    """Return what a default is when nobody sets a `mlflow_*` variable."""
-    return NativeEnvironment().from_string(expression).render() if isinstance(expression, str) else expression
+def when_nothing_is_given(expression: Any) -> Any:
+    """Return what a default is when nobody sets a short name and no cluster was asked."""
+    if not isinstance(expression, str) or "{{" not in expression:
+        return expression
+    environment = NativeEnvironment()
+    environment.globals["lookup"] = lambda *_names, default="": default
+    return environment.from_string(expression).render() or ""
 
 
-@pytest.mark.parametrize("role", ROLES)
+def inputs_of(role: str) -> dict[str, dict[str, Any]]:
+    options: dict[str, dict[str, Any]] = specs(role)["main"]["options"]
+    return options
+
+
+def used_in(folder: Path) -> set[str]:
+    """Return the `mlflow_*` variables that the YAML files below a folder read or set."""
+    return {
+        name
+        for path in folder.rglob("*.yml")
+        if not {"meta", "files"} & set(path.parts)
+        for name in re.findall(r"(?<!nebari\.)\bmlflow_\w+", re.sub(r"#.*", "", path.read_text()))
+    }
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if (COLLECTION / "roles" / role / "defaults").is_dir()])
 def test_every_input_of_a_role_has_a_default_and_a_description(role: str) -> None:
-    described = {name for entry in specs(role).values() for name in entry["options"] if name.startswith(f"{role}_")}
-    commented = set(re.findall(r"^# (\w+):$", (COLLECTION / "roles" / role / "defaults/main.yml").read_text(), re.M))
-    assert described == set(load(role, "defaults/main.yml")) | commented
+    assert set(inputs_of(role)) == set(load(role, "defaults/main.yml"))
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", [role for role in ROLES if (COLLECTION / "roles" / role / "defaults").is_dir()])
 def test_a_default_is_the_same_in_the_defaults_and_in_the_specification(role: str) -> None:
     defaults = load(role, "defaults/main.yml")
-    for entry in specs(role).values():
-        for name, option in entry["options"].items():
-            if "default" in option and name in defaults:
-                assert without_collection_inputs(defaults[name]) == option["default"], name
+    for name, option in inputs_of(role).items():
+        if "default" in option:
+            assert when_nothing_is_given(defaults[name]) == option["default"], name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_users_give_only_names_that_begin_with_mlflow(role: str) -> None:
+    from_roles = {"server_storage"}
+    assert all(name.startswith("mlflow_") for name in set(inputs_of(role)) - from_roles)
 
 
 @pytest.mark.parametrize("role", PROVIDERS)
 def test_a_role_reads_only_variables_that_the_playbooks_accept(role: str) -> None:
-    accepted = set(specs("server")["preflight"]["options"]) | {
-        f"mlflow_{name}" for name in specs(role)["main"]["options"]
-    }
-    folder = COLLECTION / "roles" / role
-    used = {
-        name
-        for path in folder.rglob("*.yml")
-        if "meta" not in path.parts
-        for name in re.findall(r"\bmlflow_\w+", re.sub(r"#.*", "", path.read_text()))
-    }
-    assert used <= accepted
+    assert used_in(COLLECTION / "roles" / role) <= set(inputs_of("inputs")) | set(inputs_of(role))
 
 
-def test_the_server_binds_every_input_of_the_playbooks_or_a_provider_does() -> None:
-    bound = {
-        name
-        for path in (COLLECTION / "roles").glob("*/*/main.yml")
-        for name in re.findall(r"\bmlflow_\w+", path.read_text())
-    }
-    bound |= {
-        name
-        for path in (COLLECTION / "playbooks").glob("*.yml")
-        for name in re.findall(r"\bmlflow_\w+", path.read_text())
-    }
-    assert set(specs("server")["preflight"]["options"]) <= bound
+def test_every_input_is_read() -> None:
+    read = set().union(*(used_in(COLLECTION / folder) for folder in ("roles", "playbooks")))
+    assert set().union(*(inputs_of(role) for role in ["inputs", *PROVIDERS])) <= read
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if role != "inputs"])
+def test_every_role_has_its_inputs_checked(role: str) -> None:
+    assert load(role, "meta/main.yml")["dependencies"] == [{"role": "nebari.mlflow.inputs"}]
 
 
 @pytest.mark.parametrize("role", PROVIDERS)
-def test_every_provider_takes_a_state_and_returns_its_storage(role: str) -> None:
-    assert specs(role)["main"]["options"][f"{role}_state"]["choices"] == ["present", "absent"]
+def test_every_provider_can_be_removed_and_returns_its_storage(role: str) -> None:
+    assert set(specs(role)) == {"main", "absent"}
     facts = {
         fact for _, tasks in task_files(role) for task in tasks for fact in task.get("ansible.builtin.set_fact", {})
     }
@@ -94,11 +102,11 @@ def test_every_provider_takes_a_state_and_returns_its_storage(role: str) -> None
 
 
 def test_the_storage_has_one_shape_from_provider_to_chart() -> None:
-    given = specs("existing")["main"]["options"]["existing_storage"]["options"]
+    given = inputs_of("inputs")["mlflow_storage"]["options"]
     taken = specs("server")["main"]["options"]["server_storage"]["options"]
     schema = json.loads((COLLECTION / "roles/server/files/mlflow/values.schema.json").read_text())
     charted = schema["properties"]["storage"]["properties"]
-    assert set(given) == set(taken) == set(charted) == SHAPE
+    assert set(given) == set(taken) == set(charted) == set(EMPTY)
     volumes = [shape["volume"] for shape in (given, taken)]
     assert {frozenset(volume["options"]) for volume in volumes} == {frozenset(charted["volume"]["properties"])}
 
@@ -114,7 +122,7 @@ def test_every_entry_point_has_tasks_and_none_is_called_by_a_file_name(role: str
 @pytest.mark.parametrize("role", ROLES)
 def test_roles_look_alike(role: str) -> None:
     folder = COLLECTION / "roles" / role
-    for name in ("README.md", "defaults/main.yml", "meta/argument_specs.yml", "tasks/main.yml"):
+    for name in ("README.md", "meta/argument_specs.yml", "tasks/main.yml"):
         assert (folder / name).is_file(), name
     for path, _ in task_files(role):
         assert len(path.read_text().splitlines()) <= 75, path

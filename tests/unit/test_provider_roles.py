@@ -25,17 +25,26 @@ PLAY = [
         "hosts": "localhost",
         "connection": "local",
         "gather_facts": False,
+        "vars": {"mlflow_provider": "local"},
         "tasks": [
-            {"ansible.builtin.include_role": {"name": "nebari.mlflow.local"}, "vars": {"local_size": "100Gi"}},
+            {"ansible.builtin.include_role": {"name": "nebari.mlflow.local"}, "vars": {"mlflow_local_size": "100Gi"}},
             {"ansible.builtin.set_fact": {"volume": "{{ local_storage }}"}},
             {
                 "ansible.builtin.include_role": {"name": "nebari.mlflow.local"},
                 "vars": {
-                    "local_s3": {"endpoint": "http://s3:9000", "bucket": "b", "prefix": "deep/er", "secret": "keys"}
+                    "mlflow_local_s3": {
+                        "endpoint": "http://s3:9000",
+                        "bucket": "b",
+                        "prefix": "deep/er",
+                        "secret": "keys",
+                    }
                 },
             },
             {"ansible.builtin.set_fact": {"s3": "{{ local_storage }}"}},
-            {"ansible.builtin.include_role": {"name": "nebari.mlflow.existing"}, "vars": {"existing_storage": GIVEN}},
+            {
+                "ansible.builtin.include_role": {"name": "nebari.mlflow.existing"},
+                "vars": {"mlflow_provider": "existing", "mlflow_storage": GIVEN},
+            },
             {
                 "ansible.builtin.set_stats": {
                     "data": {"volume": "{{ volume }}", "s3": "{{ s3 }}", "existing": "{{ existing_storage }}"}

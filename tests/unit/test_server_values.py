@@ -1,42 +1,104 @@
-"""What the role `server` gives to the chart."""
+"""What the role `server` gives to the chart and reports, computed by Ansible from the role's own variables."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
+from ansible_collections.nebari.mlflow.plugins.filter.mapping import EMPTY
 
-ROLE = Path(__file__).parents[2] / "collections/ansible_collections/nebari/mlflow/roles/server"
+from tests.support import ROOT, environment
+
+ROLES = ROOT / "collections/ansible_collections/nebari/mlflow/roles"
+INGRESS = {"type": "ingress", "path": "/", "externalAuthentication": True}
+CASES: dict[str, dict[str, Any]] = {
+    "s3": {"server_storage": {"uri": "s3://bucket/artifacts", "secret": ""}},
+    "gs": {"server_storage": {"uri": "gs://bucket/artifacts", "secret": ""}},
+    "wasbs": {"server_storage": {"uri": "wasbs://container@account.blob.core.windows.net/artifacts", "secret": ""}},
+    "keys": {"server_storage": {"uri": "s3://bucket", "secret": "keys"}},
+    "volume": {"server_storage": {"uri": "/mlflow/artifacts", "secret": ""}},
+    "only_a_uri": {"server_storage": {"uri": "s3://bucket/artifacts"}},
+    "no_route": {"mlflow_domain": "nebari.example.org"},
+    "traefik": {"mlflow_domain": "nebari.example.org", "mlflow_route": {"type": "traefik"}},
+    "own_path": {"mlflow_domain": "mlflow.example.org", "mlflow_route": INGRESS},
+    "own_domain": {"mlflow_route": {**INGRESS, "domain": "other.example.org"}},
+    "without_tls": {"mlflow_domain": "x.org", "mlflow_route": {"type": "traefik", "tls": False}},
+    "by_overrides": {"mlflow_domain": "x.org", "mlflow_overrides": {"route": {"type": "ingress", "path": "/runs/"}}},
+    "json_text": {"mlflow_overrides": '{"tracking": {"workers": 3}}'},
+    "empty": {"mlflow_overrides": None},
+}
 
 
-def values(storage: dict[str, Any]) -> Any:
-    variables = yaml.safe_load((ROLE / "vars/main.yml").read_text())
-    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
-    given = {"mlflow_project_name": "demo", "mlflow_namespace": "dev", "role_path": str(ROLE)}
-    templates = {
-        name: trust_as_template(value) if isinstance(value, str) else value
-        for name, value in {**defaults, **variables}.items()
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Return the chart's values and the UI's address for each case, from one run of Ansible."""
+    defaults = yaml.safe_load((ROLES / "inputs/defaults/main.yml").read_text())
+    names = {"mlflow_project_name": "demo", "mlflow_namespace": "dev", "role_path": str(ROLES / "server")}
+    storage = {"server_storage": {"uri": "/mlflow/artifacts"}}
+    tasks = [
+        {
+            "ansible.builtin.set_stats": {
+                "data": {name: {"values": "{{ __server_values }}", "ui_url": "{{ __server_ui_url }}"}}
+            },
+            "vars": {**storage, **given},
+        }
+        for name, given in CASES.items()
+    ]
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "vars": {**defaults, **names},
+        "vars_files": [str(ROLES / "server/vars/main.yml")],
+        "tasks": tasks,
     }
-    return Templar(DataLoader(), {**templates, **given, "server_storage": storage}).template(
-        trust_as_template("{{ __server_values }}")
+    path = tmp_path_factory.mktemp("play") / "play.yml"
+    path.write_text(json.dumps([play]))
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    done = subprocess.run(
+        [program, str(path)], cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
     )
+    report = json.loads(done.stdout[done.stdout.index("{\n") :])
+    assert done.returncode == 0, report
+    stats: dict[str, dict[str, Any]] = report["global_custom_stats"]
+    return stats
 
 
 @pytest.mark.parametrize(
-    ("uri", "secret", "patient"),
+    ("case", "patient"), [("s3", True), ("gs", True), ("wasbs", True), ("keys", False), ("volume", False)]
+)
+def test_only_a_clouds_identity_gets_the_time_that_its_grants_need(
+    found: dict[str, dict[str, Any]], case: str, patient: bool
+) -> None:
+    """Ten minutes, which the smoke test waits; with keys or a volume it would only hide a mistake for longer."""
+    assert found[case]["values"].get("verify", {}).get("timeoutSeconds", 0) == (660 if patient else 0)
+
+
+def test_a_storage_needs_only_its_uri(found: dict[str, dict[str, Any]]) -> None:
+    assert found["only_a_uri"]["values"]["storage"] == {**EMPTY, "uri": "s3://bucket/artifacts"}
+
+
+@pytest.mark.parametrize(
+    ("case", "url"),
     [
-        ("s3://bucket/artifacts", "", True),
-        ("gs://bucket/artifacts", "", True),
-        ("wasbs://container@account.blob.core.windows.net/artifacts", "", True),
-        ("s3://bucket", "keys", False),
-        ("/mlflow/artifacts", "", False),
+        ("volume", ""),
+        ("no_route", ""),
+        ("traefik", "https://nebari.example.org/mlflow"),
+        ("own_path", "https://mlflow.example.org"),
+        ("own_domain", "https://other.example.org"),
+        ("without_tls", "http://x.org/mlflow"),
+        ("by_overrides", "https://x.org/runs"),
     ],
 )
-def test_only_a_clouds_identity_gets_the_time_that_its_grants_need(uri: str, secret: str, patient: bool) -> None:
-    """Ten minutes, which the verification waits for; with keys or a volume it would only hide a mistake for longer."""
-    found = values({"uri": uri, "secret": secret})
-    assert found.get("verify", {}).get("timeoutSeconds", 0) == (660 if patient else 0)
+def test_the_address_of_the_ui_follows_the_route(found: dict[str, dict[str, Any]], case: str, url: str) -> None:
+    assert found[case]["ui_url"] == url
+
+
+def test_helm_values_may_be_json_text_or_empty(found: dict[str, dict[str, Any]]) -> None:
+    assert found["json_text"]["values"]["tracking"]["workers"] == 3
+    assert found["empty"]["values"]["tracking"] == {"replicaCount": 1}

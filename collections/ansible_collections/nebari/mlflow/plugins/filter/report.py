@@ -49,7 +49,9 @@ def deployed(facts: Mapping[str, Any], check: bool = False) -> list[str]:
         "UI": facts["ui_url"] or "no route; use kubectl port-forward",
         "artifacts": facts["artifact_uri"],
     }
-    lines = [f"MLflow {facts['versions']['mlflow']} {state}: release {release['name']}, namespace {release['namespace']}"]
+    lines = [
+        f"MLflow {facts['versions']['mlflow']} {state}: release {release['name']}, namespace {release['namespace']}"
+    ]
     lines += [f"{name}: {value}" for name, value in rows.items()]
     lines += _changes(facts["changes"], check) or ["nothing would change" if check else "nothing changed"]
     if not check:
@@ -71,7 +73,8 @@ def removed(facts: Mapping[str, Any], project: str, check: bool = False) -> list
 def _changes(changes: Iterable[Mapping[str, Any]], check: bool) -> list[str]:
     """Return a line for each change."""
     return [
-        f"{'would be ' if check else ''}{PAST[change['action']]}: {change['kind']} {change['name']}" for change in changes
+        f"{'would be ' if check else ''}{PAST[change['action']]}: {change['kind']} {change['name']}"
+        for change in changes
     ]
 
 
