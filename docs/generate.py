@@ -42,7 +42,7 @@ def specification(role: str) -> dict[str, Any]:
 
 def shown(option: dict[str, Any]) -> str:
     """Return a default as YAML writes it."""
-    empty = {"dict": {}, "list": [], "raw": {}}.get(option["type"], "")
+    empty: Any = {"dict": {}, "list": [], "raw": {}}.get(option["type"], "")
     return f"`{json.dumps(option.get('default', empty))}`"
 
 

@@ -5,11 +5,15 @@ No cluster is needed: KUBECONFIG points to a file that does not exist, so a test
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.support import play
+from tests.support import ROOT, environment, play
 
 GOOD = {
     "mlflow_provider": "local",
@@ -28,7 +32,24 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"mlflow_overrides": {"tracking": {"resorces": {}}}},
         ["mlflow_overrides.tracking.resorces", "did you mean resources?"],
     ),
-    "overrides that are no mapping": ({"mlflow_overrides": "tracking"}, ["mlflow_overrides"]),
+    "overrides that are no mapping": ({"mlflow_overrides": "tracking"}, ["mlflow_overrides", "JSON"]),
+    "overrides as JSON text with a misspelt value": (
+        {"mlflow_overrides": '{"tracking": {"resorces": {}}}'},
+        ["mlflow_overrides.tracking.resorces", "did you mean resources?"],
+    ),
+    "no replica": ({"mlflow_replicas": 0}, ["mlflow_replicas is 0", "1 to 32"]),
+    "too many replicas": ({"mlflow_replicas": 33}, ["mlflow_replicas is 33", "1 to 32"]),
+    "a timeout that is too short": ({"mlflow_timeout": 5}, ["mlflow_timeout is 5", "30 to 7200"]),
+    "a storage that the provider would ignore": (
+        {"mlflow_storage": {"uri": "s3://bucket"}},
+        ["mlflow_storage", "mlflow_provider=existing"],
+    ),
+    "empty overrides, and then a missing kubeconfig": ({"mlflow_overrides": None}, ["/nonexistent/kubeconfig"]),
+    "a store without keys, and then a missing kubeconfig": (
+        {"mlflow_provider": "existing", "mlflow_storage": {"uri": "s3://bucket/path"}},
+        ["/nonexistent/kubeconfig"],
+    ),
+    "data to delete by a deploy": ({"mlflow_delete_data": "dmeo"}, ["mlflow_delete_data", '"dmeo"']),
     "a project name that no release can have": (
         {"mlflow_project_name": "p" * 50},
         ["project_name", "p" * 50, "53 characters", "at most 34"],
@@ -58,15 +79,30 @@ def test_it_is_refused_with_its_name_and_what_is_allowed(case: str) -> None:
     assert [word for word in words if word not in played.failure] == [], played.failure
 
 
-@pytest.mark.parametrize("name", ["mlflow_provider", "mlflow_project_name", "mlflow_namespace"])
-def test_a_missing_input_is_named(name: str) -> None:
-    played = play("mlflow", **{key: value for key, value in GOOD.items() if key != name})
+def test_a_missing_provider_is_named() -> None:
+    played = play("mlflow", **{key: value for key, value in GOOD.items() if key != "mlflow_provider"})
     assert played.returncode != 0
-    assert name.removeprefix("mlflow_") in played.failure
+    assert "mlflow_provider" in played.failure
+
+
+def test_an_inventory_gives_inputs_and_its_other_variables_change_nothing(tmp_path: Path) -> None:
+    """`aws_region` is one of the most common variables of inventories; it is not ours."""
+    inventory = tmp_path / "inventory.yml"
+    region = {"mlflow_aws_region": "nowhere", "aws_region": "us-east-1"}
+    issuer = {"mlflow_aws_oidc_issuer_url": "https://issuer.example.org"}
+    given = {**GOOD, "mlflow_provider": "aws", **region, **issuer}
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": {"localhost": given}}}))
+    book = tmp_path / "play.yml"
+    roles = ["nebari.mlflow.aws"]
+    book.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "roles": roles}]))
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    line = [program, "-i", str(inventory), str(book)]
+    done = subprocess.run(line, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
+    assert 'mlflow_aws_region is \\"nowhere\\"' in done.stdout
 
 
 def test_deleting_data_wants_the_name_of_the_project() -> None:
     played = play("destroy", **GOOD, mlflow_delete_data="dmeo")
     assert played.returncode != 0
     assert '"dmeo"' in played.failure
-    assert "delete_data=demo" in played.failure
+    assert "mlflow_delete_data=demo" in played.failure

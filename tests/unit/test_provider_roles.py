@@ -20,6 +20,7 @@ GIVEN = {
     "pod_labels": {"a": "b"},
     "volume": {},
 }
+STORE = {"endpoint": "http://s3:9000", "bucket": "b", "prefix": "deep/er", "secret": "keys"}
 PLAY = [
     {
         "hosts": "localhost",

@@ -52,7 +52,13 @@ def environment(cloud: dict[str, str]) -> dict[str, str]:
 def play(provider: str, cloud: dict[str, str], variables: dict[str, Any], *flags: str) -> Played:
     """Run the role of `provider` with `variables`; a failure is returned, not raised."""
     done = subprocess.run(
-        ["ansible-playbook", str(HERE / "role.yml"), "-e", json.dumps({"provider": provider, **variables}), *flags],
+        [
+            "ansible-playbook",
+            str(HERE / "role.yml"),
+            "-e",
+            json.dumps({"mlflow_provider": provider, **variables}),
+            *flags,
+        ],
         cwd=ROOT,
         env=environment(cloud),
         capture_output=True,

@@ -72,10 +72,8 @@ def removed(facts: Mapping[str, Any], project: str, check: bool = False) -> list
 
 def _changes(changes: Iterable[Mapping[str, Any]], check: bool) -> list[str]:
     """Return a line for each change."""
-    return [
-        f"{'would be ' if check else ''}{PAST[change['action']]}: {change['kind']} {change['name']}"
-        for change in changes
-    ]
+    done = "would be " if check else ""
+    return [f"{done}{PAST[change['action']]}: {change['kind']} {change['name']}" for change in changes]
 
 
 class FilterModule:
