@@ -29,9 +29,10 @@ def test_a_deploy_ends_with_addresses_version_changes_and_the_next_command() -> 
         "http://demo-mlflow-tracking.dev.svc:5000",
         "https://nebari.example.org/mlflow",
         "created: Deployment demo-mlflow-tracking",
-        "kubectl port-forward -n dev svc/demo-mlflow-tracking 5000",
+        "next: open https://nebari.example.org/mlflow",
     ):
         assert word in said
+    assert "next: kubectl port-forward -n dev svc/demo-mlflow-tracking 5000" in deployed({**FACTS, "ui_url": ""})[-1]
 
 
 def test_a_check_says_what_would_happen_and_an_idle_deploy_that_nothing_did() -> None:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -14,6 +16,11 @@ from ansible.utils.display import Display
 from ansible_collections.nebari.mlflow.plugins.module_utils.process import controller
 
 PAUSE = 0.2
+
+# Ansible imports this file in its main process before the task starts, and that process prints what tasks display.
+# It never flushes, so without this a pipe or a file (CI, `| tee`) would get the lines only when the play ends.
+if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(line_buffering=True)
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]

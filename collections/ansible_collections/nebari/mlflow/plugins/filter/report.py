@@ -46,7 +46,7 @@ def deployed(facts: Mapping[str, Any], check: bool = False) -> list[str]:
     state = "would be deployed" if check else "is deployed and tested" if facts["verified"] else "is deployed"
     rows = {
         "tracking URI": facts["tracking_uri"],
-        "UI": facts["ui_url"] or "no route; use kubectl port-forward",
+        "UI": facts["ui_url"] or "no route",
         "artifacts": facts["artifact_uri"],
     }
     lines = [
@@ -54,9 +54,11 @@ def deployed(facts: Mapping[str, Any], check: bool = False) -> list[str]:
     ]
     lines += [f"{name}: {value}" for name, value in rows.items()]
     lines += _changes(facts["changes"], check) or ["nothing would change" if check else "nothing changed"]
-    if not check:
+    if not check and not facts["ui_url"]:
         where = f"-n {release['namespace']} svc/{facts['service']['name']} {facts['service']['port']}"
         lines.append(f"next: kubectl port-forward {where}, then open http://127.0.0.1:{facts['service']['port']}")
+    elif not check:
+        lines.append(f"next: open {facts['ui_url']}")
     return lines
 
 
