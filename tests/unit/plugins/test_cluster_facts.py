@@ -65,7 +65,7 @@ def test_an_ambiguous_group_of_nodes_is_never_taken_for_the_clusters_own(group: 
 
 @pytest.mark.parametrize("name", ["storageclass.kubernetes.io/is-default-class"])
 def test_the_issuer_and_the_default_storage_class_are_known_everywhere(name: str) -> None:
-    classes = [
+    classes: list[dict[str, Any]] = [
         {"metadata": {"name": "slow"}},
         {"metadata": {"name": "other", "annotations": {name: "false"}}},
         {"metadata": {"name": "standard", "annotations": {name: "true"}}},
