@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 import yaml
 from ansible_collections.nebari.mlflow.plugins.module_utils.connection import connect, is_plain
 from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ReleaseError
@@ -75,7 +76,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ({"exec": {"command": "aws"}}, False),
         ({"auth-provider": {"name": "oidc"}}, False),
         ({"tokenFile": "/t"}, False),
-        ({"token": "t", "as": "someone"}, False),
+        ({"token": "t", "as": "someone"}, True),
     ],
 )
 def test_which_credentials_are_plain(user: dict[str, Any], plain: bool) -> None:
@@ -84,9 +85,9 @@ def test_which_credentials_are_plain(user: dict[str, Any], plain: bool) -> None:
 
 def test_headers(tmp_path: Path) -> None:
     def headers(user: dict[str, Any]) -> dict[str, str]:
-        found: dict[str, str] = {}
+        found = urllib3.HTTPHeaderDict()
         connect({"server": "http://127.0.0.1:1/"}, user, tmp_path).authorize(found)
-        return found
+        return dict(found)
 
     assert headers({"token": "t"}) == {"Authorization": "Bearer t"}
     assert headers({"username": "u", "password": "p"}) == {

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import urllib3
+from urllib3 import HTTPHeaderDict
 
 from .exceptions import ReleaseError
 
@@ -45,6 +46,9 @@ PLAIN_USER = frozenset(
         "token",
         "username",
         "password",
+        "as",
+        "as-uid",
+        "as-groups",
         "extensions",
     }
 )
@@ -56,7 +60,7 @@ class Connection:
 
     server: str
     pool: Any
-    authorize: Callable[[dict[str, str]], None]
+    authorize: Callable[[HTTPHeaderDict], None]
 
 
 def is_plain(cluster: dict[str, Any], user: dict[str, Any]) -> bool:
@@ -85,7 +89,21 @@ def connect(cluster: dict[str, Any], user: dict[str, Any], folder: Path) -> Conn
         headers = {name.title(): value for name, value in headers.items()}
     proxy = cluster.get("proxy-url") or _proxy_of_environment(server)
     pool = urllib3.ProxyManager(proxy, maxsize=8, **options) if proxy else urllib3.PoolManager(maxsize=8, **options)
-    return Connection(server, pool, lambda given: given.update(headers))
+    return impersonating(Connection(server, pool, lambda given: given.update(headers)), user)
+
+
+def impersonating(connection: Connection, user: dict[str, Any]) -> Connection:
+    """Act as another user, if the kubeconfig says so (`as`, `as-uid`, `as-groups`)."""
+    values = [("Impersonate-User", user.get("as")), ("Impersonate-Uid", user.get("as-uid"))]
+    values += [("Impersonate-Group", group) for group in user.get("as-groups") or []]
+
+    def authorize(headers: HTTPHeaderDict) -> None:
+        connection.authorize(headers)
+        for name, value in values:
+            if value:
+                headers.add(name, str(value))
+
+    return Connection(connection.server, connection.pool, authorize)
 
 
 def by_library(config_files: str, context: str) -> Connection:
@@ -104,7 +122,7 @@ def by_library(config_files: str, context: str) -> Connection:
         config.load_incluster_config(client_configuration=settings)
         found = client.ApiClient(settings)
 
-    def authorize(headers: dict[str, str]) -> None:
+    def authorize(headers: HTTPHeaderDict) -> None:
         for setting in found.configuration.auth_settings().values():  # this also renews what expires
             headers[setting["key"]] = setting["value"]
 

@@ -95,7 +95,9 @@ class Api:
         give_up = time.monotonic() + RETRY_FOR
         pause = 0.25
         while True:
-            headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": "nebari-mlflow"}
+            headers = urllib3.HTTPHeaderDict(
+                {"Accept": accept, "Content-Type": content_type, "User-Agent": "nebari-mlflow"}
+            )
             self._connection.authorize(headers)
             wait = random.uniform(0, pause)  # noqa: S311 (jitter)
             try:

@@ -11,9 +11,10 @@ from typing import Any
 
 import yaml
 
-from .connection import Connection, by_library, connect, is_plain
+from .connection import Connection, by_library, connect, impersonating, is_plain
 from .exceptions import ReleaseError
 
+FILES = {"certificate-authority", "client-certificate", "client-key", "tokenFile"}
 ASK = "Give `kubeconfig` the path of a working one, or set KUBECONFIG."
 
 
@@ -26,13 +27,34 @@ def load(kubeconfig: str, context: str) -> Connection:
     documents = [read(path) for path in present]
     where = os.pathsep.join(map(str, present))
     name = check_context(documents, context, where)
-    if len(documents) == 1:
-        entry = _named(documents[0], "contexts", name, "context", where)
-        cluster = _named(documents[0], "clusters", str(entry.get("cluster")), "cluster", where)
-        user = _named(documents[0], "users", str(entry.get("user")), "user", where) if entry.get("user") else {}
-        if is_plain(cluster, user):
-            return connect(cluster, user, present[0].parent)
-    return _log_in(where, name)
+    cluster, user = _entries(documents, name, where)
+    if len(documents) == 1 and is_plain(cluster, user):
+        return connect(cluster, user, present[0].parent)
+    return impersonating(_log_in(where, name), user)
+
+
+def find_entries(kubeconfig: str, context: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the cluster and the user of a context, with relative paths made absolute."""
+    paths = [Path(part).expanduser() for part in _paths(kubeconfig)]
+    documents = [read(path) for path in paths if kubeconfig or path.exists() or len(paths) == 1]
+    for path, document in zip(paths, documents, strict=False):
+        for section, part in (("clusters", "cluster"), ("users", "user")):
+            for entry in document.get(section) or []:
+                values = entry.get(part) or {}
+                for key in FILES & values.keys():
+                    values[key] = str(path.parent / Path(values[key]).expanduser())
+    where = os.pathsep.join(map(str, paths))
+    return _entries(documents, check_context(documents, context, where), where)
+
+
+def _entries(documents: list[dict[str, Any]], context: str, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the cluster and the user of a context; what an earlier file says wins."""
+    sections = ("contexts", "clusters", "users")
+    merged = {section: [e for document in documents for e in document.get(section) or []] for section in sections}
+    entry = _named(merged, "contexts", context, "context", where)
+    cluster = _named(merged, "clusters", str(entry.get("cluster")), "cluster", where)
+    user = _named(merged, "users", str(entry.get("user")), "user", where) if entry.get("user") else {}
+    return cluster, user
 
 
 def cluster_names(kubeconfig: str, context: str) -> list[str]:

@@ -16,13 +16,8 @@ description:
   - Derives cloud, region, OIDC issuer, project, subscription and resource group from the cluster's own objects.
     It asks no cloud.
   - What this user may not read stays empty.
+extends_documentation_fragment: nebari.mlflow.cluster
 options:
-  kubeconfig:
-    description: Path of the kubeconfig. Defaults to E(KUBECONFIG), C(~/.kube/config), or a pod's own service account.
-    type: path
-  context:
-    description: Context of the kubeconfig. Defaults to its current context.
-    type: str
   helm:
     description: The Helm program, a name found on E(PATH) or a path.
     type: str
@@ -101,10 +96,12 @@ fix:
   type: str
 """
 
+import os
 from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.nebari.mlflow.plugins.module_utils import access
 from ansible_collections.nebari.mlflow.plugins.module_utils.api_errors import FORBIDDEN
 from ansible_collections.nebari.mlflow.plugins.module_utils.cluster_facts import describe
 from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ApiError, ReleaseError
@@ -114,8 +111,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.kubeconfig import cl
 from ansible_collections.nebari.mlflow.plugins.module_utils.options import Options
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "kubeconfig": {"type": "path"},
-    "context": {"type": "str"},
+    **access.ARGUMENTS,
     "helm": {"type": "str", "default": "helm"},
 }
 
@@ -132,7 +128,7 @@ def read(api: Api, path: str, **query: Any) -> dict[str, Any]:
 
 def run(params: dict[str, Any]) -> dict[str, Any]:
     """Check Helm and the cluster, and describe the cluster."""
-    kubeconfig, context = params["kubeconfig"] or "", params["context"] or ""
+    kubeconfig, context = access.settle(params, os.environ)
     Helm(Options("cluster", "default", kubeconfig=kubeconfig, context=context, helm=params["helm"])).check_version()
     api = Api(kubeconfig, context)
     api.request("GET", "/version")
