@@ -44,6 +44,23 @@ def volume(tmp_path: Path) -> Volume:
     return Volume(tmp_path)
 
 
+@pytest.mark.parametrize("other", ["data/PG_VERSION", "PG_VERSION", "16/docker/PG_VERSION"])
+def test_a_new_database_is_never_made_beside_another(volume: Volume, other: str) -> None:
+    foreign = volume.data.parent / other
+    foreign.parent.mkdir(parents=True, exist_ok=True)
+    foreign.touch()
+    with pytest.raises(subprocess.CalledProcessError):
+        volume.start()
+    assert not volume.data.exists()
+    assert not volume.mark.exists()
+
+
+def test_an_empty_volume_may_have_what_file_systems_put_there(volume: Volume) -> None:
+    (volume.data.parent / "lost+found").mkdir()
+    (volume.data.parent / ".snapshot").mkdir()
+    assert volume.start() == "postgres -cx=1\n"
+
+
 def test_a_first_start(volume: Volume) -> None:
     assert volume.start() == "postgres -cx=1\n"
     assert not volume.mark.exists()
