@@ -299,7 +299,9 @@ def test_a_uri_is_checked_before_the_server_starts_which_never_sees_it() -> None
         assert users[name]["DATABASE_URI_FROM"] == "Secret db, key uri"
     assert users["tracking"][URI] == "postgresql+psycopg2:///?service=mlflow"
     assert users["tracking"]["PGSERVICEFILE"] == users["wait-for-schema"]["SERVICE_FILE"]
-    assert not [value for value in users["tracking"].values() if value == {"secretKeyRef": {"name": "db", "key": "uri"}}]
+    assert not [
+        value for value in users["tracking"].values() if value == {"secretKeyRef": {"name": "db", "key": "uri"}}
+    ]
 
 
 def test_what_the_pod_knows_of_a_uri_stays_in_memory() -> None:
@@ -330,9 +332,7 @@ def test_a_password_is_only_given_by_scram(values: Object) -> None:
     ],
     ids=["default", "own authority", "explicitly weaker", "name not checked"],
 )
-def test_a_certificate_is_checked_unless_a_weaker_mode_is_named(
-    external: Object, mode: str, roots: str | None
-) -> None:
+def test_a_certificate_is_checked_unless_a_weaker_mode_is_named(external: Object, mode: str, roots: str | None) -> None:
     given = {"host": "db.example.org", "existingSecret": "db", **external}
     users = database_users({"postgresql": {"enabled": False}, "externalDatabase": given})
     for found in users.values():

@@ -58,14 +58,14 @@ def lost(database: Database) -> Iterator[str]:
     One row that opens is enough: MLflow works with this key, and what does not open was given up before.
     """
     tables = database.tables()
-    found: list[tuple[str, str, str, Callable[..., bool], Callable[[Any], Any]]] = [
-        ("webhooks", WEBHOOKS, "webhook secrets (MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY)", opens_webhook, str),
-        ("secrets", GATEWAY, "gateway secrets (MLFLOW_CRYPTO_KEK_PASSPHRASE)", opens_gateway, bytes),
+    found: list[tuple[str, str, str, str, Callable[..., bool], Callable[[Any], Any]]] = [
+        ("webhooks", WEBHOOKS, "webhook", "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", opens_webhook, str),
+        ("secrets", GATEWAY, "gateway", "MLFLOW_CRYPTO_KEK_PASSPHRASE", opens_gateway, bytes),
     ]
-    for table, statement, what, opens, read in found:
+    for table, statement, what, key, opens, read in found:
         rows = database.query(statement) if table in tables else []
         if rows and not any(opens(read(value), *rest) for value, *rest in rows):
-            yield f"{len(rows)} {what}"
+            yield f"{len(rows)} {what} secret{'s' if len(rows) > 1 else ''} ({key})"
 
 
 def require(database: Database) -> None:

@@ -16,11 +16,12 @@ ENCODING = "% as %25, @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, [ as %5B
 HOST = re.compile(r"[\w.-]+(?:,[\w.-]+)*|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 MAX_PORT = 65535
 PARAMETERS = frozenset(
+    # as a list it would be a page
     """host hostaddr port dbname user password require_auth channel_binding connect_timeout client_encoding options
     application_name fallback_application_name keepalives keepalives_idle keepalives_interval keepalives_count
     tcp_user_timeout gssencmode krbsrvname gssdelegation target_session_attrs load_balance_hosts requirepeer
     sslmode sslnegotiation sslcompression sslcert sslkey sslpassword sslcertmode sslrootcert sslcrl sslcrldir sslsni
-    ssl_min_protocol_version ssl_max_protocol_version""".split()
+    ssl_min_protocol_version ssl_max_protocol_version""".split()  # noqa: SIM905
 )
 """What may follow the `?`: libpq's parameters."""
 
