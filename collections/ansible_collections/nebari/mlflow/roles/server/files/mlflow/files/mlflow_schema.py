@@ -195,7 +195,7 @@ CURES = {
     "externalDatabase.sslMode to prefer or disable.",
     r"does not match host name": "Connect by a name that the certificate holds, or, with an authority of your own in "
     "externalDatabase.caSecret, set externalDatabase.sslMode to verify-ca.",
-    r"certificate verify failed|root certificate file": "Nobody was sent the password. Give the certificate of the "
+    r"certificate verify failed|root certificate file": "The password was not sent. Give the certificate of the "
     "database's authority in externalDatabase.caSecret (ca.crt).",
     r"weak sslmode|sslmode value|invalid sslmode|require_auth value|invalid connection option": "Correct the "
     "parameters after the URI's question mark.",
