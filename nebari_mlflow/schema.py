@@ -5,7 +5,7 @@ Secrets never stand in it: a Secret's name or the deployer's environment does.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -75,6 +75,10 @@ class Mlflow(Strict):
     storage: Storage | None = Field(default=None, description="A store of one's own, instead of the provider's.")
     database: Database | None = Field(
         default=None, description="A PostgreSQL of one's own, instead of one beside the server."
+    )
+    new_secrets: list[Literal["keys", "postgresql"]] = Field(
+        default=[],
+        description="Secrets to generate again although the data that they open exist, because no backup is left.",
     )
     access: Access = Field(default=Access(), description="How people reach the UI.")
     local: Local | None = Field(default=None, description="Options for `provider: local`.")

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import urllib3
 import yaml
 from ansible_collections.nebari.mlflow.plugins.module_utils.connection import connect
 
@@ -65,7 +66,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def forward(self, body: bytes, *, lost: bool) -> None:
         """Pass on the answer as it comes, for a watch has no end; or take it and say nothing."""
-        headers = {name: value for name, value in self.headers.items() if name not in {"Host", "Accept-Encoding"}}
+        kept = {name: value for name, value in self.headers.items() if name not in {"Host", "Accept-Encoding"}}
+        headers = urllib3.HTTPHeaderDict(kept)
         self.server.upstream.authorize(headers)
         answer: Any = self.server.upstream.pool.request(
             self.command,

@@ -254,7 +254,7 @@ def test_artifacts_in_an_object_store(storage: dict[str, Any]) -> None:
     assert sources == ([storage["secret"]] if "secret" in storage else [])
 
 
-@pytest.mark.parametrize("values", [{}, EXTERNAL_PARTS, EXTERNAL_URI], ids=["own", "parts", "uri"])
+@pytest.mark.parametrize("values", [{}, EXTERNAL_PARTS], ids=["own", "parts"])
 def test_the_database_is_the_same_for_all_that_use_it(values: Object) -> None:
     users = [
         {name: value for name, value in env(container).items() if name.startswith("PG") or name == URI}
@@ -278,12 +278,72 @@ def test_a_database_by_its_parts() -> None:
     objects = render(EXTERNAL_PARTS)
     found = env(server(objects))
     assert found[URI] == "postgresql+psycopg2://user%40server@db.example.org:5432/mlflow"
-    assert (found["PGSSLMODE"], found["PGSSLROOTCERT"]) == ("require", "/mlflow/database-ca/ca.crt")
+    assert (found["PGSSLMODE"], found["PGSSLROOTCERT"]) == ("verify-full", "/mlflow/database-ca/ca.crt")
     assert not [item for item in objects if item["metadata"]["name"].endswith("-postgresql")]
 
 
-def test_a_database_by_its_uri() -> None:
-    assert env(server(render(EXTERNAL_URI)))[URI] == {"secretKeyRef": {"name": "db", "key": "uri"}}
+def database_users(values: Object) -> dict[str, Object]:
+    """Return the environment of each container that uses the database."""
+    found = {}
+    for name, pod in pods(render(values)):
+        for container in containers(pod):
+            if name.startswith(("Deployment", "Job")):
+                found[container["name"]] = env(container)
+    return found
+
+
+def test_a_uri_is_checked_before_the_server_starts_which_never_sees_it() -> None:
+    users = database_users(EXTERNAL_URI)
+    for name in ("migrate", "wait-for-schema"):
+        assert users[name][URI] == {"secretKeyRef": {"name": "db", "key": "uri"}}
+        assert users[name]["DATABASE_URI_FROM"] == "Secret db, key uri"
+    assert users["tracking"][URI] == "postgresql+psycopg2:///?service=mlflow"
+    assert users["tracking"]["PGSERVICEFILE"] == users["wait-for-schema"]["SERVICE_FILE"]
+    assert not [
+        value for value in users["tracking"].values() if value == {"secretKeyRef": {"name": "db", "key": "uri"}}
+    ]
+
+
+def test_what_the_pod_knows_of_a_uri_stays_in_memory() -> None:
+    pod = one(render(EXTERNAL_URI), "Deployment")["spec"]["template"]["spec"]
+    (volume,) = [volume for volume in pod["volumes"] if volume["name"] == "database"]
+    assert volume["emptyDir"] == {"medium": "Memory", "sizeLimit": "1Mi"}
+    mounts = {
+        container["name"]: mount["readOnly"]
+        for container in containers(pod)
+        for mount in container["volumeMounts"]
+        if mount["name"] == "database"
+    }
+    assert mounts == {"tracking": True, "wait-for-schema": False}
+
+
+@pytest.mark.parametrize("values", [{}, EXTERNAL_PARTS, EXTERNAL_URI], ids=["own", "parts", "uri"])
+def test_a_password_is_only_given_by_scram(values: Object) -> None:
+    assert {found["PGREQUIREAUTH"] for found in database_users(values).values()} == {"scram-sha-256"}
+
+
+@pytest.mark.parametrize(
+    ("external", "mode", "roots"),
+    [
+        ({}, "verify-full", "/mlflow/database/roots.crt"),
+        ({"caSecret": "ca"}, "verify-full", "/mlflow/database-ca/ca.crt"),
+        ({"sslMode": "require"}, "require", None),
+        ({"sslMode": "verify-ca"}, "verify-ca", "/mlflow/database/roots.crt"),
+    ],
+    ids=["default", "own authority", "explicitly weaker", "name not checked"],
+)
+def test_a_certificate_is_checked_unless_a_weaker_mode_is_named(external: Object, mode: str, roots: str | None) -> None:
+    given = {"host": "db.example.org", "existingSecret": "db", **external}
+    users = database_users({"postgresql": {"enabled": False}, "externalDatabase": given})
+    for found in users.values():
+        assert (found["PGSSLMODE"], found.get("PGSSLROOTCERT")) == (mode, roots)
+
+
+def test_other_ways_to_ask_for_the_password_are_named() -> None:
+    for given, expected in (("scram-sha-256,md5", "scram-sha-256,md5"), ("", None)):
+        values = {**EXTERNAL_PARTS, "externalDatabase": {**EXTERNAL_PARTS["externalDatabase"], "requireAuth": given}}
+        assert env(server(render(values))).get("PGREQUIREAUTH") == expected
+    assert "requireAuth" in refusal({"externalDatabase": {"requireAuth": "scram"}})
 
 
 def test_one_replica_has_no_budget_and_several_do() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from . import data, workloads
+from . import data, guards, ownership, workloads
 from .changes import Change, Outcome
 from .deletion import wait_for_pods
 from .helm import patiently
@@ -37,6 +37,8 @@ def ensure_absent(session: Session, *, check_mode: bool) -> Outcome:
     if is_terminating(namespace):
         _wait_for_namespace(session, namespace, check_mode=check_mode)
         return Outcome()
+    if session.options.chart:
+        _refuse_foreign(session)
     if not check_mode:
         session.lease().refuse_if_held()
     removal = Removal(session)
@@ -64,9 +66,12 @@ class Removal:
         self._objects: dict[Key, Object] = {}
         options = session.options
         statuses = session.records.statuses()
+        chart = session.helm.chart_metadata() if options.chart else None
         for revision in statuses:
             record = session.records.read(revision)
-            for item in [*record.objects, *record.hooks] if record else []:
+            if record is None or (chart and not ownership.is_same_chart(record.chart, chart)):
+                continue  # ours came after another chart's, which took its objects with it
+            for item in [*record.objects, *record.hooks]:
                 self._objects.setdefault(*by_key([item], options.namespace).popitem())
         for which, item in self._objects.items():
             self._find(which, item)
@@ -81,7 +86,7 @@ class Removal:
         for item in self._data:
             self.changes.append(Change("delete", item["kind"], item["metadata"]["name"], options.namespace))
         if options.delete_data:
-            self.warnings += data.not_ours(session)
+            self.warnings += data.not_ours(session, list(self._objects.values()))
 
     def _find(self, which: Key, item: Object) -> None:
         resource = self._session.discovery.find(item["apiVersion"], item["kind"])
@@ -109,6 +114,13 @@ class Removal:
             patiently(self._session.helm.uninstall)
         for item in self._data:
             data.remove(self._session, item)
+
+
+def _refuse_foreign(session: Session) -> None:
+    records = guards.current(session, session.records.statuses())
+    options = session.options
+    chart = session.helm.chart_metadata()
+    ownership.refuse_foreign(records, chart, options.name, options.namespace, removal=True)
 
 
 def _place(item: Object, namespace: str) -> dict[str, str]:

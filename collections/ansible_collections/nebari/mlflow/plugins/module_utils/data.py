@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from . import secrets
+from . import ownership, secrets
 from .deletion import delete_and_wait
 from .manifest import is_owned
 from .options import INSTANCE
@@ -19,24 +19,19 @@ if TYPE_CHECKING:
 
 def find(session: Session, objects: list[Object]) -> list[Object]:
     """The claims of the release and the named Secrets that this module made; `objects` is the release's manifest."""
-    options = session.options
-    claims = session.api.request("GET", _folder(session, "persistentvolumeclaims"))["items"]
-    patterns = [re.compile(pattern) for item in objects for pattern in _claim_names(item)]
-    found: list[Object] = []
-    for claim in claims:
-        labelled = (claim["metadata"].get("labels") or {}).get(INSTANCE) == options.name
-        named = any(pattern.fullmatch(claim["metadata"]["name"]) for pattern in patterns)
-        if labelled or named or is_owned(claim, options.name, options.namespace):
-            found.append({**claim, "kind": "PersistentVolumeClaim"})
-    return found + [live for live in _secrets(session) if secrets.is_ours(live, options.name)]
+    ours = [claim for claim in _claims(session) if _is_ours(session, claim, objects)]
+    return ours + [live for live in _secrets(session) if secrets.is_ours(live, session.options.name)]
 
 
-def not_ours(session: Session) -> list[str]:
-    """Warnings for named Secrets that somebody made by hand."""
+def not_ours(session: Session, objects: list[Object]) -> list[str]:
+    """Warnings for claims that have the release's name but not its marks, and for Secrets that someone made by hand."""
+    name = session.options.name
+    claims = [claim for claim in _claims(session) if not _is_ours(session, claim, objects)]
+    others = [claim for claim in claims if (claim["metadata"].get("labels") or {}).get(INSTANCE) == name]
+    others += [live for live in _secrets(session) if not secrets.is_ours(live, name)]
     return [
-        f"Secret/{live['metadata']['name']} was not made by this module and is left in place."
-        for live in _secrets(session)
-        if not secrets.is_ours(live, session.options.name)
+        f"{item['kind']}/{item['metadata']['name']} was not made by this module and is left in place."
+        for item in others
     ]
 
 
@@ -45,6 +40,24 @@ def remove(session: Session, item: Object) -> None:
     plural = "secrets" if item["kind"] == "Secret" else "persistentvolumeclaims"
     path = f"{_folder(session, plural)}/{item['metadata']['name']}"
     delete_and_wait(session, path, f"{item['kind']}/{item['metadata']['name']}", uid=item["metadata"]["uid"])
+
+
+def _is_ours(session: Session, claim: Object, objects: list[Object]) -> bool:
+    """Whether a claim is of the release's manifest, or what an earlier release of its chart left."""
+    name, options = claim["metadata"]["name"], session.options
+    for item in objects:
+        if item["kind"] == "PersistentVolumeClaim" and item["metadata"]["name"] == name:
+            return is_owned(claim, options.name, options.namespace)
+        for pattern, labels in _templates(item):
+            if pattern.fullmatch(name):
+                return not ownership.unlike(claim, labels, complete=False)
+    chart = str(session.helm.chart_metadata().get("name", "")) if options.chart else ""
+    return bool(chart) and ownership.is_left_over(claim, options.name, chart)
+
+
+def _claims(session: Session) -> list[Object]:
+    found = session.api.request("GET", _folder(session, "persistentvolumeclaims"))["items"]
+    return [{**claim, "kind": "PersistentVolumeClaim"} for claim in found]
 
 
 def _secrets(session: Session) -> list[Object]:
@@ -56,10 +69,10 @@ def _folder(session: Session, plural: str) -> str:
     return f"/api/v1/namespaces/{session.options.namespace}/{plural}"
 
 
-def _claim_names(item: Object) -> list[str]:
-    """How a StatefulSet names the claims that it makes."""
+def _templates(item: Object) -> list[tuple[re.Pattern[str], dict[str, str]]]:
+    """How a StatefulSet names and labels the claims that it makes."""
     if item["kind"] != "StatefulSet":
         return []
-    templates = item["spec"].get("volumeClaimTemplates") or []
     owner = re.escape(item["metadata"]["name"])
-    return [rf"{re.escape(template['metadata']['name'])}-{owner}-\d+" for template in templates]
+    found = ownership.claim_labels(item).items()
+    return [(re.compile(rf"{re.escape(template)}-{owner}-\d+"), labels) for template, labels in found]

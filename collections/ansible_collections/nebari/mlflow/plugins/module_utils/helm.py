@@ -10,7 +10,7 @@ import random
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -80,6 +80,7 @@ class Helm:
         self.mark = f"{MARK}={options.namespace}/{options.name}@{options.kubeconfig}"
         self._version: Program | None = None
         self._template: Program | None = None
+        self._chart: dict[str, Any] = {}
         self.must_stop: Callable[[], None] = lambda: None  # raises when the deploy must not go on
 
     def begin(self) -> None:
@@ -106,15 +107,19 @@ class Helm:
             )
         return found
 
-    def chart_metadata(self) -> dict[str, str]:
-        """Name, version and appVersion of the chart."""
+    def chart_metadata(self) -> dict[str, Any]:
+        """The content of the chart's Chart.yaml."""
+        self._chart = self._chart or self._read_chart()
+        return self._chart
+
+    def _read_chart(self) -> dict[str, Any]:
         path = Path(self._options.chart)
         packed = path.is_file()
         if not packed and not (path / "Chart.yaml").is_file():
             raise ReleaseError(f"chart: {path} is not a Helm chart (it has no Chart.yaml).", "Give a chart's folder.")
         text = self._run(["show", "chart", str(path)]) if packed else (path / "Chart.yaml").read_text("utf-8")
-        found = yaml.safe_load(text)
-        return {name: str(found.get(name, "")) for name in ("name", "version", "appVersion")}
+        found: dict[str, Any] = yaml.safe_load(text)
+        return found
 
     def template(self) -> str:
         """Render the chart against the real cluster's version and APIs, hooks included; writes nothing."""

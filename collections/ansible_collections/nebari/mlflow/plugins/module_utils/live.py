@@ -14,6 +14,7 @@ from .exceptions import ApiError, ReleaseError
 from .kube import MERGE, STRATEGIC
 from .manifest import RELEASE_NAME, Key, annotation, as_applied, by_key, clean, is_owned, key
 from .merge import differing, patch, unmet
+from .ownership import other_chart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,8 +69,8 @@ def _one(session: Session, before: dict[Key, Object], item: Object) -> Compariso
         folder = path.rpartition("/")[0]
         create = partial(session.api.request, "POST", folder, query={"dryRun": "All"}, body=applied)
         return Comparison(which, item, None, applied, _answer(create)[1])
-    _refuse_foreign(session, which, live)
     old = before.get(which)
+    _refuse_foreign(session, which, live, None if old else item)
     base = as_applied(old, options.name, options.namespace) if old else None
     body = patch(base, applied, strategic=is_built_in(session, item))
     after, refused = _answer(partial(send_patch, session, item, body, dry_run=True))
@@ -104,13 +105,18 @@ def is_built_in(session: Session, item: Object) -> bool:
     return session.discovery.get(item["apiVersion"], item["kind"]).built_in
 
 
-def _refuse_foreign(session: Session, which: Key, live: Object) -> None:
+def _refuse_foreign(session: Session, which: Key, live: Object, unrecorded: Object | None) -> None:
+    """Raise when an object is not the release's. One that no record mentions may be of a chart of another time."""
     options = session.options
     if is_owned(live, options.name, options.namespace):
-        return
-    owner = annotation(live, RELEASE_NAME)
-    whose = f"belongs to the Helm release {owner!r}" if owner else "was not made by Helm"
+        other = other_chart(live, unrecorded) if unrecorded else ""
+        if not other:
+            return
+        whose = f"is of another chart ({other})"
+    else:
+        owner = annotation(live, RELEASE_NAME)
+        whose = f"belongs to the Helm release {owner!r}" if owner else "was not made by Helm"
     raise ReleaseError(
-        f"{which} in namespace {which.namespace} is there already and {whose}.",
+        f"{which} in namespace {which.namespace} is there already and {whose}. Nothing was changed.",
         f"Remove or rename it, or deploy under another name than {options.name!r}.",
     )

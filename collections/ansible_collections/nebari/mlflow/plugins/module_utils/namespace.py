@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .exceptions import ApiError, ReleaseError
 
 if TYPE_CHECKING:
+    from .options import Options
     from .session import Session
 
 CONFLICT = 409
@@ -48,13 +49,18 @@ def terminating(live: dict[str, Any]) -> ReleaseError:
     )
 
 
+def manifest(options: Options) -> dict[str, Any]:
+    """The namespace to create. One that exists keeps its labels."""
+    labels = {"labels": options.namespace_labels} if options.namespace_labels else {}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": options.namespace, **labels}}
+
+
 def ensure_namespace(session: Session) -> bool:
     """Create the namespace; return whether it was missing."""
     if find_namespace(session) is not None:
         return False
-    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": session.options.namespace}}
     try:
-        session.api.request("POST", "/api/v1/namespaces", body=body)
+        session.api.request("POST", "/api/v1/namespaces", body=manifest(session.options))
     except ApiError as error:
         if error.status != CONFLICT:
             raise

@@ -14,15 +14,26 @@ LONGEST_NAME = 53  # Helm's limit: a Service name of 63 characters less what cha
 INSTANCE = "app.kubernetes.io/instance"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 OURS = "nebari-mlflow"
+CLAIM, RELEASE = "claim/", "release"  # what a Secret may open
 KINDS = frozenset({"alphanumeric", "fernet"})  # of generated values
 
 
 @dataclass(frozen=True)
 class SecretSpec:
-    """A Secret to keep: `keys` maps each key to the kind of value that is generated when it is missing."""
+    """A Secret to keep: `keys` maps each key to the kind of value that is generated when it is missing.
+
+    `opens` is the data that cannot be used without it, and `loss` what a new one would cost.
+    """
 
     name: str
     keys: dict[str, str]
+    opens: str = ""
+    loss: str = ""
+
+    @property
+    def claim(self) -> str:
+        """Name of the volume claim that it opens; empty if it opens something else."""
+        return self.opens.removeprefix(CLAIM) if self.opens.startswith(CLAIM) else ""
 
 
 @dataclass(frozen=True)
@@ -35,8 +46,10 @@ class Options:
     values: dict[str, Any] = field(default_factory=dict)
     state: str = "present"
     secrets: tuple[SecretSpec, ...] = ()
+    new_secrets: tuple[str, ...] = ()
     delete_data: bool = False
     create_namespace: bool = True
+    namespace_labels: dict[str, str] = field(default_factory=dict)
     kubeconfig: str = ""
     context: str = ""
     helm: str = "helm"
@@ -48,7 +61,9 @@ class Options:
     def from_params(cls, params: dict[str, Any]) -> Options:
         known = {f.name for f in fields(cls)}
         given = {key: value for key, value in params.items() if key in known and value is not None}
-        given["secrets"] = tuple(SecretSpec(**spec) for spec in given.get("secrets", ()))
+        specs = ({key: value for key, value in spec.items() if value} for spec in given.get("secrets", ()))
+        given["secrets"] = tuple(SecretSpec(**{"keys": {}, **spec}) for spec in specs)
+        given["new_secrets"] = tuple(given.get("new_secrets", ()))
         options = cls(**given)
         options.check()
         return options
@@ -74,5 +89,16 @@ class Options:
                     f"secrets: {kind!r} in {spec.name!r} is not a kind of value.",
                     f"Use one of: {', '.join(sorted(KINDS))}.",
                 )
+            if spec.opens not in ("", RELEASE) and not spec.claim:
+                raise ReleaseError(
+                    f"secrets: {spec.name!r} opens {spec.opens!r}, which is neither a claim nor the release.",
+                    f"Use {CLAIM}NAME or {RELEASE}.",
+                )
+        unknown = sorted({*self.new_secrets} - {spec.name for spec in self.secrets})
+        if unknown:
+            raise ReleaseError(
+                f"new_secrets: {', '.join(unknown)} is not one of `secrets`.",
+                f"Use names of `secrets`: {', '.join(spec.name for spec in self.secrets) or 'it is empty'}.",
+            )
         if self.timeout < 1:
             raise ReleaseError(f"timeout: {self.timeout} is not a positive number of seconds.", "Give 1 or more.")

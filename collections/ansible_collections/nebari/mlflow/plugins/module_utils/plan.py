@@ -7,17 +7,30 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import secrets
+from . import guards, namespace, restarts, secrets
 from .changes import Change, Step
 from .immutable import steps
 from .live import Comparison, compare
-from .manifest import Key, as_applied, by_key, is_kept, is_owned, key, split, tests
+from .manifest import Key, annotation, as_applied, by_key, is_kept, is_owned, key, split, tests
 from .merge import differing, without_nulls
 from .record import DEPLOYED, PENDING, Record
+from .restarts import Restart
 
 if TYPE_CHECKING:
     from .manifest import Object
+    from .options import SecretSpec
     from .session import Session
+
+SUMMARY = ("name", "version", "appVersion")
+
+
+@dataclass(frozen=True)
+class SecretPlan:
+    """A Secret to write; `renewed` is the time to note on it if running workloads have other values of it."""
+
+    spec: SecretSpec
+    live: Object | None
+    renewed: str = ""
 
 
 @dataclass
@@ -34,52 +47,59 @@ class Plan:
     upgrade: bool = False
     verify: bool = False
     steps: list[Step] = field(default_factory=list)  # what has to be done before Helm
+    secrets: list[SecretPlan] = field(default_factory=list)
+    restarts: list[Restart] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def writes(self) -> bool:
         return bool(self.changes)
 
 
-def build(session: Session, rendered: list[Object], chart: dict[str, str], *, namespace_missing: bool) -> Plan:
-    """Compare what is asked with Helm's record and with the cluster."""
+def build(session: Session, rendered: list[Object], chart: Object, *, namespace_missing: bool) -> Plan:
+    """Compare what is asked with Helm's record and with the cluster. Raise ReleaseError for what must stay as it is."""
     objects, hooks = split(rendered)
-    statuses = {} if namespace_missing else session.records.statuses()
-    record = session.records.read(next(iter(statuses))) if statuses else None
-    plan = Plan(namespace_missing, record, objects, hooks)
+    records = [] if namespace_missing else guards.current(session, session.records.statuses())
+    there = {} if namespace_missing else guards.refuse(session, records, chart)
+    plan = Plan(namespace_missing, next(iter(records), None), objects, hooks)
+    plan.warnings += guards.unused(session, there)
     _plan_namespace(session, plan)
-    _plan_secrets(session, plan)
-    applied, of_helm = _history(session, statuses, record)
-    _plan_objects(session, plan, list(applied.values()))
+    applied, of_helm = _history(session, records)
+    _compare(session, plan, list(applied.values()))
+    _plan_secrets(session, plan, there)
+    _plan_objects(session, plan)
     for which, item in applied.items():
         if which not in by_key(objects, session.options.namespace) and not is_kept(item):
             _plan_deletion(session, plan, which, item, by_helm=which in of_helm)
-    _plan_release(session, plan, chart)
+    _plan_release(session, plan, {name: str(chart.get(name, "")) for name in SUMMARY})
+    _plan_restarts(plan, there)
+    _plan_verification(session, plan)
     return plan
 
 
 def _plan_namespace(session: Session, plan: Plan) -> None:
     if plan.namespace_missing:
-        name = session.options.namespace
-        after = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        plan.changes.append(Change("create", "Namespace", name, after=after))
+        after = namespace.manifest(session.options)
+        plan.changes.append(Change("create", "Namespace", session.options.namespace, after=after))
 
 
-def _plan_secrets(session: Session, plan: Plan) -> None:
-    namespace = session.options.namespace
+def _plan_secrets(session: Session, plan: Plan, there: dict[str, Object | None]) -> None:
+    now = session.api.now().strftime(restarts.STAMP)
     for spec in session.options.secrets:
-        path = f"/api/v1/namespaces/{namespace}/secrets/{spec.name}"
-        live = None if plan.namespace_missing else session.api.find(path)
+        live = there.get(spec.name)
         wanted = secrets.missing(spec, live)
         if live is not None and not wanted:
             continue
+        known = secrets.lost(spec, live) and restarts.users(plan.comparisons, spec.name)
+        plan.secrets.append(SecretPlan(spec, live, now if known else ""))
         before, after = secrets.before_and_after(spec, live)
         action = "create" if live is None else "update"
         fields = tuple(f"data.{name}" for name in wanted)
         shown: list[dict[str, Any]] = [{"data": before} if live else {}, {"data": after}]
-        plan.changes.append(Change(action, "Secret", spec.name, namespace, fields, *shown))
+        plan.changes.append(Change(action, "Secret", spec.name, session.options.namespace, fields, *shown))
 
 
-def _plan_objects(session: Session, plan: Plan, old: list[Object]) -> None:
+def _compare(session: Session, plan: Plan, old: list[Object]) -> None:
     options = session.options
     if plan.namespace_missing:
         plan.comparisons = [
@@ -88,6 +108,10 @@ def _plan_objects(session: Session, plan: Plan, old: list[Object]) -> None:
         ]
     else:
         plan.comparisons = compare(session, old, plan.objects)
+        guards.refuse_claims(session, plan.comparisons)
+
+
+def _plan_objects(session: Session, plan: Plan) -> None:
     for found in plan.comparisons:
         which = found.key
         before = steps(session, found)
@@ -115,20 +139,17 @@ def _plan_deletion(session: Session, plan: Plan, which: Key, item: Object, *, by
     plan.changes.append(Change("delete", which.kind, which.name, which.namespace, before=live))
 
 
-def _history(session: Session, statuses: dict[int, str], newest: Record | None) -> tuple[dict[Key, Object], set[Key]]:
+def _history(session: Session, records: list[Record]) -> tuple[dict[Key, Object], set[Key]]:
     """The objects of every revision since the last good one (newest wins), and those that Helm itself compares with.
 
     Helm compares with one revision only, so what an interrupted one created would stay for ever.
     """
     found: dict[Key, Object] = {}
     of_helm: set[Key] = set()
-    for revision, status in statuses.items():
-        record = newest if newest and newest.revision == revision else session.records.read(revision)
-        objects = by_key(record.objects if record else [], session.options.namespace)
-        of_helm = of_helm if found and status != DEPLOYED else set(objects)
+    for record in records:
+        objects = by_key(record.objects, session.options.namespace)
+        of_helm = of_helm if found and record.status != DEPLOYED else set(objects)
         found = {**objects, **found}
-        if status == DEPLOYED:
-            break
     return found, of_helm
 
 
@@ -157,6 +178,18 @@ def _plan_release(session: Session, plan: Plan, chart: dict[str, str]) -> None:
             plan.changes.append(
                 Change("update", "Release", options.name, options.namespace, tuple(fields), before, after)
             )
-    plan.verify = options.verify and bool(tests(plan.hooks)) and (plan.upgrade or record is None or not record.verified)
+
+
+def _plan_restarts(plan: Plan, there: dict[str, Object | None]) -> None:
+    renewed = {name: annotation(live, secrets.RENEWED) for name, live in there.items() if live is not None}
+    renewed |= {each.spec.name: each.renewed for each in plan.secrets}
+    plan.restarts = restarts.needed(plan.comparisons, {name: when for name, when in renewed.items() if when})
+    plan.changes += [restart.change for restart in plan.restarts]
+
+
+def _plan_verification(session: Session, plan: Plan) -> None:
+    options, record = session.options, plan.record
+    unproven = plan.upgrade or bool(plan.restarts) or record is None or not record.verified
+    plan.verify = options.verify and bool(tests(plan.hooks)) and unproven
     if plan.verify:
         plan.changes.append(Change("verify", "Release", options.name, options.namespace))

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import rollout, secrets
+from . import restarts, rollout, secrets
 from .changes import Outcome
 from .exceptions import ApiError
 from .helm import patiently
 from .live import compare, is_built_in, send_patch
 from .manifest import as_applied, tests
 from .namespace import ensure_namespace, find_namespace
-from .plan import Plan, build
+from .plan import SUMMARY, Plan, build
 from .record import PENDING
 from .render import render
 from .rights import explain, needed, require
@@ -28,36 +28,38 @@ if TYPE_CHECKING:
 
 def ensure_present(session: Session, *, check_mode: bool) -> Outcome:
     """Make the release what is asked. In check mode return the same changes without making them."""
-    chart = session.helm.chart_metadata()
+    metadata = session.helm.chart_metadata()
+    chart = {name: str(metadata.get(name, "")) for name in SUMMARY}
     missing = find_namespace(session) is None
     rendered = render(session)
     try:
         if not check_mode and not missing:
             session.lease().refuse_if_held()
-        plan = build(session, rendered, chart, namespace_missing=missing)
+        plan = build(session, rendered, metadata, namespace_missing=missing)
     except ApiError as error:
         explain(session, rendered, error)
         raise
     if check_mode:
-        return Outcome(plan.changes, plan.record, chart)
+        return Outcome(plan.changes, plan.record, chart, plan.warnings)
     if not plan.writes:
         rollout.wait(session, plan.objects, lambda: None)
-        return Outcome([], plan.record, chart)
+        return Outcome([], plan.record, chart, plan.warnings)
     require(session, needed(session, plan))
     made = plan.changes[:1] if ensure_namespace(session) else []
     with session.lease() as lease:
         session.take_over(lease)
-        plan = build(session, rendered, chart, namespace_missing=False)
+        plan = build(session, rendered, metadata, namespace_missing=False)
         apply(session, plan, lease.check)
     newest = next(iter(session.records.statuses()), 0)
-    return Outcome([*made, *plan.changes], session.records.read(newest), chart)
+    return Outcome([*made, *plan.changes], session.records.read(newest), chart, plan.warnings)
 
 
 def apply(session: Session, plan: Plan, check: Callable[[], None]) -> None:
     """Do what was planned, in the order in which a kill between two steps does the least harm."""
     options = session.options
-    for spec in options.secrets:
-        secrets.ensure(session.api, spec, options.name, options.namespace)
+    for each in plan.secrets:
+        secrets.ensure(session.api, each.spec, options.name, options.namespace, renewed=each.renewed)
+    restarts.carry_out(session, plan.restarts, check, first=True)
     if plan.recover:
         recover(session)
     for step in plan.steps:
@@ -68,6 +70,7 @@ def apply(session: Session, plan: Plan, check: Callable[[], None]) -> None:
         beat = heartbeat(session, "applying the chart", seconds(session), check)
         patiently(lambda: upgrade(session, beat), lambda: recover(session))
         repair(session, plan.objects)
+    restarts.carry_out(session, plan.restarts, check, first=False)
     proved = not plan.verify
     if plan.verify and plan.record is None:  # nothing older is there that could answer the tests
         proved = verify(session, tests(plan.hooks), check, rollout.Watch(session, plan.objects))

@@ -37,7 +37,7 @@ def explain(session: Session, objects: list[Object], error: ApiError) -> None:
     if error.status != FORBIDDEN or not RIGHT.search(error.message):
         return
     namespace = session.options.namespace
-    rights = _always(namespace)
+    rights = _always(session, objects)
     for item in objects:
         resource = session.discovery.get(item["apiVersion"], item["kind"])
         where = namespace if resource.namespaced else ""
@@ -45,9 +45,13 @@ def explain(session: Session, objects: list[Object], error: ApiError) -> None:
     require(session, rights)
 
 
-def _always(namespace: str) -> set[Right]:
+def _always(session: Session, objects: list[Object]) -> set[Right]:
+    namespace = session.options.namespace
     rights = {Right(verb, "", "secrets", namespace) for verb in ("get", "list", "create", "update")}
     rights |= {Right(verb, "coordination.k8s.io", "leases", namespace) for verb in ("get", "create", "update")}
+    makes_claims = any(item["kind"] == "StatefulSet" and item["spec"].get("volumeClaimTemplates") for item in objects)
+    if makes_claims or any(spec.claim for spec in session.options.secrets):
+        rights.add(Right("get", "", "persistentvolumeclaims", namespace))
     return rights | {Right("list", "", "pods", namespace)}
 
 
@@ -55,8 +59,8 @@ def needed(session: Session, plan: Plan) -> set[Right]:
     """The rights for what was planned."""
     versions = {item["kind"]: item["apiVersion"] for item in plan.objects}
     versions |= {"Secret": "v1", "PersistentVolumeClaim": "v1", "Namespace": "v1"}
+    rights = _always(session, plan.objects)
     namespace = session.options.namespace
-    rights = _always(namespace)
     verbs = {"create": ("create", "get"), "update": ("patch", "get"), "delete": ("delete",)}
     for change in plan.changes:
         if change.action == "verify":

@@ -23,6 +23,8 @@ description:
 notes:
   - Everything runs on the controller or wherever the task runs, so that host needs Helm and a kubeconfig.
   - O(values) must hold no secrets, because Helm stores them in its release record. Name Secrets in them instead.
+  - What another chart or someone's hand made under the same name is never changed or deleted; the run fails before
+    its first write, and says what it found.
   - In check mode nothing is written. The planned RV(changes) are what a run would then do.
 requirements:
   - helm >= 3.15, < 4
@@ -37,7 +39,10 @@ options:
     type: str
     required: true
   chart:
-    description: Path of the chart, a folder or a packed chart. Required with O(state=present).
+    description:
+      - Path of the chart, a folder or a packed chart. Required unless O(state=absent).
+      - A release of that name that was made from another chart is refused, with V(absent), too. Without a chart,
+        V(absent) cannot tell, and deletes no volume claims but those that the release record mentions.
     type: path
   values:
     description: Values for the chart. Its defaults fill in the rest; values of earlier revisions are not reused.
@@ -48,8 +53,10 @@ options:
       - With V(present), the release is deployed.
       - With V(absent), it is uninstalled. Volume claims, objects marked C(helm.sh/resource-policy=keep) and
         O(secrets) stay, unless O(delete_data) says otherwise. The namespace always stays.
+      - With V(examined), nothing is written. It fails if V(present) would, because the release, a volume claim or a
+        Secret is someone else's, or a Secret is lost. Use it before you create something for the release elsewhere.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, examined]
     default: present
   secrets:
     description:
@@ -69,6 +76,24 @@ options:
           - V(alphanumeric) is 32 characters of C([A-Za-z0-9]). V(fernet) is 32 random bytes in URL-safe base64.
         type: dict
         required: true
+      opens:
+        description:
+          - The data that cannot be used without the Secret, as C(claim/NAME) for a volume claim, or C(release) for
+            what the release keeps outside the cluster.
+          - While it exists, a Secret or key that is missing or empty stops the deploy before anything is written.
+        type: str
+        default: ""
+      loss:
+        description: What a new Secret would cost, as a sentence for the message that names the ways on.
+        type: str
+        default: ""
+  new_secrets:
+    description:
+      - Names of O(secrets) to generate again although what they open exists, because no backup is left.
+      - It acts only while the Secret or a key of it is missing. Workloads that use it are restarted then.
+    type: list
+    elements: str
+    default: []
   delete_data:
     description:
       - With O(state=absent), also delete the release's volume claims and those of O(secrets) that this module made.
@@ -79,6 +104,10 @@ options:
     description: Whether to create the namespace when it is missing.
     type: bool
     default: true
+  namespace_labels:
+    description: Labels of a namespace that is created. One that exists keeps its own.
+    type: dict
+    default: {}
   kubeconfig:
     description: Path of the kubeconfig. Without it, E(KUBECONFIG), C(~/.kube/config), or a pod's own service account.
     type: path
@@ -143,6 +172,7 @@ EXAMPLES = r"""
   nebari.mlflow.release:
     name: demo
     namespace: dev
+    chart: "{{ role_path }}/files/chart"
     state: absent
     delete_data: true
     secrets:
@@ -222,6 +252,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.absent import ensure_absent
 from ansible_collections.nebari.mlflow.plugins.module_utils.changes import diff
+from ansible_collections.nebari.mlflow.plugins.module_utils.examined import ensure_examined
 from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ReleaseError
 from ansible_collections.nebari.mlflow.plugins.module_utils.guard import install
 from ansible_collections.nebari.mlflow.plugins.module_utils.options import Options
@@ -235,7 +266,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "namespace": {"type": "str", "required": True},
     "chart": {"type": "path"},
     "values": {"type": "dict", "default": {}},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "absent", "examined"], "default": "present"},
     "secrets": {
         "type": "list",
         "elements": "dict",
@@ -244,10 +275,14 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "options": {
             "name": {"type": "str", "required": True},
             "keys": {"type": "dict", "required": True, "no_log": False},
+            "opens": {"type": "str", "default": ""},
+            "loss": {"type": "str", "default": ""},
         },
     },
+    "new_secrets": {"type": "list", "elements": "str", "no_log": False, "default": []},
     "delete_data": {"type": "bool", "default": False},
     "create_namespace": {"type": "bool", "default": True},
+    "namespace_labels": {"type": "dict", "default": {}},
     "kubeconfig": {"type": "path"},
     "context": {"type": "str"},
     "helm": {"type": "str", "default": "helm"},
@@ -258,6 +293,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "_controller": {"type": "str"},
 }
 
+ENSURE = {"present": ensure_present, "absent": ensure_absent, "examined": ensure_examined}
+
 
 def run(module: AnsibleModule, progress: Progress) -> dict[str, Any]:
     """Bring the release to its state and describe how it is then."""
@@ -265,8 +302,7 @@ def run(module: AnsibleModule, progress: Progress) -> dict[str, Any]:
     controller = Process.parse(module.params["_controller"] or "")
     install(controller)
     session = Session.open(options, progress, controller)
-    ensure = ensure_present if options.state == "present" else ensure_absent
-    outcome = ensure(session, check_mode=module.check_mode)
+    outcome = ENSURE[options.state](session, check_mode=module.check_mode)
     for warning in outcome.warnings:
         module.warn(warning)
     return {
@@ -286,7 +322,7 @@ def run(module: AnsibleModule, progress: Progress) -> dict[str, Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
-        required_if=[("state", "present", ["chart"])],
+        required_if=[("state", "present", ["chart"]), ("state", "examined", ["chart"])],
         supports_check_mode=True,
     )
     progress = Progress(module.params["_progress"], module.params["name"])

@@ -6,13 +6,14 @@ is cut off, and MLflow's servers, which must not write meanwhile, are waited for
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+import mlflow_keys
+import mlflow_uri
 from mlflow_schema import Clock, Database, SchemaError, State, run
 
 LOCK = 7_310_583_017_244_821
@@ -77,11 +78,11 @@ def heartbeat(clock: Clock, message: str) -> Iterator[None]:
         ended.set()
 
 
-def upgrade() -> None:
+def upgrade(parameters: Mapping[str, str]) -> None:
     """Run `mlflow db upgrade` inside this process: the URI may hold a password and must not be an argument."""
     from mlflow.db import commands  # four seconds of CPU, only when there is work
 
-    commands.main(args=["upgrade", os.environ["MLFLOW_BACKEND_STORE_URI"]], standalone_mode=False)
+    commands.main(args=["upgrade", mlflow_uri.join(parameters, "postgresql+psycopg2")], standalone_mode=False)
 
 
 def migrate(database: Database, clock: Clock) -> None:
@@ -89,6 +90,8 @@ def migrate(database: Database, clock: Clock) -> None:
     with locked(database, clock):
         state = database.state()
         refuse(database, state)
+        mlflow_keys.require(database)
+        mlflow_keys.give_up(database)
         if state is State.CURRENT:
             print(f"schema {database.migrations.head}: nothing to do", flush=True)
             return
@@ -97,7 +100,7 @@ def migrate(database: Database, clock: Clock) -> None:
         task = f"schema {database.revision() or 'none'} -> {database.migrations.head}: migrating"
         clock.tell(task)
         with heartbeat(clock, task):
-            upgrade()
+            upgrade(database.parameters)
         if database.state() is not State.CURRENT:
             message = f"The migration ended at {database.revision()}, not at {database.migrations.head}."
             raise RuntimeError(message)

@@ -11,11 +11,15 @@ import importlib.util
 import os
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+import mlflow_tls
+import mlflow_uri
 
 DEFINITE = 78
 """Exit code of a failure that another try would not cure; the Job stops at it."""
@@ -89,24 +93,31 @@ def judge(revision: str | None, tables: frozenset[str], migrations: Migrations) 
     return State.BEHIND if {"experiments", "runs"} <= own else State.FOREIGN
 
 
+def parameters(uri: str) -> dict[str, str]:
+    """Split the URI, or say where it must be mended without showing any of it."""
+    try:
+        return mlflow_uri.split(uri)
+    except mlflow_uri.UriError as error:
+        origin = os.environ.get("DATABASE_URI_FROM", "MLFLOW_BACKEND_STORE_URI")
+        message = (
+            f"The database's URI is malformed: {error}. User and password must be percent-encoded "
+            f"({mlflow_uri.ENCODING}). Fix: write it as {mlflow_uri.EXAMPLE} into {origin}."
+        )
+        raise SchemaError(message) from None
+
+
 def libpq_uri(uri: str) -> str:
     """Turn SQLAlchemy's URI into libpq's, which has no `+driver`."""
-    scheme, separator, rest = uri.partition("://")
-    if not separator or scheme.partition("+")[0] not in {"postgresql", "postgres"}:
-        message = (
-            f"The database's URI begins with {scheme.partition(':')[0]!r}; only PostgreSQL is supported "
-            "(postgresql+psycopg2://user:password@host:5432/database)."
-        )
-        raise SchemaError(message)
-    return f"postgresql://{rest}"
+    return mlflow_uri.join(parameters(uri), "postgresql")
 
 
 @dataclass(frozen=True)
 class Database:
-    """A connection that commits by itself, and the migrations to hold against it."""
+    """A connection that commits by itself, the migrations to hold against it, and libpq's parameters of it."""
 
     connection: Any
     migrations: Migrations
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     def query(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with self.connection.cursor() as cursor:
@@ -150,17 +161,22 @@ class Clock:
 
 def connect(clock: Clock) -> Database:
     """Connect, waiting for a server that is not there yet; a login that is refused is not waited for."""
+    given = parameters(os.environ["MLFLOW_BACKEND_STORE_URI"])
+    hidden = given if "password" in given or "DATABASE_URI_FROM" in os.environ else {}
     migrations = installed_migrations()
+    try:
+        settled = {**given, **mlflow_tls.settle(given)}
+    except mlflow_tls.TlsError as error:
+        raise SchemaError(str(error)) from None
     driver = importlib.import_module("psycopg2")
-    uri = libpq_uri(os.environ["MLFLOW_BACKEND_STORE_URI"])
     while True:
         try:
-            connection = driver.connect(uri)
+            connection = driver.connect(mlflow_uri.join(settled, "postgresql"))
             connection.autocommit = True
-            return Database(connection, migrations)
-        except driver.OperationalError as error:
-            cause = str(error).strip().splitlines()[0]
-            refuse_login(cause)
+            return Database(connection, migrations, settled)
+        except driver.Error as error:
+            refuse_login(str(error), hidden)
+            cause = mlflow_uri.scrub(str(error).strip().splitlines()[0], hidden)
             if clock.expired():
                 raise TimeoutError(f"No connection to the database: {cause}") from None
             clock.tell(f"waiting for the database: {cause}")
@@ -168,24 +184,33 @@ def connect(clock: Clock) -> Database:
 
 
 CURES = {
+    r"authentication method requirement": "The database's server asks for the password in a way that gives it away, so "
+    "it got nothing. Store the user's password as SCRAM in the database (password_encryption = scram-sha-256, then "
+    "set it again), or accept the server's way in externalDatabase.requireAuth.",
     r"password authentication failed": "The Secret's password is not the database's. Put the right one into the "
     "Secret that the release names.",
     r"no password supplied": "The Secret holds no password under the key that the release names.",
     r"(database|role) .* does not exist": "Create it; MLflow's user must own MLflow's database.",
-    r"does not support SSL": "Set externalDatabase.sslMode to prefer or disable, or switch TLS on in the database.",
-    r"certificate verify failed|root certificate file": "Give the certificate of the database's authority in "
-    "externalDatabase.caSecret (ca.crt).",
+    r"does not support SSL": "Switch TLS on in the database; only in a network that you trust set "
+    "externalDatabase.sslMode to prefer or disable.",
+    r"does not match host name": "Connect by a name that the certificate holds, or, with an authority of your own in "
+    "externalDatabase.caSecret, set externalDatabase.sslMode to verify-ca.",
+    r"certificate verify failed|root certificate file": "The password was not sent. Give the certificate of the "
+    "database's authority in externalDatabase.caSecret (ca.crt).",
+    r"weak sslmode|sslmode value|invalid sslmode|require_auth value|invalid connection option": "Correct the "
+    "parameters after the URI's question mark.",
     r"no pg_hba.conf entry": "Let this user, database and network in (pg_hba.conf).",
 }
 """What libpq says when waiting cures nothing, and what does."""
 
 
-def refuse_login(cause: str) -> None:
-    """Stop at what waiting does not cure."""
-    for sign, cure in CURES.items():
-        if re.search(sign, cause):
-            message = f"{cause}. {cure}"
-            raise SchemaError(message)
+def refuse_login(causes: str, hidden: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Stop at what waiting does not cure. A name with several addresses has a cause for each."""
+    for cause in causes.strip().splitlines():
+        for sign, cure in CURES.items():
+            if re.search(sign, cause):
+                message = f"{mlflow_uri.scrub(cause.strip(), hidden)}. {cure}"
+                raise SchemaError(message)
 
 
 def run(work: Callable[[Database, Clock], None]) -> int:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from collections.abc import Mapping
+from pathlib import Path
 
+import mlflow_keys
+import mlflow_uri
 from mlflow_schema import Clock, Database, SchemaError, State, run
 
 
@@ -25,7 +30,20 @@ def wait(database: Database, clock: Clock) -> None:
             raise TimeoutError(message)
         clock.tell(status)
         time.sleep(1)
+    mlflow_keys.require(database)
+    if file := os.environ.get("SERVICE_FILE"):
+        hand_over(database.parameters, Path(file))
     print(f"schema {database.migrations.head}: ready after {clock.elapsed():.1f} s", flush=True)
+
+
+def hand_over(parameters: Mapping[str, str], file: Path) -> None:
+    """Give the server the connection that just worked. It never sees the URI, which its errors would print."""
+    passfile = file.with_name("password")
+    service, password = mlflow_uri.service(parameters, str(passfile))
+    for path, content in ((file, service), (passfile, password)):
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(content, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ env:
   - {name: POSTGRES_PASSWORD_FILE, value: /mlflow/passwords/postgres-password}
   - {name: POSTGRES_HOST_AUTH_METHOD, value: scram-sha-256}
   - {name: POSTGRES_INITDB_ARGS, value: --data-checksums}
+  - {name: CREDENTIALS_FROM, value: Secret {{ include "mlflow.postgresql.secret" . }}}
   - {name: PGDATA, value: /var/lib/postgresql/data/pgdata}
   - {name: MLFLOW_USER, value: {{ .Values.postgresql.auth.username }}}
   - {name: MLFLOW_DATABASE, value: {{ .Values.postgresql.auth.database }}}

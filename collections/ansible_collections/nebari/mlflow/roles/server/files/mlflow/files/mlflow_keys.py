@@ -1,0 +1,91 @@
+"""Find out whether the keys of this deployment still open what MLflow encrypted in its database."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from mlflow_schema import Database, SchemaError
+
+WEBHOOKS = "SELECT secret FROM webhooks WHERE secret IS NOT NULL AND deleted_timestamp IS NULL"
+GATEWAY = "SELECT wrapped_dek, kek_version FROM secrets"
+ACCEPTED = "ACCEPT_UNREADABLE_ROWS"
+
+# As MLflow's utils/crypto.py has them; a test compares the two.
+SALT = b"mlflow-secrets-kek-v1-2025"
+ITERATIONS = 600_000
+NONCE = 12
+
+
+def opens_webhook(token: str) -> bool:
+    """Say whether MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY opens the secret of a webhook."""
+    fernet = importlib.import_module("cryptography.fernet")
+    try:
+        fernet.Fernet(os.environ.get("MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", "")).decrypt(token.encode())
+    except (fernet.InvalidToken, ValueError):
+        return False
+    return True
+
+
+def opens_gateway(wrapped: bytes, version: int) -> bool:
+    """Say whether MLFLOW_CRYPTO_KEK_PASSPHRASE opens the key of a gateway secret."""
+    aead = importlib.import_module("cryptography.hazmat.primitives.ciphers.aead")
+    invalid = importlib.import_module("cryptography.exceptions").InvalidTag
+    try:
+        aead.AESGCM(_key(version)).decrypt(wrapped[:NONCE], wrapped[NONCE:], None)
+    except (invalid, ValueError):
+        return False
+    return True
+
+
+_derived: dict[int, bytes] = {}
+
+
+def _key(version: int) -> bytes:
+    if version not in _derived:
+        passphrase = os.environ.get("MLFLOW_CRYPTO_KEK_PASSPHRASE", "").encode()
+        salt = SALT + version.to_bytes(4, "big")
+        _derived[version] = hashlib.pbkdf2_hmac("sha256", passphrase, salt, ITERATIONS, 32)
+    return _derived[version]
+
+
+def lost(database: Database) -> Iterator[str]:
+    """Yield what no key opens, as the words of a sentence.
+
+    One row that opens is enough: MLflow works with this key, and what does not open was given up before.
+    """
+    tables = database.tables()
+    found: list[tuple[str, str, str, str, Callable[..., bool], Callable[[Any], Any]]] = [
+        ("webhooks", WEBHOOKS, "webhook", "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", opens_webhook, str),
+        ("secrets", GATEWAY, "gateway", "MLFLOW_CRYPTO_KEK_PASSPHRASE", opens_gateway, bytes),
+    ]
+    for table, statement, what, key, opens, read in found:
+        rows = database.query(statement) if table in tables else []
+        if rows and not any(opens(read(value), *rest) for value, *rest in rows):
+            yield f"{len(rows)} {what} secret{'s' if len(rows) > 1 else ''} ({key})"
+
+
+def require(database: Database) -> None:
+    """Stop where going on would lose what is encrypted, unless that was accepted."""
+    if os.environ.get(ACCEPTED) == "true" or not (unreadable := " and ".join(lost(database))):
+        return
+    message = (
+        f"The keys of {os.environ.get('CREDENTIALS_FROM', 'this deployment')} do not open what the database holds: "
+        f"{unreadable}. Fix: put the Secret back from a backup. If the keys are lost, set secrets.acceptLostKeys to "
+        "true: webhooks lose their secret and are disabled, gateway secrets must be entered again."
+    )
+    raise SchemaError(message)
+
+
+def give_up(database: Database) -> None:
+    """Disable the webhooks that no key opens, where that was accepted: MLflow could not even list them."""
+    if os.environ.get(ACCEPTED) != "true" or "webhooks" not in database.tables():
+        return
+    for identity, secret in database.query("SELECT webhook_id, secret FROM webhooks WHERE secret IS NOT NULL"):
+        if not opens_webhook(secret):
+            statement = "UPDATE webhooks SET secret = NULL, status = 'DISABLED' WHERE webhook_id = %s RETURNING 1"
+            database.query(statement, identity)
+            print(f"webhook {identity}: its secret could not be decrypted; disabled", flush=True)
