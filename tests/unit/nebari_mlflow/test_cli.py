@@ -98,7 +98,11 @@ def test_a_plan_of_a_cluster_that_is_not_there_names_the_task(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     result = invoke("plan", "--vars", variables, "--kubeconfig", gone, "--json")
     error = shape(result, "plan")["error"]
-    assert (result.exit_code, error["code"], error["task"]) == (1, "NML403", "server : Deploy the release and run the smoke test")
+    assert (result.exit_code, error["code"], error["task"]) == (
+        1,
+        "NML403",
+        "server : Deploy the release and run the smoke test",
+    )
     assert "CANARY" not in result.stdout + result.stderr + Path(error["log"]).read_text()
 
 
