@@ -7,34 +7,18 @@ from typing import Any
 
 from .errors import PlayError
 
-PATTERNS: tuple[tuple[str, str], ...] = (
-    ("NML412", r"is of another chart|^Secret/.* belongs to the Helm release|nothing tells whose data"),
-    ("NML413", r"^Secret/.* which it opens, is there"),
-    ("NML411", r"no matches for kind|does not serve"),
-    ("NML402", r"Validation of arguments failed|is not a known (variable|value)|refuses the values"),
-    ("NML410", r"^helm: "),
-    ("NML404", r"^Another deploy|^The Lease "),
-    ("NML405", r"cannot pull image"),
-    ("NML406", r"^PersistentVolumeClaim/\S+ cannot be bound"),
-    ("NML407", r"cannot create its pod|fits on no node"),
-    ("NML408", r"using it failed"),
-    ("NML409", r"^Not ready after"),
-    (
-        "NML403",
-        r"kubeconfig|does not answer|refuses connections|cannot be resolved|^The connection to|does not verify"
-        r"|does not speak TLS|^User .* may not|^The Kubernetes API refused|Unauthorized",
-    ),
-)
-
-FIXES = {
-    "NML411": "Install what provides that kind, or leave the part out: `access: {ui: false}` needs no Traefik.",
-}
-AGAIN = "Repair the cause and run the same command again: it goes on where it stopped."
+AGAIN = "Fix the cause and run the same command again; it resumes where it stopped."
+OTHER, REFUSED = "NML401", "NML402"
 
 
-def classify(text: str) -> str:
-    """Return the code of the page that is about this; NML401 is the one about any failed task."""
-    return next((code for code, pattern in PATTERNS if re.search(pattern, text)), "NML401")
+def code_of(result: dict[str, Any]) -> str:
+    """Return the code that our module gave. Ansible's own checks of arguments and `assert` refuse an input."""
+    for each in (result, *result.get("results", [])):
+        if each.get("code"):
+            return str(each["code"])
+        if each.get("failed", True) and each.keys() & {"argument_errors", "assertion"}:
+            return REFUSED
+    return OTHER
 
 
 def from_event(task: str, role: str, result: dict[str, Any], log: str) -> PlayError:
@@ -44,9 +28,9 @@ def from_event(task: str, role: str, result: dict[str, Any], log: str) -> PlayEr
     else:
         cause = str(result.get("cause") or first_paragraph(result))
         fix = str(result.get("fix") or "")
-    code = "NML402" if task.startswith(("Check", "Look for", "Validating")) else classify(cause)
+    code = code_of(result)
     shown = f"{role} : {task}" if role and not task.startswith(role) else task
-    return PlayError(code, cause, fix or FIXES.get(code, AGAIN), task=shown, log=log)
+    return PlayError(code, cause, fix or AGAIN, task=shown, log=log)
 
 
 def first_paragraph(result: dict[str, Any]) -> str:

@@ -97,25 +97,19 @@ def test_the_cause_of_a_failed_task_is_one_sentence(result: dict[str, Any], caus
 
 
 @pytest.mark.parametrize(
-    ("cause", "code"),
+    ("result", "code"),
     [
-        ("https://127.0.0.1:6443 refuses connections.", "NML403"),
-        ("User 'ci' may not create deployments.apps in namespace 'dev'.", "NML403"),
-        ("Another deploy of demo-mlflow in namespace dev is running: me@host pid 1, since now.", "NML404"),
-        ("Pod/demo-0 cannot pull image 'x:1' for container db: not found.", "NML405"),
-        ("PersistentVolumeClaim/data-demo-0 cannot be bound: there is no StorageClass 'fast'.", "NML406"),
-        ("Pod/demo-0 fits on no node: 0/1 nodes are available.", "NML407"),
-        ("Deployment/demo cannot create its pod: exceeded quota.", "NML407"),
-        ("Not ready after 600 s: Deployment/demo 0/1 ready.", "NML409"),
-        ("helm: the program 'helm' is not found.", "NML410"),
-        ('helm template failed: no matches for kind "IngressRoute" in version "traefik.io/v1alpha1"', "NML411"),
-        ("The Helm release demo-mlflow in namespace dev is of another chart, mlflow 5.1.17.", "NML412"),
-        ("Secret/demo in namespace dev is missing, but PersistentVolumeClaim/x, which it opens, is there: …", "NML413"),
-        ("Something else.", "NML401"),
+        ({"msg": "Anything.", "code": "NML405"}, "NML405"),
+        ({"msg": "Validation of arguments failed.", "argument_errors": ["a"]}, "NML402"),
+        ({"msg": "It is refused.", "assertion": "a == b"}, "NML402"),
+        ({"msg": "One or more items failed", "results": [{"msg": "No.", "assertion": "a", "failed": True}]}, "NML402"),
+        ({"msg": "One or more items failed", "results": [{"assertion": "a", "failed": False}]}, "NML401"),
+        ({"msg": "Something else."}, "NML401"),
+        ({}, "NML401"),
     ],
 )
-def test_a_cause_has_the_code_of_the_page_about_it(cause: str, code: str) -> None:
-    assert failures.classify(cause) == code
+def test_a_code_comes_from_the_module_and_never_from_its_words(result: dict[str, Any], code: str) -> None:
+    assert failures.from_event("Check the wording", "server", result, "/log").code == code
 
 
 def show(width: int, *, terminal: bool = False) -> tuple[Console, io.StringIO]:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import yaml
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_MAP, AUTH_ARG_SPEC
 
-from .exceptions import ReleaseError
+from .exceptions import ClusterUnusable
 from .kubeconfig import ASK, find_entries
 
 LEFT_OUT = {"proxy_headers", "persist_config"}  # neither Helm nor a kubeconfig has them
@@ -47,7 +47,7 @@ def settle(params: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, 
     Options win over variables. Options other than `kubeconfig` and `context` win over what the context says.
 
     Raises:
-        ReleaseError: The options contradict each other, or the context does not exist.
+        ClusterUnusable: The options contradict each other, or the context does not exist.
     """
     given = {option: _given(params, environ, option) for option in VARIABLES}
     given = {option: value for option, value in given.items() if value not in (None, "", [])}
@@ -93,7 +93,7 @@ def _document(cluster: dict[str, Any], user: dict[str, Any], given: Mapping[str,
         user = {}
     user = {**user, **{key: given[option] for option, key in OF_USER.items() if option in given}}
     if not cluster.get("server"):
-        raise ReleaseError("No host is given, and no kubeconfig names one.", f"Set `host` or K8S_AUTH_HOST. {ASK}")
+        raise ClusterUnusable("No host is given, and no kubeconfig names one.", f"Set `host` or K8S_AUTH_HOST. {ASK}")
     entry = {"name": NAME, "context": {"cluster": NAME, "user": NAME}}
     return {
         "apiVersion": "v1",

@@ -11,7 +11,7 @@ from typing import Any
 
 import urllib3
 
-from .exceptions import ApiError, ReleaseError
+from .exceptions import ApiError, ClusterUnusable
 
 TOO_MANY = 429
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
@@ -75,31 +75,31 @@ def describe_right(
     )
 
 
-def from_exception(error: urllib3.exceptions.HTTPError, server: str) -> ReleaseError:
+def from_exception(error: urllib3.exceptions.HTTPError, server: str) -> ClusterUnusable:
     """Describe a connection that never gave an answer."""
     reason: BaseException = getattr(error, "reason", None) or error
     text = str(reason)
     look = "Check `server` in the kubeconfig, and that the cluster runs and is reachable from here."
     tls = isinstance(error, urllib3.exceptions.SSLError) or isinstance(reason, ssl.SSLError)
     if tls and "CERTIFICATE_VERIFY_FAILED" in text.upper().replace(" ", "_"):
-        return ReleaseError(
+        return ClusterUnusable(
             f"The certificate of {server} does not verify ({_short(text)}).",
             "Set `certificate-authority-data` in the kubeconfig to the cluster's own CA, or fetch the kubeconfig anew.",
         )
     if tls:
-        return ReleaseError(
+        return ClusterUnusable(
             f"{server} does not speak TLS as expected ({_short(text)}).",
             "Check the scheme and port of `server` in the kubeconfig.",
         )
     if isinstance(error, urllib3.exceptions.ConnectTimeoutError) and not isinstance(
         error, urllib3.exceptions.NewConnectionError
     ):
-        return ReleaseError(f"{server} does not answer (no connection within 10 s).", look)
+        return ClusterUnusable(f"{server} does not answer (no connection within 10 s).", look)
     if "refused" in text.lower():
-        return ReleaseError(f"{server} refuses connections.", look)
+        return ClusterUnusable(f"{server} refuses connections.", look)
     if isinstance(error, urllib3.exceptions.NameResolutionError) or "resolve" in text.lower():
-        return ReleaseError(f"The name in {server} cannot be resolved.", look)
-    return ReleaseError(f"The connection to {server} failed ({_short(text)}).", look)
+        return ClusterUnusable(f"The name in {server} cannot be resolved.", look)
+    return ClusterUnusable(f"The connection to {server} failed ({_short(text)}).", look)
 
 
 def _short(text: str) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .problems import AGAIN, Problem
+from .problems import AGAIN, VOLUME, Problem
 
 if TYPE_CHECKING:
     from .manifest import Object
@@ -34,6 +34,7 @@ def of_claim(claim: Object, classes: list[Object] | None, events: list[Object]) 
                 f"Set the storage class in the values, or mark one as default "
                 f"(kubectl annotate storageclass NAME {DEFAULT}=true); {AGAIN}.",
                 grace=8,
+                code=VOLUME,
             )
         if wanted and wanted not in names:
             return Problem(
@@ -43,12 +44,14 @@ def of_claim(claim: Object, classes: list[Object] | None, events: list[Object]) 
                 f"{where} cannot be bound: there is no StorageClass {wanted!r} ({there}).",
                 f"Correct the storage class in the values, or create it; {AGAIN}.",
                 grace=8,
+                code=VOLUME,
             )
     failed = [event for event in events if event.get("reason") in {"ProvisioningFailed", "FailedBinding"}]
     if failed:
         message = str(failed[-1].get("message") or "")
         cause = f"{where} cannot be bound: {message}."
-        return Problem(where, "provisioning", "volume not provisioned", cause, f"Remove that cause; {AGAIN}.", grace=40)
+        fix = f"Remove that cause; {AGAIN}."
+        return Problem(where, "provisioning", "volume not provisioned", cause, fix, grace=40, code=VOLUME)
     return Problem(where, "claim", "waits for its volume")
 
 

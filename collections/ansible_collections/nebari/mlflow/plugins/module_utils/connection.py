@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import urllib3
 from urllib3 import HTTPHeaderDict
 
-from .exceptions import ReleaseError
+from .exceptions import ClusterUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +71,7 @@ def connect(cluster: dict[str, Any], user: dict[str, Any], folder: Path) -> Conn
     """Use plain credentials; relative paths in a kubeconfig start at its `folder`."""
     server = str(cluster.get("server") or "").rstrip("/")
     if not server:
-        raise ReleaseError("The kubeconfig's cluster has no `server`.", "Fetch the kubeconfig anew.")
+        raise ClusterUnusable("The kubeconfig's cluster has no `server`.", "Fetch the kubeconfig anew.")
     options: dict[str, Any] = {}
     if server.startswith("https:"):
         options["ssl_context"] = _tls(cluster, user, folder)
@@ -111,7 +111,7 @@ def by_library(config_files: str, context: str) -> Connection:
     try:
         from kubernetes import client, config
     except ImportError as error:
-        raise ReleaseError(
+        raise ClusterUnusable(
             f"The Python package `kubernetes` is missing ({error}).",
             "Install it for the interpreter that Ansible uses: pip install 'kubernetes>=27.2'.",
         ) from error
@@ -154,7 +154,7 @@ def _tls(cluster: dict[str, Any], user: dict[str, Any], folder: Path) -> ssl.SSL
                 file.flush()
                 context.load_cert_chain(file.name)
     except (OSError, ValueError) as error:
-        raise ReleaseError(
+        raise ClusterUnusable(
             f"The kubeconfig's `{what}` cannot be used ({error}).", "Fetch the kubeconfig anew."
         ) from error
     return context

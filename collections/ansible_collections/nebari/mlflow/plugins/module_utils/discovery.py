@@ -9,7 +9,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from .api_errors import NotFoundError
-from .exceptions import ReleaseError
+from .exceptions import KindMissing
 
 if TYPE_CHECKING:
     from .kube import Api
@@ -76,7 +76,7 @@ class Discovery:
     def get(self, api_version: str, kind: str) -> Resource:
         resource = self.find(api_version, kind)
         if resource is None:
-            raise ReleaseError(
+            raise KindMissing(
                 f"The cluster does not serve {kind} of {api_version}, which the chart wants to create.",
                 "Install what provides it (its CustomResourceDefinition), or switch that part of the chart off.",
             )

@@ -1,9 +1,19 @@
 # Copyright the nebari-mlflow maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The errors of the release module.
+"""The errors of every module. A class has the code of the page that is about it, so no wording decides that.
 
 ReleaseError            what happened, and what to do about it
-├── ApiError            the Kubernetes API answered with an error status
+├── RefusedInput        an option or a value of the chart is not allowed
+├── ClusterUnusable     the kubeconfig, the connection, the login or a right
+│   └── ApiError        the Kubernetes API answered with an error status
+├── Busy                another deploy of the release runs, or took it over
+├── NeverReady          a workload has a cause that waiting does not cure
+├── SmokeTestFailed     the release runs, and using it failed
+├── TimedOut            not ready within the given time
+├── HelmUnusable        Helm is missing or not supported
+├── KindMissing         the cluster does not serve a kind of object
+├── ForeignObject       a release or an object that is not ours
+├── LostSecret          a Secret is missing, and what it opens is there
 └── Cancelled           SIGTERM or SIGINT, or the play that started the module is gone
 """
 
@@ -15,17 +25,31 @@ from typing import Any
 class ReleaseError(Exception):
     """A deploy that cannot go on: `cause` names the object and the value, `fix` the next thing to do."""
 
+    code = "NML401"
+
     def __init__(self, cause: str, fix: str = "") -> None:
         self.cause = cause
         self.fix = fix
         super().__init__(f"{cause} {fix}".rstrip())
 
+    def report(self) -> dict[str, str]:
+        """Return what every module's failure has."""
+        return {"msg": str(self), "code": self.code, "cause": self.cause, "fix": self.fix}
 
-class Cancelled(ReleaseError):
-    """Raised in the main thread by a signal, so that every `finally` runs."""
+
+class RefusedInput(ReleaseError):
+    """An option of a module or a value of the chart is not allowed. Nothing was changed."""
+
+    code = "NML402"
 
 
-class ApiError(ReleaseError):
+class ClusterUnusable(ReleaseError):
+    """The kubeconfig is wrong, the API server does not answer, or it refuses this user."""
+
+    code = "NML403"
+
+
+class ApiError(ClusterUnusable):
     """An error status of the Kubernetes API; `body` is its Status object, {} when it sent none."""
 
     def __init__(self, status: int, body: dict[str, Any], cause: str, fix: str = "") -> None:
@@ -34,3 +58,57 @@ class ApiError(ReleaseError):
         self.message = str(body.get("message", ""))
         self.causes: list[dict[str, Any]] = (body.get("details") or {}).get("causes") or []
         super().__init__(cause, fix)
+
+
+class Busy(ReleaseError):
+    """Another deploy of this release is running, or took over from this one."""
+
+    code = "NML404"
+
+
+class NeverReady(ReleaseError):
+    """A workload that will not become ready; `code` tells images, volumes and room apart."""
+
+    def __init__(self, cause: str, fix: str, code: str) -> None:
+        super().__init__(cause, fix)
+        self.code = code
+
+
+class SmokeTestFailed(ReleaseError):
+    """The release runs, but the chart's tests failed."""
+
+    code = "NML408"
+
+
+class TimedOut(ReleaseError):
+    """Something was not ready within the given time."""
+
+    code = "NML409"
+
+
+class HelmUnusable(ReleaseError):
+    """Helm is missing, cannot be run, or has a version that is not supported."""
+
+    code = "NML410"
+
+
+class KindMissing(ReleaseError):
+    """The cluster does not serve a kind of object that the chart creates."""
+
+    code = "NML411"
+
+
+class ForeignObject(ReleaseError):
+    """A release, a Secret or a volume that another chart or another person made."""
+
+    code = "NML412"
+
+
+class LostSecret(ReleaseError):
+    """A Secret is missing while the data that it opens exist."""
+
+    code = "NML413"
+
+
+class Cancelled(ReleaseError):
+    """Raised in the main thread by a signal, so that every `finally` runs."""

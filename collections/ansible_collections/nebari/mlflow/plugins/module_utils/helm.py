@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from .exceptions import ReleaseError
+from .exceptions import HelmUnusable, ReleaseError
 from .program import Program
 
 if TYPE_CHECKING:
@@ -96,12 +96,12 @@ class Helm:
         found = self._end("version", program).strip()
         match = re.match(r"v?(\d+)\.(\d+)(?!\d)", found)  # one that was built by `go install` says only v3.15
         if not match:
-            raise ReleaseError(
+            raise HelmUnusable(
                 f"helm: {self._options.helm!r} is not Helm (it answers {found[:80]!r}).", f"{SUPPORTED}."
             )
         version = (int(match[1]), int(match[2]))
         if version < OLDEST or version[0] > OLDEST[0]:
-            raise ReleaseError(
+            raise HelmUnusable(
                 f"helm: {self._options.helm!r} is version {found}.",
                 f"{SUPPORTED}: install one, or set `helm` to its path.",
             )
@@ -116,7 +116,7 @@ class Helm:
         path = Path(self._options.chart)
         packed = path.is_file()
         if not packed and not (path / "Chart.yaml").is_file():
-            raise ReleaseError(f"chart: {path} is not a Helm chart (it has no Chart.yaml).", "Give a chart's folder.")
+            raise HelmUnusable(f"chart: {path} is not a Helm chart (it has no Chart.yaml).", "Give a chart's folder.")
         text = self._run(["show", "chart", str(path)]) if packed else (path / "Chart.yaml").read_text("utf-8")
         found: dict[str, Any] = yaml.safe_load(text)
         return found
@@ -158,12 +158,12 @@ class Helm:
         try:
             return Program(line, self._environment(), json.dumps(self._options.values) if values else "")
         except FileNotFoundError as error:
-            raise ReleaseError(
+            raise HelmUnusable(
                 f"helm: the program {self._options.helm!r} is not found.",
                 f"{SUPPORTED}: install one, or set `helm` to its path.",
             ) from error
         except OSError as error:
-            raise ReleaseError(
+            raise HelmUnusable(
                 f"helm: {self._options.helm!r} cannot be run ({error.strerror}).", "Set `helm` to a working binary."
             ) from error
 

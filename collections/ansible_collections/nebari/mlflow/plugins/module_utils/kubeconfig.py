@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from .connection import Connection, by_library, connect, impersonating, is_plain
-from .exceptions import ReleaseError
+from .exceptions import ClusterUnusable
 
 FILES = {"certificate-authority", "client-certificate", "client-key", "tokenFile"}
 ASK = "Give `kubeconfig` the path of a working one, or set KUBECONFIG."
@@ -70,14 +70,14 @@ def _log_in(where: str, context: str) -> Connection:
     logging.getLogger().addHandler(said)
     try:
         connection = by_library(where, context)
-    except ReleaseError:
+    except ClusterUnusable:
         raise
     except Exception as error:
-        raise ReleaseError(f"The kubeconfig {where} cannot be used: {error}.", ASK) from error
+        raise ClusterUnusable(f"The kubeconfig {where} cannot be used: {error}.", ASK) from error
     finally:
         logging.getLogger().removeHandler(said)
     if said.lines:  # the library only logs that a login program failed, and goes on as nobody
-        raise ReleaseError(
+        raise ClusterUnusable(
             f"The kubeconfig's login program failed: {said.lines[-1]}",
             "Run it by hand (`users[].user.exec` in the kubeconfig) and log in again.",
         )
@@ -88,7 +88,7 @@ def _named(document: dict[str, Any], folder: str, name: str, kind: str, where: s
     for entry in document.get(folder) or []:
         if entry.get("name") == name:
             return entry.get(kind) or {}
-    raise ReleaseError(f"The kubeconfig {where} names the {kind} {name!r}, but does not have it.", ASK)
+    raise ClusterUnusable(f"The kubeconfig {where} names the {kind} {name!r}, but does not have it.", ASK)
 
 
 def _paths(kubeconfig: str) -> list[str]:
@@ -103,23 +103,23 @@ def read(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise ReleaseError(f"The kubeconfig {path} does not exist.", ASK) from error
+        raise ClusterUnusable(f"The kubeconfig {path} does not exist.", ASK) from error
     except IsADirectoryError as error:
-        raise ReleaseError(f"The kubeconfig {path} is a directory.", ASK) from error
+        raise ClusterUnusable(f"The kubeconfig {path} is a directory.", ASK) from error
     except PermissionError as error:
-        raise ReleaseError(
+        raise ClusterUnusable(
             f"The kubeconfig {path} may not be read by this user.", f"Run: chmod u+r {path}, or give another one."
         ) from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ReleaseError(f"The kubeconfig {path} cannot be read ({error}).", ASK) from error
+        raise ClusterUnusable(f"The kubeconfig {path} cannot be read ({error}).", ASK) from error
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark else ""
-        raise ReleaseError(f"The kubeconfig {path} is not YAML{where}.", ASK) from error
+        raise ClusterUnusable(f"The kubeconfig {path} is not YAML{where}.", ASK) from error
     if not isinstance(document, dict) or not isinstance(document.get("contexts"), list):
-        raise ReleaseError(f"{path} is not a kubeconfig: it has no list `contexts`.", ASK)
+        raise ClusterUnusable(f"{path} is not a kubeconfig: it has no list `contexts`.", ASK)
     return document
 
 
@@ -129,9 +129,9 @@ def check_context(documents: list[dict[str, Any]], context: str, where: str) -> 
     current = next((document["current-context"] for document in documents if document.get("current-context")), "")
     listed = ", ".join(sorted(names)) or "none"
     if context and context not in names:
-        raise ReleaseError(f"context: {context!r} is not in the kubeconfig {where}.", f"It has: {listed}.")
+        raise ClusterUnusable(f"context: {context!r} is not in the kubeconfig {where}.", f"It has: {listed}.")
     if not context and current not in names:
-        raise ReleaseError(
+        raise ClusterUnusable(
             f"The kubeconfig {where} has no usable current-context ({current!r}).",
             f"Set `context` to one of: {listed}.",
         )

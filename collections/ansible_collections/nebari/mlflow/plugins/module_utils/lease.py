@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from .exceptions import ApiError, ReleaseError
+from .exceptions import ApiError, Busy, ReleaseError
 from .process import Process, host_id
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def held_error(name: str, namespace: str, lease: Json, now: datetime) -> Release
     spec = lease["spec"]
     renewed = parse_time(str(spec.get("renewTime") or ""))
     ago = f"{max(0, (now - renewed).total_seconds()):.0f} s ago" if renewed else "never"
-    return ReleaseError(
+    return Busy(
         f"Another deploy of {name} in namespace {namespace} is running: {spec['holderIdentity']}, "
         f"since {spec.get('acquireTime', 'an unknown time')}, last heard of {ago}.",
         f"Wait for it to end, or stop it; {DURATION} s after it was last heard of, this run would take over.",
@@ -137,7 +137,7 @@ class Lease:
     def check(self) -> None:
         """Raise when the Lease was lost: somebody else may be working now."""
         if self._lost:
-            raise ReleaseError(f"The Lease {self._namespace}/{self._name} was lost: {self._lost}.", "Run it again.")
+            raise Busy(f"The Lease {self._namespace}/{self._name} was lost: {self._lost}.", "Run it again.")
 
     def remove(self) -> None:
         """Delete the Lease of a release that is gone. Call it after the `with`."""

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from .api_errors import RIGHT
-from .exceptions import ApiError, ReleaseError
+from .exceptions import ApiError, ForeignObject
 from .kube import MERGE, STRATEGIC
 from .manifest import RELEASE_NAME, Key, annotation, as_applied, by_key, clean, is_owned, key
 from .merge import differing, patch, unmet
@@ -116,7 +116,7 @@ def _refuse_foreign(session: Session, which: Key, live: Object, unrecorded: Obje
     else:
         owner = annotation(live, RELEASE_NAME)
         whose = f"belongs to the Helm release {owner!r}" if owner else "was not made by Helm"
-    raise ReleaseError(
+    raise ForeignObject(
         f"{which} in namespace {which.namespace} is there already and {whose}. Nothing was changed.",
         f"Remove or rename it, or deploy under another name than {options.name!r}.",
     )

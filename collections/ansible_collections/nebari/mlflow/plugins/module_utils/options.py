@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from .exceptions import ReleaseError
+from .exceptions import RefusedInput
 
 LONGEST_NAME = 53  # Helm's limit: a Service name of 63 characters less what charts append
 INSTANCE = "app.kubernetes.io/instance"
@@ -72,33 +72,33 @@ class Options:
         """Refuse what Kubernetes or Helm would refuse only half-way through."""
         label = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
         if len(self.name) > LONGEST_NAME:
-            raise ReleaseError(
+            raise RefusedInput(
                 f"name: {self.name!r} has {len(self.name)} characters; Helm allows {LONGEST_NAME}.",
                 "Use a shorter name.",
             )
         for key, value, limit in (("name", self.name, LONGEST_NAME), ("namespace", self.namespace, 63)):
             if not re.fullmatch(label, value) or len(value) > limit:
-                raise ReleaseError(
+                raise RefusedInput(
                     f"{key}: {value!r} is not a Kubernetes name.",
                     f"Use lower-case letters, digits and '-', at most {limit}, "
                     "starting and ending with a letter or digit.",
                 )
         for spec in self.secrets:
             for kind in sorted({*spec.keys.values()} - KINDS):
-                raise ReleaseError(
+                raise RefusedInput(
                     f"secrets: {kind!r} in {spec.name!r} is not a kind of value.",
                     f"Use one of: {', '.join(sorted(KINDS))}.",
                 )
             if spec.opens not in ("", RELEASE) and not spec.claim:
-                raise ReleaseError(
+                raise RefusedInput(
                     f"secrets: {spec.name!r} opens {spec.opens!r}, which is neither a claim nor the release.",
                     f"Use {CLAIM}NAME or {RELEASE}.",
                 )
         unknown = sorted({*self.new_secrets} - {spec.name for spec in self.secrets})
         if unknown:
-            raise ReleaseError(
+            raise RefusedInput(
                 f"new_secrets: {', '.join(unknown)} is not one of `secrets`.",
                 f"Use names of `secrets`: {', '.join(spec.name for spec in self.secrets) or 'it is empty'}.",
             )
         if self.timeout < 1:
-            raise ReleaseError(f"timeout: {self.timeout} is not a positive number of seconds.", "Give 1 or more.")
+            raise RefusedInput(f"timeout: {self.timeout} is not a positive number of seconds.", "Give 1 or more.")

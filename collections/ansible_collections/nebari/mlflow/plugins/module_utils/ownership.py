@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from .exceptions import ReleaseError
+from .exceptions import ForeignObject
 from .manifest import RELEASE_NAME, annotation, is_kept, is_owned
 from .options import INSTANCE
 
@@ -48,8 +48,8 @@ def refuse_foreign(records: list[Record], wanted: Object, name: str, namespace: 
     )
     by_helm = f"helm uninstall {name} --namespace {namespace}"
     if removal:
-        raise ReleaseError(cause, f"If it is what you want to remove, back up its data and run: {by_helm}")
-    raise ReleaseError(
+        raise ForeignObject(cause, f"If it is what you want to remove, back up its data and run: {by_helm}")
+    raise ForeignObject(
         cause,
         f"To keep both, use another `name` (for the playbooks and Nebari: another project name). To replace it, back "
         f"up its data and remove it first: {by_helm}",
@@ -93,13 +93,13 @@ def refuse_claim(claim: Object, expected: dict[str, str], namespace: str, *, com
     where = f"PersistentVolumeClaim/{name} in namespace {namespace}"
     others = [f"{label}={labels[label]}" for label in wrong if label in labels]
     if others:
-        raise ReleaseError(
+        raise ForeignObject(
             f"{where} is of another chart: it has the label {', '.join(others)}. Nothing was changed.",
             "To keep it, use another `name` (for the playbooks and Nebari: another project name). If nothing of value "
             f"is left on it, delete it: kubectl --namespace {namespace} delete pvc {name}",
         )
     label = " ".join(f"{key}={value}" for key, value in wrong.items())
-    raise ReleaseError(
+    raise ForeignObject(
         f"{where} does not have the label {', '.join(wrong)}, so nothing tells whose data it holds. "
         "Nothing was changed.",
         f"If it is empty, or a copy of this release's own volume, label it and run the same command again: "

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from .problems import AGAIN, Problem
+from .problems import AGAIN, IMAGE, ROOM, Problem
 
 if TYPE_CHECKING:
     from .manifest import Object
@@ -89,6 +89,7 @@ def _pull(where: str, name: str, image: str, reason: str, message: str) -> Probl
         f"{where} cannot pull image {image!r} for container {name}: {detail or reason}.",
         f"Correct the image's name and tag in the values, load it onto the nodes, or give pull credentials; {AGAIN}.",
         grace=8 if certain else 35,
+        code=IMAGE,
         stuck=True,
     )
 
@@ -122,5 +123,5 @@ def _unscheduled(pod: Object, status: Object) -> Problem | None:
             message = str(condition.get("message") or "").partition(". ")[0].rstrip(".")
             cause = f"{_where(pod)} fits on no node: {message}."
             fix = f"Add a node, or change `resources`, nodeSelector or tolerations in the values; {AGAIN}."
-            return Problem(_where(pod), "schedule", f"unschedulable: {message}", cause, fix)
+            return Problem(_where(pod), "schedule", f"unschedulable: {message}", cause, fix, code=ROOM)
     return None

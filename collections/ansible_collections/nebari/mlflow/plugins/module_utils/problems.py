@@ -8,9 +8,10 @@ import re
 import time
 from dataclasses import dataclass, replace
 
-from .exceptions import ReleaseError
+from .exceptions import NeverReady, ReleaseError
 
 AGAIN = "then run it again"
+IMAGE, VOLUME, ROOM = "NML405", "NML406", "NML407"  # codes of the pages about them
 PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+(@)")
 
 
@@ -29,10 +30,11 @@ class Problem:
     grace: float | None = None
     pod: str = ""
     log_of: str = ""
+    code: str = ReleaseError.code
     stuck: bool = False  # in a back-off that outlasts its cause: only a new pod tries at once
 
-    def error(self) -> ReleaseError:
-        return ReleaseError(self.cause or f"{self.where}: {self.brief}.", self.fix)
+    def error(self) -> NeverReady:
+        return NeverReady(self.cause or f"{self.where}: {self.brief}.", self.fix, self.code)
 
     def with_log(self, lines: str) -> Problem:
         """Add the last lines of a log, less the password of any URI in them."""
@@ -67,6 +69,7 @@ def creation(owner: str, message: str) -> Problem:
             f"{owner} cannot create its pod: {text}.",
             f"Raise that ResourceQuota, or lower `resources` in the values; {AGAIN}.",
             grace=20,
+            code=ROOM,
         )
     if "violates PodSecurity" in message:
         return Problem(
@@ -76,6 +79,7 @@ def creation(owner: str, message: str) -> Problem:
             f"{owner} cannot create its pod: {text}.",
             f"Correct the securityContext in the values, or the namespace's pod-security labels; {AGAIN}.",
             grace=5,
+            code=ROOM,
         )
     if "serviceaccount" in message.lower():
         return Problem(
@@ -85,9 +89,10 @@ def creation(owner: str, message: str) -> Problem:
             f"{owner} cannot create its pod: {text}.",
             f"Create that ServiceAccount, or correct its name in the values; {AGAIN}.",
             grace=15,
+            code=ROOM,
         )
     cause = f"{owner} cannot create its pod: {text}."
-    return Problem(owner, "creation", "pod not created", cause, f"Remove that cause; {AGAIN}.", grace=30)
+    return Problem(owner, "creation", "pod not created", cause, f"Remove that cause; {AGAIN}.", grace=30, code=ROOM)
 
 
 def job_failed(owner: str, message: str, pod: str, container: str) -> Problem:

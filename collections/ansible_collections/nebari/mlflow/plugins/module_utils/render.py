@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .exceptions import ReleaseError
+from .exceptions import KindMissing, RefusedInput, ReleaseError
 from .helm import HelmError, patiently
 from .manifest import parse
 
@@ -62,16 +62,16 @@ def explain(error: HelmError, values_schema: dict[str, Any]) -> ReleaseError:
             for match in WRONG.finditer(text)
             if not EXTRA.match(match[0])
         ]
-        return ReleaseError(f"The chart refuses the values. {'; '.join([*extra, *wrong])}.", CORRECT)
+        return RefusedInput(f"The chart refuses the values. {'; '.join([*extra, *wrong])}.", CORRECT)
     if failed := FAILED.search(text):
-        return ReleaseError(f"The chart refuses the values: {failed['text'].strip()}", CORRECT)
+        return RefusedInput(f"The chart refuses the values: {failed['text'].strip()}", CORRECT)
     if kind := NO_KIND.search(text):
-        return ReleaseError(
+        return KindMissing(
             f"The chart wants to create {kind['kind']} of {kind['version']}, which the cluster does not serve.",
             "Install what provides it (its CustomResourceDefinition), or switch that part of the chart off.",
         )
     if template := TEMPLATE.search(text):
-        return ReleaseError(
+        return RefusedInput(
             f"The chart cannot be rendered with these values: {template['at']}: {template['text']} "
             f"({template['file']}, line {template['line']}).",
             CORRECT,

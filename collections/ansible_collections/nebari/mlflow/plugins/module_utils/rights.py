@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from .api_errors import FORBIDDEN, RIGHT
-from .exceptions import ReleaseError
+from .exceptions import ApiError, ClusterUnusable
 
 if TYPE_CHECKING:
     from .exceptions import ApiError
@@ -82,7 +82,7 @@ def require(session: Session, rights: set[Right]) -> None:
     missing = [right for right in unsure if not _may(session.api, right)]
     if missing:
         listed = "; ".join(str(right) for right in missing)
-        raise ReleaseError(
+        raise ClusterUnusable(
             f"This kubeconfig's user lacks rights that the deploy needs: {listed}. Nothing was changed.",
             "Have a cluster administrator grant them, or use another kubeconfig or context.",
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import workloads
 from .diagnose import Diagnosis
-from .exceptions import ReleaseError
+from .exceptions import ReleaseError, TimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,5 +83,5 @@ def _too_late(session: Session, waiting: list[tuple[Object, str]], problem: Prob
     cause = f"Not ready after {session.options.timeout} s: {names}."
     if problem is None or not problem.cause:
         brief = f" {problem.where}: {problem.brief}." if problem else ""
-        return ReleaseError(cause + brief, "Look at its pods and events, or give it more `timeout`; then run it again.")
-    return ReleaseError(f"{cause} {problem.cause}", problem.fix)
+        return TimedOut(cause + brief, "Look at its pods and events, or give it more `timeout`; then run it again.")
+    return TimedOut(f"{cause} {problem.cause}", problem.fix)

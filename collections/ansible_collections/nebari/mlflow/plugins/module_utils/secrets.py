@@ -10,7 +10,7 @@ import string
 from typing import TYPE_CHECKING
 
 from .api_errors import NotFoundError
-from .exceptions import ApiError, ReleaseError
+from .exceptions import ApiError, ForeignObject, LostSecret, ReleaseError
 from .kube import MERGE
 from .manifest import HIDDEN, RELEASE_NAME, RELEASE_NAMESPACE, annotation
 from .options import INSTANCE, MANAGED_BY, OURS
@@ -57,7 +57,7 @@ def refuse_loss(spec: SecretSpec, live: Json | None, data: str, options: Options
         return
     what = "is missing" if live is None else f"lacks {', '.join(gone)}"
     short = spec.name.removeprefix(f"{options.name}-")
-    raise ReleaseError(
+    raise LostSecret(
         f"Secret/{spec.name} in namespace {options.namespace} {what}, but {data}, which it opens, is there: "
         "a generated value would not fit it. Nothing was changed.",
         f"Put it back from a backup: kubectl --namespace {options.namespace} apply -f BACKUP.yaml. Without a backup, "
@@ -71,7 +71,7 @@ def refuse_foreign(live: Json | None, namespace: str) -> None:
     if live is None or not annotation(live, RELEASE_NAME):
         return
     name, chart = live["metadata"]["name"], (live["metadata"].get("labels") or {}).get("helm.sh/chart", "unknown")
-    raise ReleaseError(
+    raise ForeignObject(
         f"Secret/{name} in namespace {namespace} belongs to the Helm release {annotation(live, RELEASE_NAME)!r} of "
         f"chart {chart}, which deletes it when it goes. Nothing was changed.",
         "Use another `name` (for the playbooks and Nebari: another project name). If that release is gone and the "

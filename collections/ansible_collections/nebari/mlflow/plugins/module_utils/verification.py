@@ -8,7 +8,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from .exceptions import ApiError, ReleaseError
+from .exceptions import ApiError, SmokeTestFailed
 from .helm import HelmError, patiently
 from .podstate import of_pod
 from .problems import Patience
@@ -74,7 +74,7 @@ def verify(session: Session, tests: list[Object], check: Callable[[], None], arr
         if arriving and not arriving.ready:
             return False
         log = error.output.rpartition("POD LOGS:")[2].strip().splitlines()
-        raise ReleaseError(
+        raise SmokeTestFailed(
             "The release is up, but using it failed. The last lines of its test:\n" + "\n".join(log[-LINES:]) + "\n",
             "Remove the cause that they name; the next run tests it again.",
         ) from error

@@ -113,6 +113,10 @@ elapsed:
   description: Seconds that the module ran.
   returned: always
   type: float
+code:
+  description: Code of the page that is about this failure, such as V(NML403).
+  returned: failure
+  type: str
 cause:
   description: What went wrong, naming the object and the value.
   returned: failure

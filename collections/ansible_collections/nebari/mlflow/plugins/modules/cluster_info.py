@@ -86,6 +86,10 @@ summary:
   returned: success
   type: str
   sample: provider=gcp, region=europe-west1, project=demo
+code:
+  description: Code of the page that is about this failure, such as V(NML403).
+  returned: failure
+  type: str
 cause:
   description: What went wrong, naming the object and the value.
   returned: failure
@@ -147,7 +151,7 @@ def main() -> None:
     try:
         result = run(module.params)
     except ReleaseError as error:
-        module.fail_json(msg=str(error), cause=error.cause, fix=error.fix)
+        module.fail_json(**error.report())
     module.exit_json(**result)
 
 

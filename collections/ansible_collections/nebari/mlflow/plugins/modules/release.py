@@ -237,6 +237,10 @@ elapsed:
   description: Seconds that the module ran.
   returned: always
   type: float
+code:
+  description: Code of the page that is about this failure, such as V(NML403).
+  returned: failure
+  type: str
 cause:
   description: What went wrong, naming the object and the value.
   returned: failure
@@ -329,7 +333,7 @@ def main() -> None:
     try:
         result = run(module, progress)
     except ReleaseError as error:
-        module.fail_json(msg=str(error), cause=error.cause, fix=error.fix, elapsed=round(progress.elapsed(), 1))
+        module.fail_json(**error.report(), elapsed=round(progress.elapsed(), 1))
     module.exit_json(**result)
 
 

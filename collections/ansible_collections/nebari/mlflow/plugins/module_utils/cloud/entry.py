@@ -45,5 +45,5 @@ def run_module(module: AnsibleModule, converge: Converge) -> None:
     try:
         result = run(converge, params, module.check_mode, progress)
     except ReleaseError as error:
-        module.fail_json(msg=str(error), cause=error.cause, fix=error.fix, elapsed=round(progress.elapsed(), 1))
+        module.fail_json(**error.report(), elapsed=round(progress.elapsed(), 1))
     module.exit_json(**result)
