@@ -31,7 +31,13 @@ CASES: dict[str, dict[str, Any]] = {
     "by_overrides": {"mlflow_domain": "x.org", "mlflow_overrides": {"route": {"type": "ingress", "path": "/runs/"}}},
     "json_text": {"mlflow_overrides": '{"tracking": {"workers": 3}}'},
     "empty": {"mlflow_overrides": None},
+    "external": {"mlflow_database": {"secret": "uri"}},
+    "no_database": {"mlflow_overrides": {"postgresql": {"enabled": False}}},
+    "new_password": {"mlflow_new_secrets": ["postgresql"]},
+    "new_both": {"mlflow_new_secrets": ["postgresql", "keys"]},
+    "new_external": {"mlflow_new_secrets": ["postgresql"], "mlflow_database": {"secret": "uri"}},
 }
+CLAIM = "claim/data-demo-mlflow-postgresql-0"
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +49,15 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
     tasks = [
         {
             "ansible.builtin.set_stats": {
-                "data": {name: {"values": "{{ __server_values }}", "ui_url": "{{ __server_ui_url }}"}}
+                "data": {
+                    name: {
+                        "values": "{{ __server_values }}",
+                        "ui_url": "{{ __server_ui_url }}",
+                        "secrets": "{{ __server_secrets }}",
+                        "new_secrets": "{{ __server_new_secrets }}",
+                        "namespace_labels": "{{ __server_namespace_labels }}",
+                    }
+                }
             },
             "vars": {**storage, **given},
         }
@@ -102,3 +116,39 @@ def test_the_address_of_the_ui_follows_the_route(found: dict[str, dict[str, Any]
 def test_helm_values_may_be_json_text_or_empty(found: dict[str, dict[str, Any]]) -> None:
     assert found["json_text"]["values"]["tracking"]["workers"] == 3
     assert found["empty"]["values"]["tracking"] == {"replicaCount": 1}
+
+
+@pytest.mark.parametrize(
+    ("case", "opens"),
+    [
+        ("empty", {"demo-mlflow-keys": CLAIM, "demo-mlflow-postgresql": CLAIM}),
+        ("external", {"demo-mlflow-keys": "release"}),
+        ("no_database", {"demo-mlflow-keys": "release", "demo-mlflow-postgresql": CLAIM}),
+    ],
+)
+def test_each_secret_is_guarded_by_the_data_that_it_opens(
+    found: dict[str, dict[str, Any]], case: str, opens: dict[str, str]
+) -> None:
+    assert {each["name"]: each["opens"] for each in found[case]["secrets"]} == opens
+
+
+@pytest.mark.parametrize(
+    ("case", "asked", "accepted"),
+    [
+        ("empty", [], False),
+        ("new_password", ["demo-mlflow-postgresql"], False),
+        ("new_both", ["demo-mlflow-postgresql", "demo-mlflow-keys"], True),
+        ("new_external", [], False),  # left in place, and harmless
+    ],
+)
+def test_new_keys_come_with_consent_to_what_they_lose(
+    found: dict[str, dict[str, Any]], case: str, asked: list[str], accepted: bool
+) -> None:
+    assert found[case]["new_secrets"] == asked
+    assert found[case]["values"].get("secrets", {}).get("acceptLostKeys", False) is accepted
+
+
+def test_a_new_namespace_is_watched_for_pods_that_are_not_restricted(found: dict[str, dict[str, Any]]) -> None:
+    """Not enforced: notebooks may come to live there."""
+    labels = found["empty"]["namespace_labels"]
+    assert labels == {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("warn", "audit")}

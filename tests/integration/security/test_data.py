@@ -44,7 +44,7 @@ def helm(*arguments: str) -> None:
 def played(playbook: str, namespace: str, *arguments: str, **variables: Any) -> Played:
     """Run a playbook for the project `old`, whose release is old-mlflow."""
     given = {"mlflow_provider": "local", "mlflow_project_name": "old", "mlflow_namespace": namespace}
-    return play(playbook, *arguments, **given, mlflow_kubeconfig=os.environ["KUBECONFIG"], **variables)
+    return play(playbook, *arguments, **{**given, "mlflow_kubeconfig": os.environ["KUBECONFIG"], **variables})
 
 
 def attempts(namespace: str) -> list[Played]:
@@ -65,6 +65,9 @@ def test_a_release_of_another_chart_is_neither_upgraded_nor_removed(namespace: s
     for attempt in attempts(namespace):
         assert "is of another chart, mlflow 5.1.17 (revision 1, status deployed)" in attempt.failure
         assert f"helm uninstall old-mlflow --namespace {namespace}" in attempt.failure
+    before_storage = played("mlflow", namespace, mlflow_provider="aws", mlflow_aws_region="eu-west-1")
+    assert "is of another chart" in before_storage.failure
+    assert objects(namespace, KINDS) == before
     helm("uninstall", "old-mlflow", "--namespace", namespace, "--keep-history")
     assert "status uninstalled" in played("mlflow", namespace).failure
 
@@ -124,7 +127,7 @@ def secrets_of(opens: str) -> list[dict[str, Any]]:
 
 
 SECRETS = secrets_of(OPENS)
-USES = {"env": {"PASSWORD": {"secretKeyRef": {"name": "one-keys", "key": "password"}}}}
+USES: dict[str, Any] = {"env": {"PASSWORD": {"secretKeyRef": {"name": "one-keys", "key": "password"}}}}
 VALUES: dict[str, Any] = {**USES, "database": {"size": "1Gi"}}
 
 
@@ -182,7 +185,7 @@ def test_a_new_secret_is_generated_when_asked_and_reaches_the_pods(release: Rele
     release.deploy(secrets=SECRETS, **VALUES)
     before, password = pods(release), release.get("secret/one-keys")["data"]["password"]
     lose(release)
-    asked = {"secrets": SECRETS, "values": VALUES, "new_secrets": ["one-keys"]}
+    asked: dict[str, Any] = {"secrets": SECRETS, "values": VALUES, "new_secrets": ["one-keys"]}
     planned = release.run(check=True, **asked)
     done = release.run(**asked)
     assert planned.acts == done.acts == ["create Secret/one-keys", "update Deployment/one-web"]

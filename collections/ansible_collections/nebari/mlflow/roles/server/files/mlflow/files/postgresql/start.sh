@@ -4,18 +4,22 @@
 # initialisation ends, and no client can connect before that: what is removed here never held data.
 set -eu
 volume="${PGDATA%/*}"
+
+# A new database is made on an empty volume only: another chart's files may be somebody's data.
 if [ ! -e "$PGDATA" ]; then
   for other in "$volume"/*; do
     case "$other" in
       "$volume/*" | */lost+found | */initialising) ;;
       *)
-        echo "start: the volume holds $other, which is not of this database; it starts on its own volume only" >&2
-        exit 1
+        echo "start: ERROR: the volume holds $other, which is not of this database. Nothing was changed." \
+          "Fix: deploy under another name, or remove the claim if nothing of value is left on it." >&2
+        exit 78
         ;;
     esac
   done
 fi
-mark="${PGDATA%/*}/initialising"
+
+mark="$volume/initialising"
 passwords=${POSTGRES_PASSWORD_FILE%/*}
 
 for key in postgres-password password; do
