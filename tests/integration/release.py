@@ -1,4 +1,4 @@
-"""Run the module nebari.mlflow.release as Ansible would, on a small chart whose pods start in a second."""
+"""Run the modules of the role `server` as Ansible would, on a small chart whose pods start in a second."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 CHART = ROOT / "tests/integration/charts/tiny"
 IMAGE = "ghcr.io/mlflow/mlflow:v3.17.2-full"  # on the node, and has a shell
-MODULE = "ansible_collections.nebari.mlflow.plugins.modules.release"
-PYTHONPATH = os.pathsep.join([str(ROOT / "collections"), os.environ.get("PYTHONPATH", "")])
+MODULE = "tests.integration.sequence"
+PYTHONPATH = os.pathsep.join([str(ROOT), str(ROOT / "collections"), os.environ.get("PYTHONPATH", "")])
 
 
 @dataclass

@@ -58,6 +58,9 @@ class Outcome:
     chart: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     kept: list[dict[str, str]] = field(default_factory=list)
+    ready: bool = False
+    verified: bool = False
+    missing_secrets: list[str] = field(default_factory=list)
 
 
 def diff(changes: list[Change]) -> dict[str, Any]:

@@ -35,18 +35,41 @@ def refuse(session: Session, records: list[Record], chart: Object) -> dict[str, 
     """Raise for another chart's release, claims and Secrets, and for lost Secrets. Return the Secrets as they are."""
     options = session.options
     ownership.refuse_foreign(records, chart, options.name, options.namespace, removal=False)
-    found = {spec.name: _find(session, "secrets", spec.name) for spec in options.secrets}
-    claims = {
-        spec.claim: _find(session, "persistentvolumeclaims", spec.claim) for spec in options.secrets if spec.claim
-    }
+    found = secrets_of(session)
+    claims = _claims_of(session)
     expected = {INSTANCE: options.name, NAME: str(chart.get("name", ""))}
     for claim in claims.values():
         if claim is not None and not records:  # a release that exists has long been writing to its claim
             ownership.refuse_claim(claim, expected, options.namespace, complete=False)
+    _refuse_lost(session, found, claims, records)
+    return found
+
+
+def secrets_of(session: Session) -> dict[str, Object | None]:
+    """The Secrets of the options as they are, None for one that is missing."""
+    return {spec.name: _find(session, "secrets", spec.name) for spec in session.options.secrets}
+
+
+def refuse_lost(session: Session, found: dict[str, Object | None]) -> None:
+    """Raise for Secrets of another release, and for lost ones whose data exist."""
+    _refuse_lost(session, found, _claims_of(session), current(session, session.records.statuses()))
+
+
+def _claims_of(session: Session) -> dict[str, Object | None]:
+    names = [spec.claim for spec in session.options.secrets if spec.claim]
+    return {name: _find(session, "persistentvolumeclaims", name) for name in names}
+
+
+def _refuse_lost(
+    session: Session,
+    found: dict[str, Object | None],
+    claims: dict[str, Object | None],
+    records: list[Record],
+) -> None:
+    options = session.options
     for spec in options.secrets:
         secrets.refuse_foreign(found[spec.name], options.namespace)
         secrets.refuse_loss(spec, found[spec.name], _opened(spec, claims, records, options.name), options)
-    return found
 
 
 def refuse_claims(session: Session, comparisons: list[Comparison]) -> None:

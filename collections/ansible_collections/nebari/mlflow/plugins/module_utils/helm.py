@@ -86,7 +86,7 @@ class Helm:
     def begin(self) -> None:
         """Start what is needed in any case, to run while this process is still connecting."""
         self._version = self._start(["version", "--template", "{{.Version}}"])
-        if self._options.state == "present":
+        if self._options.state in ("present", "planned"):
             self._template = self._start_template()
 
     def check_version(self) -> str:

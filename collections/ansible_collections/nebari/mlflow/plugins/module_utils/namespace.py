@@ -24,7 +24,7 @@ def find_namespace(session: Session, *, allow_terminating: bool = False) -> dict
     name = session.options.namespace
     live = session.api.find(f"/api/v1/namespaces/{name}")
     if live is None:
-        if session.options.state == "present" and not session.options.create_namespace:
+        if session.options.state in ("present", "planned") and not session.options.create_namespace:
             raise ReleaseError(
                 f"namespace: {name!r} does not exist.",
                 f"Create it (kubectl create namespace {name}), or set create_namespace.",

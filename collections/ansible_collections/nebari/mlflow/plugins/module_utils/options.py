@@ -54,11 +54,11 @@ class Options:
     context: str = ""
     helm: str = "helm"
     timeout: int = 600
-    verify: bool = True
     verify_timeout: int = 60
 
     @classmethod
     def from_params(cls, params: dict[str, Any]) -> Options:
+        params = {"name": params.get("release"), **params}
         known = {f.name for f in fields(cls)}
         given = {key: value for key, value in params.items() if key in known and value is not None}
         specs = ({key: value for key, value in spec.items() if value} for spec in given.get("secrets", ()))

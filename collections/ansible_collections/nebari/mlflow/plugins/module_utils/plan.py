@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import guards, namespace, restarts, secrets
 from .changes import Change, Step
@@ -18,19 +18,9 @@ from .restarts import Restart
 
 if TYPE_CHECKING:
     from .manifest import Object
-    from .options import SecretSpec
     from .session import Session
 
 SUMMARY = ("name", "version", "appVersion")
-
-
-@dataclass(frozen=True)
-class SecretPlan:
-    """A Secret to write; `renewed` is the time to note on it if running workloads have other values of it."""
-
-    spec: SecretSpec
-    live: Object | None
-    renewed: str = ""
 
 
 @dataclass
@@ -47,7 +37,7 @@ class Plan:
     upgrade: bool = False
     verify: bool = False
     steps: list[Step] = field(default_factory=list)  # what has to be done before Helm
-    secrets: list[SecretPlan] = field(default_factory=list)
+    missing_secrets: list[str] = field(default_factory=list)
     restarts: list[Restart] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -66,14 +56,17 @@ def build(session: Session, rendered: list[Object], chart: Object, *, namespace_
     _plan_namespace(session, plan)
     applied, of_helm = _history(session, records)
     _compare(session, plan, list(applied.values()))
-    _plan_secrets(session, plan, there)
+    plan.missing_secrets = [
+        spec.name for spec in session.options.secrets if secrets.missing(spec, there.get(spec.name))
+    ]
     _plan_objects(session, plan)
     for which, item in applied.items():
         if which not in by_key(objects, session.options.namespace) and not is_kept(item):
             _plan_deletion(session, plan, which, item, by_helm=which in of_helm)
     _plan_release(session, plan, {name: str(chart.get(name, "")) for name in SUMMARY})
-    _plan_restarts(plan, there)
-    _plan_verification(session, plan)
+    _plan_restarts(session, plan, there)
+    unproven = plan.upgrade or bool(plan.restarts) or plan.record is None or not plan.record.verified
+    plan.verify = bool(tests(plan.hooks)) and unproven
     return plan
 
 
@@ -81,22 +74,6 @@ def _plan_namespace(session: Session, plan: Plan) -> None:
     if plan.namespace_missing:
         after = namespace.manifest(session.options)
         plan.changes.append(Change("create", "Namespace", session.options.namespace, after=after))
-
-
-def _plan_secrets(session: Session, plan: Plan, there: dict[str, Object | None]) -> None:
-    now = session.api.now().strftime(restarts.STAMP)
-    for spec in session.options.secrets:
-        live = there.get(spec.name)
-        wanted = secrets.missing(spec, live)
-        if live is not None and not wanted:
-            continue
-        known = secrets.lost(spec, live) and restarts.users(plan.comparisons, spec.name)
-        plan.secrets.append(SecretPlan(spec, live, now if known else ""))
-        before, after = secrets.before_and_after(spec, live)
-        action = "create" if live is None else "update"
-        fields = tuple(f"data.{name}" for name in wanted)
-        shown: list[dict[str, Any]] = [{"data": before} if live else {}, {"data": after}]
-        plan.changes.append(Change(action, "Secret", spec.name, session.options.namespace, fields, *shown))
 
 
 def _compare(session: Session, plan: Plan, old: list[Object]) -> None:
@@ -180,16 +157,11 @@ def _plan_release(session: Session, plan: Plan, chart: dict[str, str]) -> None:
             )
 
 
-def _plan_restarts(plan: Plan, there: dict[str, Object | None]) -> None:
+def _plan_restarts(session: Session, plan: Plan, there: dict[str, Object | None]) -> None:
+    """Plan to restart what has old values of a Secret, or will have when a missing Secret is generated."""
     renewed = {name: annotation(live, secrets.RENEWED) for name, live in there.items() if live is not None}
-    renewed |= {each.spec.name: each.renewed for each in plan.secrets}
+    for spec in session.options.secrets:
+        if secrets.lost(spec, there.get(spec.name)):
+            renewed[spec.name] = session.api.now().strftime(restarts.STAMP)
     plan.restarts = restarts.needed(plan.comparisons, {name: when for name, when in renewed.items() if when})
     plan.changes += [restart.change for restart in plan.restarts]
-
-
-def _plan_verification(session: Session, plan: Plan) -> None:
-    options, record = session.options, plan.record
-    unproven = plan.upgrade or bool(plan.restarts) or record is None or not record.verified
-    plan.verify = options.verify and bool(tests(plan.hooks)) and unproven
-    if plan.verify:
-        plan.changes.append(Change("verify", "Release", options.name, options.namespace))

@@ -108,7 +108,9 @@ class Records:
         """
         release = json.loads(json.dumps(record.release))
         release["info"]["status"] = FAILED
-        release["info"]["description"] = f"Interrupted while {record.status}; taken up again by nebari.mlflow.release"
+        release["info"]["description"] = (
+            f"Interrupted while {record.status}; taken up again by nebari.mlflow.helm_release"
+        )
         body = {
             "metadata": {
                 "resourceVersion": record.secret["metadata"]["resourceVersion"],

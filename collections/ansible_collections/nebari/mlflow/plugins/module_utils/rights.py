@@ -62,9 +62,9 @@ def needed(session: Session, plan: Plan) -> set[Right]:
     rights = _always(session, plan.objects)
     namespace = session.options.namespace
     verbs = {"create": ("create", "get"), "update": ("patch", "get"), "delete": ("delete",)}
+    if plan.verify:
+        rights |= {Right("create", "", "pods", namespace), Right("get", "", "pods/log", namespace)}
     for change in plan.changes:
-        if change.action == "verify":
-            rights |= {Right("create", "", "pods", namespace), Right("get", "", "pods/log", namespace)}
         version = versions.get(change.kind)
         resource = session.discovery.find(version, change.kind) if version else None
         if resource is not None:

@@ -35,12 +35,16 @@ class Session:
     deadline: float
 
     @classmethod
-    def open(cls, options: Options, progress: Progress, controller: Process | None) -> Session:
-        """Check the helm program and the kubeconfig. The first request tells whether the cluster answers."""
+    def open(
+        cls, options: Options, progress: Progress, controller: Process | None, *, with_helm: bool = True
+    ) -> Session:
+        """Check the helm program, if it is used, and the kubeconfig. The first request tells whether the cluster answers."""
         helm = Helm(options)
-        helm.begin()
+        if with_helm:
+            helm.begin()
         try:
-            helm.check_version()
+            if with_helm:
+                helm.check_version()
             api = Api(options.kubeconfig, options.context)
         except BaseException:
             helm.stop()

@@ -1,23 +1,23 @@
 # Copyright the nebari-mlflow maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""state=present: plan, and then under the Lease do what was planned, wait, and prove that it works."""
+"""state=planned and state=present: plan, and then under the Lease do what was planned."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import restarts, rollout, secrets
+from . import restarts, rollout
 from .changes import Outcome
-from .exceptions import ApiError
+from .exceptions import ApiError, ReleaseError
 from .helm import patiently
 from .live import compare, is_built_in, send_patch
-from .manifest import as_applied, tests
+from .manifest import as_applied
 from .namespace import ensure_namespace, find_namespace
 from .plan import SUMMARY, Plan, build
 from .record import PENDING
 from .render import render
 from .rights import explain, needed, require
-from .verification import heartbeat, seconds, verify
+from .smoke_test import heartbeat, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,39 +26,75 @@ if TYPE_CHECKING:
     from .session import Session
 
 
+def ensure_planned(session: Session, *, check_mode: bool) -> Outcome:
+    """Return what a deploy would do, and raise what would stop it: outside check mode also rights that are missing."""
+    chart, _, plan = _plan(session, wait_turn=not check_mode)
+    if not check_mode and (plan.writes or plan.missing_secrets):
+        require(session, needed(session, plan))
+    return _outcome(session, plan, chart)
+
+
 def ensure_present(session: Session, *, check_mode: bool) -> Outcome:
-    """Make the release what is asked. In check mode return the same changes without making them."""
+    """Make the release what is asked, without waiting for its pods. In check mode return the same changes only."""
+    chart, rendered, plan = _plan(session, wait_turn=not check_mode)
+    if check_mode:
+        return _outcome(session, plan, chart)
+    _refuse_missing(plan)
+    if not plan.writes:
+        return _outcome(session, plan, chart)
+    require(session, needed(session, plan))
+    made = plan.changes[:1] if ensure_namespace(session) else []
+    with session.lease() as lease:
+        session.take_over(lease)
+        plan = build(session, rendered, session.helm.chart_metadata(), namespace_missing=False)
+        _refuse_missing(plan)
+        apply(session, plan, lease.check)
+    newest = next(iter(session.records.statuses()), 0)
+    record = session.records.read(newest)
+    verified = record is not None and record.verified and not plan.verify
+    ready = not rollout.unready(session, plan.objects)
+    return Outcome([*made, *plan.changes], record, chart, plan.warnings, ready=ready, verified=verified)
+
+
+def _plan(session: Session, *, wait_turn: bool) -> tuple[dict[str, str], list[Object], Plan]:
     metadata = session.helm.chart_metadata()
     chart = {name: str(metadata.get(name, "")) for name in SUMMARY}
     missing = find_namespace(session) is None
     rendered = render(session)
     try:
-        if not check_mode and not missing:
+        if wait_turn and not missing:
             session.lease().refuse_if_held()
-        plan = build(session, rendered, metadata, namespace_missing=missing)
+        return chart, rendered, build(session, rendered, metadata, namespace_missing=missing)
     except ApiError as error:
         explain(session, rendered, error)
         raise
-    if check_mode:
-        return Outcome(plan.changes, plan.record, chart, plan.warnings)
-    if not plan.writes:
-        rollout.wait(session, plan.objects, lambda: None)
-        return Outcome([], plan.record, chart, plan.warnings)
-    require(session, needed(session, plan))
-    made = plan.changes[:1] if ensure_namespace(session) else []
-    with session.lease() as lease:
-        session.take_over(lease)
-        plan = build(session, rendered, metadata, namespace_missing=False)
-        apply(session, plan, lease.check)
-    newest = next(iter(session.records.statuses()), 0)
-    return Outcome([*made, *plan.changes], session.records.read(newest), chart, plan.warnings)
+
+
+def _outcome(session: Session, plan: Plan, chart: dict[str, str]) -> Outcome:
+    """Describe what is, and what a deploy would change."""
+    ready = not plan.writes and not rollout.unready(session, plan.objects)
+    return Outcome(
+        plan.changes,
+        plan.record,
+        chart,
+        plan.warnings,
+        ready=ready,
+        verified=not plan.verify,
+        missing_secrets=plan.missing_secrets,
+    )
+
+
+def _refuse_missing(plan: Plan) -> None:
+    if plan.missing_secrets:
+        raise ReleaseError(
+            f"Secret/{plan.missing_secrets[0]} is missing or incomplete, and pods of the release need it. "
+            "Nothing was changed.",
+            "Generate it with the module nebari.mlflow.generated_secret, or create it by hand.",
+        )
 
 
 def apply(session: Session, plan: Plan, check: Callable[[], None]) -> None:
     """Do what was planned, in the order in which a kill between two steps does the least harm."""
-    options = session.options
-    for each in plan.secrets:
-        secrets.ensure(session.api, each.spec, options.name, options.namespace, renewed=each.renewed)
     restarts.carry_out(session, plan.restarts, check, first=True)
     if plan.recover:
         recover(session)
@@ -71,12 +107,6 @@ def apply(session: Session, plan: Plan, check: Callable[[], None]) -> None:
         patiently(lambda: upgrade(session, beat), lambda: recover(session))
         repair(session, plan.objects)
     restarts.carry_out(session, plan.restarts, check, first=False)
-    proved = not plan.verify
-    if plan.verify and plan.record is None:  # nothing older is there that could answer the tests
-        proved = verify(session, tests(plan.hooks), check, rollout.Watch(session, plan.objects))
-    rollout.wait(session, plan.objects, check)
-    if not proved:
-        verify(session, tests(plan.hooks), check)
 
 
 def upgrade(session: Session, beat: Callable[[], None]) -> str:

@@ -1,6 +1,6 @@
 # Copyright the nebari-mlflow maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Run the module `release` and show its progress while it runs."""
+"""Run a module of this collection and show its progress while it runs; meta/runtime.yml says which ones."""
 
 from __future__ import annotations
 

@@ -1,5 +1,0 @@
-# Copyright the nebari-mlflow maintainers
-# SPDX-License-Identifier: Apache-2.0
-"""Run the module `gcp_storage` and show its progress while it runs."""
-
-from ansible_collections.nebari.mlflow.plugins.action.release import ActionModule as ActionModule

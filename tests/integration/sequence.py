@@ -1,0 +1,82 @@
+"""Run the modules that the role `server` runs, one after another in one process, and print one result.
+
+    python -m tests.integration.sequence ARGUMENTS.json
+
+The arguments are those of all modules together; `state: absent`, `planned` and `examined` need one module only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils import basic
+
+MODULES = "ansible_collections.nebari.mlflow.plugins.modules"
+
+
+def run(name: str, given: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Run one module with those arguments that it knows, and return its result."""
+    module = importlib.import_module(f"{MODULES}.{name}")
+    known = {key: value for key, value in given.items() if key in module.ARGUMENTS or key.startswith("_ansible")}
+    basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": {**known, **more}}).encode()
+    printed = io.StringIO()
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(printed):
+        module.main()
+    result: dict[str, Any] = json.loads(printed.getvalue())
+    return result
+
+
+def deploy(given: dict[str, Any]) -> dict[str, Any]:
+    """Do what roles/server/tasks/main.yml does."""
+    steps = [run("helm_release", given, state="planned")]
+    planned = done = steps[0]
+    if planned.get("failed"):
+        return planned
+    steps = []
+    if planned["missing_secrets"]:
+        steps.append(run("generated_secret", given, release=given["name"]))
+    if planned["changed"] and not failed(steps):
+        done = run("helm_release", given)
+        steps.append(done)
+    due = given.get("verify", True) and not done.get("verified")
+    if not failed(steps) and not done["ready"] and not (done["revision"] < 2 and due):
+        steps.append(run("workloads_ready", given))
+    if not failed(steps) and due:
+        steps.append(run("helm_test", given))
+        done = {**done, "verified": steps[-1].get("verified", False)}
+    merged = {**planned, **done, **(steps[-1] if failed(steps) else {})}
+    merged["changes"] = unique([change for step in steps for change in step.get("changes", [])])
+    merged["changed"] = bool(merged["changes"])
+    merged["verified"] = done.get("verified", False)
+    diffs = [step.get("diff", {}) for step in steps]
+    merged["diff"] = {
+        side: {k: v for diff in diffs for k, v in diff.get(side, {}).items()} for side in ("before", "after")
+    }
+    merged["warnings"] = unique([warning for step in [planned, *steps] for warning in step.get("warnings", [])])
+    return merged
+
+
+def failed(steps: list[dict[str, Any]]) -> bool:
+    return bool(steps) and bool(steps[-1].get("failed"))
+
+
+def unique(items: list[Any]) -> list[Any]:
+    return [item for number, item in enumerate(items) if item not in items[:number]]
+
+
+def main() -> None:
+    given = json.loads(Path(sys.argv[1]).read_text())["ANSIBLE_MODULE_ARGS"]
+    whole = given.get("state", "present") == "present"
+    result = deploy(given) if whole else run("helm_release", given)
+    print(json.dumps(result))
+    sys.exit(1 if result.get("failed") else 0)
+
+
+if __name__ == "__main__":
+    main()
