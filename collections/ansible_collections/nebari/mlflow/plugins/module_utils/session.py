@@ -38,7 +38,7 @@ class Session:
     def open(
         cls, options: Options, progress: Progress, controller: Process | None, *, with_helm: bool = True
     ) -> Session:
-        """Check the helm program, if it is used, and the kubeconfig. The first request tells whether the cluster answers."""
+        """Check the kubeconfig, and Helm if it is used. The first request shows whether the cluster answers."""
         helm = Helm(options)
         if with_helm:
             helm.begin()

@@ -55,7 +55,7 @@ options:
   new_secrets:
     description:
       - Names of O(secrets) to generate again although what they open exists, because there is no backup of them.
-      - It acts only while the Secret or a key of it is missing. M(nebari.mlflow.helm_release) then restarts what uses it.
+      - It acts only while the Secret or a key of it is missing. M(nebari.mlflow.helm_release) restarts what uses it.
     type: list
     elements: str
     default: []

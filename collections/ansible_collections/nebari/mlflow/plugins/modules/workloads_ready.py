@@ -13,7 +13,7 @@ author:
 short_description: Wait until the workloads of a Helm release are ready
 description:
   - Waits for the Deployments, StatefulSets, DaemonSets and Jobs of the newest revision, and shows what it waits for.
-  - Stops early, with the cause and the fix, if a cause will not go away by waiting, such as an image that does not exist.
+  - Stops early, with the cause and the fix, if waiting cannot help, for example if an image does not exist.
 extends_documentation_fragment: nebari.mlflow.cluster
 options:
   name:
