@@ -24,6 +24,7 @@ def run(name: str, given: dict[str, Any], **more: Any) -> dict[str, Any]:
     """Run one module with those arguments that it knows, and return its result."""
     module = importlib.import_module(f"{MODULES}.{name}")
     known = {key: value for key, value in given.items() if key in module.ARGUMENTS or key.startswith("_ansible")}
+    basic._ANSIBLE_PROFILE = "legacy"
     basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": {**known, **more}}).encode()
     printed = io.StringIO()
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(printed):

@@ -183,18 +183,16 @@ def test_objects_of_an_interrupted_revision_go(release: Release) -> None:
 
 def test_a_killed_play_is_followed_by_one_that_converges(release: Release, tmp_path: Path) -> None:
     def play(**values: Any) -> subprocess.Popen[str]:
-        task = {
-            "name": "Deploy",
-            "nebari.mlflow.release": {
-                "name": "one",
-                "namespace": release.namespace,
-                "chart": str(CHART),
-                "values": values,
-                "secrets": SECRETS,
+        whose = {"namespace": release.namespace, "secrets": SECRETS}
+        tasks = [
+            {"name": "Generate", "nebari.mlflow.generated_secret": {"release": "one", **whose}},
+            {
+                "name": "Deploy",
+                "nebari.mlflow.helm_release": {"name": "one", "chart": str(CHART), "values": values, **whose},
             },
-        }
+        ]
         path = tmp_path / "play.yml"
-        path.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": [task]}]))
+        path.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
         return subprocess.Popen(
             [str(Path(sys.executable).with_name("ansible-playbook")), str(path)],
             cwd=ROOT,
