@@ -112,16 +112,17 @@ class Arm:
         for each in [each for each in self.resources if each == path or each.startswith(f"{path}/")]:
             del self.resources[each]
 
-    def children(self, request: Request, prefix: str) -> Any:
-        """Answer a list: of a page's length, with the address of the next page.
-
-        https://learn.microsoft.com/rest/api/azure/#async-operations-throttling-and-paging
-        """
+    def within(self, prefix: str) -> list[dict[str, Any]]:
+        """Return what is directly below an id."""
         pattern = re.compile(re.escape(prefix) + "/[^/]+")
-        return self.paged(request, [each for path, each in self.resources.items() if pattern.fullmatch(path)])
+        return [each for path, each in self.resources.items() if pattern.fullmatch(path)]
 
     def paged(self, request: Request, entries: list[dict[str, Any]]) -> Any:
-        """Answer a page; with short pages the first one is empty, as some are."""
+        """Answer a list: of a page's length, with the address of the next page.
+
+        With short pages the first one is empty, as some are.
+        https://learn.microsoft.com/rest/api/azure/#async-operations-throttling-and-paging
+        """
         start = int(request.query.get("$skiptoken", -1 if self.page < len(entries) else 0))
         end = 0 if start < 0 else start + self.page
         listed: dict[str, Any] = {"value": entries[max(start, 0) : end]}

@@ -16,6 +16,13 @@ KIND = "blob container"
 SERVICE = "blob service"
 NAME = "nebari-mlflow"
 KEEP_DAYS = 7
+# What an account may hold, and the query that also lists what can be brought back.
+HELD: tuple[tuple[str, str, dict[str, str]], ...] = (
+    (KIND, "blobServices/containers", {"$include": "deleted"}),
+    ("file share", "fileServices/shares", {"$expand": "deleted"}),
+    ("queue", "queueServices/queues", {}),
+    ("table", "tableServices/tables", {}),
+)
 READ, WRITE = f"{TYPE}/blobServices/containers/read", f"{TYPE}/blobServices/containers/write"
 
 
@@ -68,23 +75,38 @@ def ensure_present(plan: Plan, account: Account, exists: bool) -> None:
 
 
 def others(account: Account) -> list[str]:
-    """Return what else somebody keeps in the account: containers, file shares, queues and tables."""
+    """Return what other people keep in the account, also what they deleted and can still bring back."""
     return [
-        f"{kind} {each['name']}"
-        for kind in ("blobServices/containers", "fileServices/shares", "queueServices/queues", "tableServices/tables")
+        f"{'deleted ' if _is_deleted(each) else ''}{kind} {each['name']}"
+        for kind, path, query in HELD
         for each in account.azure.entries(
-            f"{account.id}/{kind.replace('/', '/default/')}", VERSION, f"{TYPE}/{kind}/read"
+            f"{account.id}/{path.replace('/', '/default/')}", VERSION, f"{TYPE}/{path}/read", **query
         )
-        if (kind, each["name"]) != ("blobServices/containers", NAME)
+        if (kind, each["name"]) != (KIND, NAME)
     ]
 
 
-def ensure_absent(plan: Plan, account: Account) -> None:
-    path = id_of(account)
-    if account.azure.get(path, VERSION, READ) is not None:
-        permission = f"{TYPE}/blobServices/containers/delete"
+def protection(found: dict[str, Any] | None) -> str:
+    """Return what keeps the blobs of our container from deletion, "" for nothing."""
+    properties = (found or {}).get("properties", {})
+    named = {"hasLegalHold": "a legal hold", "hasImmutabilityPolicy": "an immutability policy"}
+    return " and ".join(text for name, text in named.items() if properties.get(name))
+
+
+def find(account: Account) -> dict[str, Any] | None:
+    return account.azure.get(id_of(account), VERSION, READ)
+
+
+def ensure_absent(plan: Plan, account: Account, found: dict[str, Any] | None) -> None:
+    """Delete the container, if there is one."""
+    if found is not None:
+        path, permission = id_of(account), f"{TYPE}/blobServices/containers/delete"
         gone = ("ContainerNotFound",)
         plan.delete(KIND, NAME, lambda: account.azure.call("DELETE", path, VERSION, permission, absent=gone))
+
+
+def _is_deleted(entry: dict[str, Any]) -> bool:
+    return bool(entry.get("properties", {}).get("deleted"))
 
 
 def _days(policy: dict[str, Any] | None) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..cloud import naming
 from ..cloud.errors import CloudError
+from ..cloud.neighbours import ADOPTED, holds
 from ..cloud.plan import Plan
 from . import account, container, group, identity
 from .client import Azure
@@ -30,7 +31,7 @@ def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     if params["state"] == "absent":
         chosen, found = account.choose(azure, resource_group, name, params["adopt"])
         client_id = ""
-        _absent(azure, plan, params, chosen, found, path, owner)
+        _absent(azure, plan, params, chosen, found, path, owner, chosen.name != name)
     else:
         location = group.ensure_present(azure, plan, resource_group, params["location"], tags)
         chosen, found = account.choose(azure, resource_group, name, params["adopt"])
@@ -57,18 +58,33 @@ def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
 
 def _absent(
     azure: Azure, plan: Plan, params: dict[str, Any], chosen: account.Account, found: dict[str, Any] | None,
-    path: str, owner: str
+    path: str, owner: str, adopted: bool
 ) -> None:  # fmt: skip
     account.check_owner(chosen, found, owner)
-    identity.ensure_absent(azure, plan, container.id_of(chosen), path, owner)
+    gone = {path} if identity.ensure_absent(azure, plan, container.id_of(chosen), path, owner) else set()
     if not params["delete_data"]:
         if found is not None:
             plan.keep(account.KIND, chosen.name)
         return
-    if found is not None:
-        if container.others(chosen):
-            # Somebody keeps more in this account: only what is ours goes.
-            container.ensure_absent(plan, chosen)
-        else:
-            plan.delete(account.KIND, chosen.name, chosen.delete)
-    group.ensure_absent(azure, plan, params["resource_group"], owner, {chosen.id, path})
+    if found is None or _delete_data(plan, chosen, adopted):
+        gone.add(chosen.id)
+    group.ensure_absent(azure, plan, params["resource_group"], owner, gone)
+
+
+def _delete_data(plan: Plan, chosen: account.Account, adopted: bool) -> bool:
+    """Delete the account, or of one that holds more only our container; return whether the account has gone."""
+    if adopted:
+        plan.keep(account.KIND, chosen.name, ADOPTED)
+        return False
+    ours, others = container.find(chosen), container.others(chosen)
+    protected = container.protection(ours)
+    if protected:
+        plan.keep(container.KIND, container.NAME, f"{protected} protects it")
+        others = [f"{container.KIND} {container.NAME}", *others]
+    if not others:
+        plan.delete(account.KIND, chosen.name, chosen.delete)
+        return True
+    if not protected:
+        container.ensure_absent(plan, chosen, ours)
+    plan.keep(account.KIND, chosen.name, holds(others))
+    return False
