@@ -73,9 +73,12 @@ def _absent(
         role_arn = f"arn:{aws.partition}:iam::{aws.account}:role/{name}"
         pod_identity.ensure_absent(aws, plan, params["cluster_name"], params["namespace"], role_arn)
     role.ensure_absent(aws, plan, name, taken)
-    if params["delete_data"]:
+    if not params["delete_data"]:
         if kept:
-            objects.ensure_absent(plan, kept)
-        key.ensure_absent(aws, plan, name, old)
-    elif kept:
-        plan.keep(bucket.KIND, kept.name)
+            plan.keep(bucket.KIND, kept.name)
+        return
+    fate = objects.fate(kept, kept.name != name) if kept else objects.Fate()
+    if kept:
+        objects.ensure_absent(plan, kept, fate)
+    spared = f"S3 bucket {kept.name}, which stays, needs it" if kept and fate.reason else ""
+    key.ensure_absent(aws, plan, name, old, spared)
