@@ -81,7 +81,7 @@ class GcpLab(Lab):
         pool = f"{CLOUD_PROJECT}.svc.id.goog"
         kind = "urn:ietf:params:oauth:token-type:"
         exchange = {
-            "audience": f"identitynamespace:{pool}:{CLUSTER}",
+            "audience": f"identitynamespace:{pool}:{issuer}",
             "grantType": "urn:ietf:params:oauth:grant-type:token-exchange",
             "requestedTokenType": f"{kind}access_token",
             "scope": "https://www.googleapis.com/auth/cloud-platform",
