@@ -14,10 +14,11 @@ from ..http import App, Request, Response, answer
 from ..proxy import Cloud, Proxy
 from .arm import TOKEN, Arm, Refused, snapshot
 from .blobs import blobs
+from .grants import Grant, allowed, attributes_of
 from .login import CLIENT, TENANT, login
 from .routes import find
 
-__all__ = ["Arm", "app", "environment", "serve", "snapshot"]
+__all__ = ["Arm", "Grant", "app", "environment", "serve", "snapshot"]
 
 LOGIN, BLOBS = "login.microsoftonline.com", ".blob.core.windows.net"
 HOSTS = ("management.azure.com", LOGIN, f"*{BLOBS}")
@@ -47,6 +48,10 @@ def _manage(arm: Arm, request: Request) -> Response:
     route, names = found
     if f"/subscriptions/{arm.subscription}/" not in f"{request.path.lower()}/":
         raise Refused(404, "SubscriptionNotFound", f"The subscription '{names[0]}' could not be found.")
+    if arm.grants is not None and route.action != "poll":
+        if not allowed(arm.grants, route.action, request.path, attributes_of(arm, route.action, request)):
+            said = f"The client does not have authorization to perform action '{route.action}' over '{request.path}'."
+            raise Refused(403, "AuthorizationFailed", said)
     result = route.handler(arm, request, *names)
     return result if isinstance(result, Response) else answer(200, result)
 

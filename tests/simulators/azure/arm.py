@@ -9,9 +9,12 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..http import Request, Response, answer
+
+if TYPE_CHECKING:
+    from .grants import Grant
 
 GROUP = r"/subscriptions/([^/]+)/resourcegroups/([^/]+)"
 LOCATIONS = {"westeurope", "eastus", "centralus"}
@@ -65,6 +68,7 @@ class Arm:
     operations: dict[str, Operation] = field(default_factory=dict)
     unregistered: set[str] = field(default_factory=set)  # provider namespaces
     linked_denied: set[str] = field(default_factory=set)  # permissions on other people's resources
+    grants: list[Grant] | None = None  # what the deployer may do; None is everything
     fails: tuple[str, str] | None = None  # code and message with which the next long operation ends
     since: dict[str, float] = field(default_factory=dict)  # when an id was written
     missed: dict[str, float] = field(default_factory=dict)  # until when a credential is remembered as unknown
@@ -76,7 +80,7 @@ class Arm:
             everything.clear()
         for more in (self.unregistered, self.linked_denied, self.since, self.missed, self.tokens):
             more.clear()
-        self.lag, self.settle, self.page, self.fails = 0, 0.0, 100, None
+        self.lag, self.settle, self.page, self.fails, self.grants = 0, 0.0, 100, None, None
 
     def get(self, request: Request, code: str = "ResourceNotFound") -> dict[str, Any]:
         path = request.path.lower()
