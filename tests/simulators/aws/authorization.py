@@ -26,9 +26,7 @@ BOUNDARY = "iam:PermissionsBoundary"
 BOUNDED = {"iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:AttachRolePolicy", "iam:DetachRolePolicy"}
 
 
-def refusal(
-    policy: Policy, request: Request, associations: dict[str, dict[str, Any]], early: bool
-) -> Response | None:
+def refusal(policy: Policy, request: Request, associations: dict[str, dict[str, Any]], early: bool) -> Response | None:
     """Return the refusal of a call that a policy does not allow; while it is `early`, no tag of a key counts."""
     for need in needs(request, associations):
         untagged = {key: value for key, value in need.context.items() if not key.startswith("aws:ResourceTag/")}
@@ -115,7 +113,8 @@ def _eks(request: Request, action: str, associations: dict[str, dict[str, Any]])
     # https://docs.aws.amazon.com/eks/latest/userguide/pod-id-association.html
     service: Context = {"iam:PassedToService": "pods.eks.amazonaws.com"}
     passing = [Need("iam:PassRole", body["roleArn"], service)] if "roleArn" in body else []
-    tagging = [Need("eks:TagResource", f"{where}podidentityassociation/{cluster}/new", context)] if "tags" in body else []
+    made = f"{where}podidentityassociation/{cluster}/new"
+    tagging = [Need("eks:TagResource", made, context)] if "tags" in body else []
     return [Need(action, resource, context), *passing, *tagging]
 
 

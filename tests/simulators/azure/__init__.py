@@ -48,12 +48,18 @@ def _manage(arm: Arm, request: Request) -> Response:
     route, names = found
     if f"/subscriptions/{arm.subscription}/" not in f"{request.path.lower()}/":
         raise Refused(404, "SubscriptionNotFound", f"The subscription '{names[0]}' could not be found.")
-    if arm.grants is not None and route.action != "poll":
-        if not allowed(arm.grants, route.action, request.path, attributes_of(arm, route.action, request)):
-            said = f"The client does not have authorization to perform action '{route.action}' over '{request.path}'."
-            raise Refused(403, "AuthorizationFailed", said)
+    _authorize(arm, request, route.action)
     result = route.handler(arm, request, *names)
     return result if isinstance(result, Response) else answer(200, result)
+
+
+def _authorize(arm: Arm, request: Request, action: str) -> None:
+    """Refuse what no grant allows; everybody may look at an operation of his own."""
+    if arm.grants is None or action == "poll":
+        return
+    if not allowed(arm.grants, action, request.path, attributes_of(arm, action, request)):
+        said = f"The client does not have authorization to perform action '{action}' over '{request.path}'."
+        raise Refused(403, "AuthorizationFailed", said)
 
 
 def name(request: Request) -> tuple[str, bool]:

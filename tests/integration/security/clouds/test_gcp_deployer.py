@@ -29,7 +29,7 @@ def deployer(with_accounts: bool = False) -> list[Grant]:
 @pytest.mark.parametrize("direct", [True, False])
 def test_the_printed_google_roles_allow_all_that_we_do(gcp_lab: GcpLab, direct: bool) -> None:
     gcp_lab.google.grants = deployer(with_accounts=not direct)
-    wanted = {"direct_identity": direct}
+    wanted: dict[str, Any] = {"direct_identity": direct}
     gcp_lab.converge(**wanted)
     assert not gcp_lab.converge(**wanted)["changed"]
     if not direct:

@@ -96,10 +96,9 @@ def _create(aws: Aws, plan: Plan, name: str, owner: str, tags: dict[str, str]) -
         # Named last: until then the key is found by its owner, and made only once. A policy that goes by the key's tags
         # may take so long to know a new key:
         # https://docs.aws.amazon.com/kms/latest/developerguide/tag-authorization.html
-        settle = {"settle": SETTLE}
-        aws.call("kms", "enable_key_rotation", KeyId=arn, **settle)
-        absent = ("AlreadyExistsException",)
-        aws.call("kms", "create_alias", AliasName=f"alias/{name}", TargetKeyId=arn, absent=absent, **settle)
+        aws.call("kms", "enable_key_rotation", KeyId=arn, settle=SETTLE)
+        absent, alias = ("AlreadyExistsException",), f"alias/{name}"
+        aws.call("kms", "create_alias", AliasName=alias, TargetKeyId=arn, absent=absent, settle=SETTLE)
         made.append(arn)
 
     plan.create(KIND, f"alias/{name}", {"usable": True, "rotation": True, "tags": tags}, call)
@@ -159,7 +158,7 @@ def _others(aws: Aws, name: str, key: str) -> list[str]:
 
 
 def _listing(aws: Aws, operation: str, field: str, key: str) -> Iterator[dict[str, Any]]:
-    marker: dict[str, str] = {}
+    marker: dict[str, Any] = {}
     while True:
         page = aws.call("kms", operation, KeyId=key, **marker)
         yield from page[field]

@@ -60,7 +60,7 @@ def ensure_absent(plan: Plan, bucket: Bucket, fate: Fate) -> None:
 
 def _pages(bucket: Bucket) -> Iterator[dict[str, Any]]:
     """Yield the pages of what is at the bucket's root; a folder is one entry, however much is in it."""
-    marker: dict[str, str] = {}
+    marker: dict[str, Any] = {}
     while True:
         page = bucket.call("list_object_versions", Delimiter="/", MaxKeys=1000, **marker)
         yield page
@@ -71,7 +71,7 @@ def _pages(bucket: Bucket) -> Iterator[dict[str, Any]]:
 
 
 def _uploads(bucket: Bucket) -> Iterator[dict[str, Any]]:
-    marker: dict[str, str] = {}
+    marker: dict[str, Any] = {}
     while True:
         page = bucket.call("list_multipart_uploads", **marker) or {}
         yield from page.get("Uploads", [])

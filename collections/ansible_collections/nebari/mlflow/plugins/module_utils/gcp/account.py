@@ -54,10 +54,9 @@ def ensure_absent(gcp: Gcp, plan: Plan, account_id: str, role: str, speaker: str
     email = email_of(account_id, gcp.project)
     url = f"{IAM}/projects/{gcp.project}/serviceAccounts/{email}"
     policy = member.Target.service_account(gcp, email)
-    others = [
-        *(f"key {each['name'].rpartition('/')[2]}" for each in _keys(gcp, url)),
-        *(f"{who} as {what}" for what, who in members(policy.read(absent=(404,)) or {}) if (what, who) != (role, speaker)),
-    ]
+    others = [f"key {each['name'].rpartition('/')[2]}" for each in _keys(gcp, url)]
+    granted = members(policy.read(absent=(404,)) or {})
+    others += [f"{who} as {what}" for what, who in granted if (what, who) != (role, speaker)]
     if not others:
         plan.delete(KIND, email, lambda: gcp.call("DELETE", url, "iam.serviceAccounts.delete", absent=(404,)))
         return
