@@ -13,7 +13,7 @@ from typing import Any
 from ..http import App, Request, Response, answer
 from ..proxy import Cloud, Proxy
 from .arm import TOKEN, Arm, Refused, snapshot
-from .blobs import blobs
+from .blobs import LIST, blobs, is_list
 from .grants import Grant, allowed, attributes_of
 from .login import CLIENT, TENANT, login
 from .routes import find
@@ -66,6 +66,8 @@ def name(request: Request) -> tuple[str, bool]:
     """Return the action of a call, and whether it writes."""
     if request.host == LOGIN:
         return "token", False
+    if request.host.endswith(BLOBS) and is_list(request):
+        return LIST, False
     if request.host.endswith(BLOBS):
         return f"data:{request.method}", request.method != "GET"
     found = find(request)

@@ -19,10 +19,11 @@ class Grant:
     actions: tuple[str, ...]
     scope: str
     condition: str = ""
+    data: tuple[str, ...] = ()  # actions on data
 
     def allows(self, action: str, target: str, attributes: Attributes) -> bool:
         return (
-            any(fnmatch.fnmatchcase(action.lower(), each.lower()) for each in self.actions)
+            any(fnmatch.fnmatchcase(action.lower(), each.lower()) for each in (*self.actions, *self.data))
             and f"{target.lower()}/".startswith(f"{self.scope.lower()}/")
             and (not self.condition or evaluate(self.condition, action, attributes))
         )

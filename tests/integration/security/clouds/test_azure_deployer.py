@@ -25,7 +25,7 @@ def deployer() -> list[Grant]:
     role, names = documents("azure.md", PLACEHOLDERS)
     (condition,) = blocks("azure.md", "text", {})
     return [
-        Grant(tuple(role["Actions"]), role["AssignableScopes"][0], condition),
+        Grant(tuple(role["Actions"]), role["AssignableScopes"][0], condition, tuple(role["DataActions"])),
         Grant(tuple(names["Actions"]), names["AssignableScopes"][0]),
     ]
 
@@ -75,6 +75,7 @@ def test_the_printed_azure_role_ends_at_its_group(azure_lab: AzureLab) -> None:
         ("Microsoft.Authorization/elevateAccess/action", GROUP, {}),
         ("Microsoft.Authorization/locks/delete", GROUP, {}),
         ("Microsoft.Storage/storageAccounts/listKeys/action", THEIRS, {}),
+        ("Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write", THEIRS, {}),
         ("Microsoft.Storage/storageAccounts/blobServices/containers/clearLegalHold/action", THEIRS, {}),
         ("Microsoft.Storage/storageAccounts/fileServices/shares/delete", THEIRS, {}),
         ("Microsoft.ManagedIdentity/userAssignedIdentities/assign/action", GROUP, {}),

@@ -92,6 +92,35 @@ def test_a_container_that_somebody_protects_stays_with_all_around(azure_lab: Azu
     assert set(kept) == {"blob container", "storage account", "resource group"}
 
 
+@pytest.mark.parametrize(
+    ("field", "name", "named"),
+    [
+        ("blobs", "reports/q1.csv", "reports/"),
+        ("blobs", "artifacts.zip", "artifacts.zip"),
+        ("old blobs", "reports/q1.csv", "reports/"),
+    ],
+    ids=["folder", "look-alike", "deleted"],
+)
+def test_our_container_with_blobs_of_others_stays_with_all_around(
+    azure_lab: AzureLab, field: str, name: str, named: str
+) -> None:
+    in_own_group(azure_lab)
+    container = azure_lab.arm.resources[azure.CONTAINER]
+    container[field] = {**container.get(field, {}), name: "theirs"}
+    _, kept = removed(azure_lab)
+    assert azure_lab.arm.resources[azure.CONTAINER][field][name] == "theirs"
+    assert kept["blob container"] == f"it also holds {named}"
+    assert set(kept) == {"blob container", "storage account", "resource group"}
+
+
+def test_a_container_that_cannot_be_seen_from_here_stays(azure_lab: AzureLab) -> None:
+    in_own_group(azure_lab)
+    azure_lab.converge(network_rules={"default_action": "Deny"})
+    _, kept = removed(azure_lab)
+    assert azure_lab.has_data()
+    assert "the network rules do not let this machine in" in kept["blob container"]
+
+
 @pytest.mark.parametrize("removal", [{}, {"delete_data": False}], ids=["with data", "without data"])
 def test_an_identity_that_others_use_stays_without_our_right(azure_lab: AzureLab, removal: dict[str, Any]) -> None:
     in_own_group(azure_lab)

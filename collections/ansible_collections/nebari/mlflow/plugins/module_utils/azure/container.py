@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..cloud.neighbours import holds
 from ..cloud.plan import Plan, Settings
+from . import blobs
 from .account import TYPE, VERSION, Account
+from .client import Closed
 
 KIND = "blob container"
 SERVICE = "blob service"
@@ -86,11 +89,16 @@ def others(account: Account) -> list[str]:
     ]
 
 
-def protection(found: dict[str, Any] | None) -> str:
-    """Return what keeps the blobs of our container from deletion, "" for nothing."""
-    properties = (found or {}).get("properties", {})
+def spared(account: Account, found: dict[str, Any]) -> str:
+    """Return why our container must stay, "" for no reason."""
     named = {"hasLegalHold": "a legal hold", "hasImmutabilityPolicy": "an immutability policy"}
-    return " and ".join(text for name, text in named.items() if properties.get(name))
+    holding = [text for name, text in named.items() if found["properties"].get(name)]
+    if holding:
+        return f"{' and '.join(holding)} protects it"
+    try:
+        return holds(blobs.others(account.azure, account.name, NAME))
+    except Closed as error:
+        return f"what other people keep in it cannot be seen ({error})"
 
 
 def find(account: Account) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from ..cloud import naming
@@ -61,30 +62,43 @@ def _absent(
     path: str, owner: str, adopted: bool
 ) -> None:  # fmt: skip
     account.check_owner(chosen, found, owner)
+    # All is read before anything is changed.
+    fate = _fate(chosen, adopted) if found is not None and params["delete_data"] else None
     gone = {path} if identity.ensure_absent(azure, plan, container.id_of(chosen), path, owner) else set()
     if not params["delete_data"]:
         if found is not None:
             plan.keep(account.KIND, chosen.name)
         return
-    if found is None or _delete_data(plan, chosen, adopted):
+    if fate is None or _delete_data(plan, chosen, fate):
         gone.add(chosen.id)
     group.ensure_absent(azure, plan, params["resource_group"], owner, gone)
 
 
-def _delete_data(plan: Plan, chosen: account.Account, adopted: bool) -> bool:
-    """Delete the account, or of one that holds more only our container; return whether the account has gone."""
+@dataclass(frozen=True)
+class Fate:
+    """What a removal with the data does: each reason spares what it is about; without one the account goes."""
+
+    account: str
+    container: str
+    ours: dict[str, Any] | None  # the container
+
+
+def _fate(chosen: account.Account, adopted: bool) -> Fate:
     if adopted:
-        plan.keep(account.KIND, chosen.name, ADOPTED)
-        return False
+        return Fate(ADOPTED, ADOPTED, None)
     ours, others = container.find(chosen), container.others(chosen)
-    protected = container.protection(ours)
-    if protected:
-        plan.keep(container.KIND, container.NAME, f"{protected} protects it")
-        others = [f"{container.KIND} {container.NAME}", *others]
-    if not others:
+    spared = container.spared(chosen, ours) if ours else ""
+    return Fate(holds([*([f"{container.KIND} {container.NAME}"] if spared else []), *others]), spared, ours)
+
+
+def _delete_data(plan: Plan, chosen: account.Account, fate: Fate) -> bool:
+    """Delete the account, or of one that holds more only our container; return whether the account has gone."""
+    if not fate.account:
         plan.delete(account.KIND, chosen.name, chosen.delete)
         return True
-    if not protected:
-        container.ensure_absent(plan, chosen, ours)
-    plan.keep(account.KIND, chosen.name, holds(others))
+    if not fate.container:
+        container.ensure_absent(plan, chosen, fate.ours)
+    elif fate.ours:
+        plan.keep(container.KIND, container.NAME, fate.container)
+    plan.keep(account.KIND, chosen.name, fate.account)
     return False
