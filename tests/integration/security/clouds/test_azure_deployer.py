@@ -14,7 +14,7 @@ from .page import blocks, documents
 
 PLACEHOLDERS = {
     "00000000-0000-0000-0000-000000000000": SUBSCRIPTION,
-    "demo-dev": RESOURCE_GROUP,
+    "resourceGroups/demo-mlflow": f"resourceGroups/{RESOURCE_GROUP}",
 }
 WRITE, DELETE = "Microsoft.Authorization/roleAssignments/write", "Microsoft.Authorization/roleAssignments/delete"
 BLOBS = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"

@@ -18,6 +18,8 @@ from tests.integration.clouds.azure_lab import AzureLab
 from tests.integration.clouds.gcp_lab import GcpLab
 from tests.integration.clouds.lab import Denied, Lab
 from tests.simulators.gcp import Policy
+from tests.simulators.http import Request
+from tests.simulators.proxy import Fault
 
 DELETE: dict[str, Any] = {"state": "absent", "delete_data": True}
 FILES, QUEUES, TABLES = "fileservices/default/shares", "queueservices/default/queues", "tableservices/default/tables"
@@ -251,6 +253,32 @@ def test_a_boundary_that_somebody_set_on_the_role_stays(aws_lab: AwsLab) -> None
     assert not aws_lab.converge()["changed"]
     role = iam.get_role(RoleName=aws.NAME)["Role"]
     assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == theirs
+
+
+def test_every_s3_call_names_the_account_that_must_own_the_bucket(aws_lab: AwsLab) -> None:
+    """So that a bucket of our name in another account is never read, written or deleted, even if it lets us in."""
+    unnamed: list[str] = []
+    seen: set[str] = set()
+
+    def watch(request: Request) -> bool:
+        action = aws_lab.cloud.name(request)[0]
+        if action.startswith("s3:"):
+            seen.add(action)
+            if request.headers.get("X-Amz-Expected-Bucket-Owner") != aws.ACCOUNT:
+                unnamed.append(action)
+        return False
+
+    for removal in (DELETE, {"state": "absent"}):
+        aws_lab.reset()
+        aws_lab.cloud.faults.append(Fault(watch, "before"))
+        aws_lab.converge()
+        for spoil in aws_lab.drifts().values():
+            spoil()
+        aws_lab.converge()
+        aws_lab.store()
+        aws_lab.converge(**removal)
+    assert len(seen) > 15
+    assert set(unnamed) == {"s3:CreateBucket"}  # which fails if anybody has the name
 
 
 def test_an_adopted_s3_bucket_is_never_deleted(aws_lab: AwsLab) -> None:

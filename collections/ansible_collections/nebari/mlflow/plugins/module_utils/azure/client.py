@@ -88,7 +88,7 @@ class Azure:
         return [RequestIdPolicy(), RetryPolicy(retry_total=6), token]
 
     def data(self, url: str, query: dict[str, str], permission: str) -> bytes | None:
-        """Return what the storage service itself answers, None for what does not exist; raise Closed or a CloudError."""
+        """Return what the storage service answers, None for what does not exist; raise Closed or a CloudError."""
         name = url.removeprefix("https://")
         request = HttpRequest("GET", url, params=query, headers={"x-ms-version": STORAGE_VERSION})
         try:
