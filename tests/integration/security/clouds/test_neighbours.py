@@ -255,6 +255,22 @@ def test_a_boundary_that_somebody_set_on_the_role_stays(aws_lab: AwsLab) -> None
     assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == theirs
 
 
+@pytest.mark.parametrize("tags", [{}, {"nebari-mlflow-owner": "other-0a1b2c3d"}], ids=["unmarked", "theirs"])
+def test_a_pod_identity_that_gives_another_role_is_not_taken_over(aws_lab: AwsLab, tags: dict[str, str]) -> None:
+    theirs = {
+        "clusterName": aws.CLUSTER, "namespace": "dev", "serviceAccount": "nebari-mlflow", "associationId": "a-0",
+        "associationArn": "a", "roleArn": f"arn:aws:iam::{aws.ACCOUNT}:role/theirs-mlflow", "tags": tags,
+    }  # fmt: skip
+    aws_lab.moto.eks.associations["a-0"] = dict(theirs)
+    pods: dict[str, Any] = {"identity": "pod_identity", "cluster_name": aws.CLUSTER}
+    for check in (True, False):
+        with pytest.raises(CloudError, match="Pod Identity association demo/dev/nebari-mlflow exists and belongs to"):
+            aws_lab.converge(check, **pods)
+        assert aws_lab.cloud.writes() == []
+    aws_lab.converge(**pods, state="absent")
+    assert aws_lab.moto.eks.associations["a-0"] == theirs
+
+
 def test_every_s3_call_names_the_account_that_must_own_the_bucket(aws_lab: AwsLab) -> None:
     """So that a bucket of our name in another account is never read, written or deleted, even if it lets us in."""
     unnamed: list[str] = []

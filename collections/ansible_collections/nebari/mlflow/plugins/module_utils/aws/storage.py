@@ -32,6 +32,7 @@ def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
             cluster_arn = f"arn:{aws.partition}:eks:{aws.region}:{aws.account}:cluster/{params['cluster_name']}"
             trust = policies.pod_identity_trust(aws.account, namespace, cluster_arn)
             association = pod_identity.find(aws, params["cluster_name"], namespace)
+            pod_identity.check_owner(association, params["cluster_name"], namespace, role_arn, owner)
         else:
             trust = policies.irsa_trust(role.issuer_arn(aws, params["oidc_issuer_url"]), namespace)
         # All is read before anything is changed: each of these may turn out to be somebody else's.
