@@ -71,13 +71,14 @@ def show_removed(console: Console, target: Target, outputs: dict[str, Any]) -> N
     console.print(f"{target.release}: {'removed.' if changes else 'was not there.'}", markup=False)
     kept = outputs.get("kept") or []
     show_kept(console, kept)
-    if kept:
+    if any(not item.get("reason") for item in kept):
         deletion = f"{target.command('destroy')} --delete-data {target.project}"
         console.print(f"  To delete it for good: {deletion}", markup=False)
 
 
 def show_kept(console: Console, kept: list[dict[str, Any]]) -> None:
-    """Print one line for each thing whose data stays."""
+    """Print one line for each thing that stays, with the reason if its deletion was asked for."""
     for item in kept:
         where = f" in namespace {item['namespace']}" if item.get("namespace") else ""
-        console.print(f"  kept: {item.get('kind')} {item.get('name')}{where}", markup=False)
+        why = f": {item['reason']}" if item.get("reason") else ""
+        console.print(f"  kept: {item.get('kind')} {item.get('name')}{where}{why}", markup=False)

@@ -45,7 +45,7 @@ def _say_what_stays(console: Console, config: Any, outputs: dict[str, Any]) -> N
         console.print("  What is in a namespace goes with it, or with the cluster.", markup=False)
     if role(config) == "azure":
         console.print(AZURE, markup=False)
-    if kept:
+    if any(not item.get("reason") for item in kept):
         console.print(
             "  To delete the data for good, while the cluster is there: "
             f"nebari mlflow destroy --delete-data {config.project_name}",

@@ -16,6 +16,7 @@ GROUPS = {
     "test_playbooks.py": "demo",
     "test_use.py": "demo",
     "test_molecule.py": "",  # each scenario has a namespace of its own
+    "security/clouds": "clouds",
     "clouds": "clouds",  # one simulated account of each cloud serves them all
 }
 # The order in which groups begin: the long ones, and beside them what waits much and computes little.

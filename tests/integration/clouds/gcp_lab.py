@@ -25,7 +25,7 @@ THEIRS = f"theirs@{CLOUD_PROJECT}.iam.gserviceaccount.com"
 class GcpLab(Lab):
     provider = "gcp"
     converge_function = staticmethod(converge)
-    most_reads = 4
+    most_reads = 5  # the bucket, the project's number, the account and two policies
     variables = {"mlflow_gcp_project": CLOUD_PROJECT, "mlflow_gcp_region": REGION}  # noqa: RUF012
     params = {  # noqa: RUF012
         "cloud_project": CLOUD_PROJECT,
@@ -81,7 +81,7 @@ class GcpLab(Lab):
         pool = f"{CLOUD_PROJECT}.svc.id.goog"
         kind = "urn:ietf:params:oauth:token-type:"
         exchange = {
-            "audience": f"identitynamespace:{pool}:{CLUSTER}",
+            "audience": f"identitynamespace:{pool}:{issuer}",
             "grantType": "urn:ietf:params:oauth:grant-type:token-exchange",
             "requestedTokenType": f"{kind}access_token",
             "scope": "https://www.googleapis.com/auth/cloud-platform",

@@ -160,6 +160,15 @@ class Lab(ABC):
             )
         )
 
+    def before(self, action: str, happens: Callable[[], Any]) -> None:
+        """Let something happen once, right before the next call of that action is carried out."""
+
+        def interfere(request: Request) -> Response:
+            happens()
+            return self.cloud.app(request)
+
+        self.cloud.faults.append(Fault(lambda request: self.cloud.name(request)[0] == action, interfere))
+
     def kill_at(self, nth: int, after: bool, **changed: Any) -> int:
         """Run the module in a process of its own and kill it at its write number `nth`; return the exit code."""
         params = {"adopt": "", "state": "present", "delete_data": False, "project": PROJECT, "namespace": NAMESPACE}

@@ -29,7 +29,8 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/{NAME}"
 
 
 def documented() -> dict[str, Any]:
-    policy: dict[str, Any] = json.loads(re.findall("```json\n(.*?)```", PAGE.read_text(), re.S)[0])
+    text = re.findall("```json\n(.*?)```", PAGE.read_text(), re.S)[0]
+    policy: dict[str, Any] = json.loads(text.replace("demo-mlflow-????????", "my-demo-mlflow-*"))  # moto has no ?
     return policy
 
 
@@ -50,10 +51,13 @@ def client(lab: AwsLab, service: str, credentials: dict[str, str]) -> Any:
 
 
 def test_the_documented_policy_is_enough(aws_lab: AwsLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """moto itself decides, by the policy that the page shows; it knows the resources of S3 only."""
+    """moto itself decides, by the policy that the page shows; it knows the resources of S3 only, and no conditions.
+
+    Those are tested in tests/integration/security/clouds.
+    """
     policy = documented()
     for statement in policy["Statement"]:
-        if not statement["Resource"].startswith("arn:aws:s3:"):
+        if not str(statement["Resource"]).startswith("arn:aws:s3:"):
             statement["Resource"] = "*"
         statement["Action"] = [MOTO_SAYS.get(each, each) for each in actions(statement)]
     iam = aws_lab.client("iam")
@@ -74,19 +78,20 @@ def test_the_documented_policy_is_enough(aws_lab: AwsLab, monkeypatch: pytest.Mo
 def test_every_call_is_documented(aws_lab: AwsLab) -> None:
     allowed = {action for statement in documented()["Statement"] for action in actions(statement)}
     used: set[str] = set()
-    aws_lab.converge()
+    bound = f"arn:aws:iam::{ACCOUNT}:policy/bound"
+    aws_lab.converge(permissions_boundary=bound)
     used |= {call.action for call in aws_lab.cloud.calls}
     for spoil in aws_lab.drifts().values():
         spoil()
-    aws_lab.converge(permissions_boundary=f"arn:aws:iam::{ACCOUNT}:policy/bound")
+    aws_lab.converge(permissions_boundary=bound)
     used |= {call.action for call in aws_lab.cloud.calls}
-    aws_lab.converge(identity="pod_identity", cluster_name="demo")
+    aws_lab.converge(identity="pod_identity", cluster_name="demo", permissions_boundary=bound)
     used |= {call.action for call in aws_lab.cloud.calls}
     aws_lab.store()
     aws_lab.converge(identity="pod_identity", cluster_name="demo", state="absent", delete_data=True)
     used |= {call.action for call in aws_lab.cloud.calls}
     assert used - allowed == {"sts:GetCallerIdentity"}
-    unseen = {"iam:PassRole", "iam:DetachRolePolicy", "kms:CancelKeyDeletion", "kms:TagResource", "eks:TagResource",
+    unseen = {"iam:PassRole", "kms:CancelKeyDeletion", "kms:TagResource", "eks:TagResource",
               "s3:DeleteObject", "eks:UpdatePodIdentityAssociation", "iam:TagRole"}  # fmt: skip
     assert allowed - used <= unseen
 

@@ -14,7 +14,9 @@ from moto.server import ThreadedMotoServer
 
 from ..http import Request, Response
 from ..proxy import Cloud, Proxy
+from .authorization import refusal
 from .eks import Eks, credentials
+from .evaluation import Policy
 from .names import error_for, name, region_of, service_of
 from .rules import ACCOUNT, Rules
 
@@ -46,13 +48,21 @@ class Moto:
         self.url = f"http://127.0.0.1:{port}"
         self.rules = Rules()
         self.eks = Eks(self.rules)
+        self.policy: Policy | None = None  # what the deployer may do; None is everything
+        self.late = 0  # refusals until the tags of keys count for a permission
 
     def clear(self) -> None:
         self.post("/moto-api/reset")
         self.rules.clear()
+        self.policy, self.late = None, 0
         self.eks.clear()
 
     def __call__(self, request: Request) -> Response:
+        if self.policy is not None:
+            denied = refusal(self.policy, request, self.eks.associations, self.late > 0)
+            if denied is not None:
+                self.late -= 1
+                return denied
         if service_of(request) == "eks":
             return self.eks(request)
         if service_of(request) == "eks-auth":

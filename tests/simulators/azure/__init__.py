@@ -13,11 +13,12 @@ from typing import Any
 from ..http import App, Request, Response, answer
 from ..proxy import Cloud, Proxy
 from .arm import TOKEN, Arm, Refused, snapshot
-from .blobs import blobs
+from .blobs import LIST, blobs, is_list
+from .grants import Grant, allowed, attributes_of
 from .login import CLIENT, TENANT, login
 from .routes import find
 
-__all__ = ["Arm", "app", "environment", "serve", "snapshot"]
+__all__ = ["Arm", "Grant", "app", "environment", "serve", "snapshot"]
 
 LOGIN, BLOBS = "login.microsoftonline.com", ".blob.core.windows.net"
 HOSTS = ("management.azure.com", LOGIN, f"*{BLOBS}")
@@ -47,14 +48,26 @@ def _manage(arm: Arm, request: Request) -> Response:
     route, names = found
     if f"/subscriptions/{arm.subscription}/" not in f"{request.path.lower()}/":
         raise Refused(404, "SubscriptionNotFound", f"The subscription '{names[0]}' could not be found.")
+    _authorize(arm, request, route.action)
     result = route.handler(arm, request, *names)
     return result if isinstance(result, Response) else answer(200, result)
+
+
+def _authorize(arm: Arm, request: Request, action: str) -> None:
+    """Refuse what no grant allows; everybody may look at an operation of his own."""
+    if arm.grants is None or action == "poll":
+        return
+    if not allowed(arm.grants, action, request.path, attributes_of(arm, action, request)):
+        said = f"The client does not have authorization to perform action '{action}' over '{request.path}'."
+        raise Refused(403, "AuthorizationFailed", said)
 
 
 def name(request: Request) -> tuple[str, bool]:
     """Return the action of a call, and whether it writes."""
     if request.host == LOGIN:
         return "token", False
+    if request.host.endswith(BLOBS) and is_list(request):
+        return LIST, False
     if request.host.endswith(BLOBS):
         return f"data:{request.method}", request.method != "GET"
     found = find(request)

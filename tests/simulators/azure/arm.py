@@ -9,9 +9,12 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..http import Request, Response, answer
+
+if TYPE_CHECKING:
+    from .grants import Grant
 
 GROUP = r"/subscriptions/([^/]+)/resourcegroups/([^/]+)"
 LOCATIONS = {"westeurope", "eastus", "centralus"}
@@ -65,6 +68,7 @@ class Arm:
     operations: dict[str, Operation] = field(default_factory=dict)
     unregistered: set[str] = field(default_factory=set)  # provider namespaces
     linked_denied: set[str] = field(default_factory=set)  # permissions on other people's resources
+    grants: list[Grant] | None = None  # what the deployer may do; None is everything
     fails: tuple[str, str] | None = None  # code and message with which the next long operation ends
     since: dict[str, float] = field(default_factory=dict)  # when an id was written
     missed: dict[str, float] = field(default_factory=dict)  # until when a credential is remembered as unknown
@@ -76,7 +80,7 @@ class Arm:
             everything.clear()
         for more in (self.unregistered, self.linked_denied, self.since, self.missed, self.tokens):
             more.clear()
-        self.lag, self.settle, self.page, self.fails = 0, 0.0, 100, None
+        self.lag, self.settle, self.page, self.fails, self.grants = 0, 0.0, 100, None, None
 
     def get(self, request: Request, code: str = "ResourceNotFound") -> dict[str, Any]:
         path = request.path.lower()
@@ -112,16 +116,17 @@ class Arm:
         for each in [each for each in self.resources if each == path or each.startswith(f"{path}/")]:
             del self.resources[each]
 
-    def children(self, request: Request, prefix: str) -> Any:
-        """Answer a list: of a page's length, with the address of the next page.
-
-        https://learn.microsoft.com/rest/api/azure/#async-operations-throttling-and-paging
-        """
+    def within(self, prefix: str) -> list[dict[str, Any]]:
+        """Return what is directly below an id."""
         pattern = re.compile(re.escape(prefix) + "/[^/]+")
-        return self.paged(request, [each for path, each in self.resources.items() if pattern.fullmatch(path)])
+        return [each for path, each in self.resources.items() if pattern.fullmatch(path)]
 
     def paged(self, request: Request, entries: list[dict[str, Any]]) -> Any:
-        """Answer a page; with short pages the first one is empty, as some are."""
+        """Answer a list: of a page's length, with the address of the next page.
+
+        With short pages the first one is empty, as some are.
+        https://learn.microsoft.com/rest/api/azure/#async-operations-throttling-and-paging
+        """
         start = int(request.query.get("$skiptoken", -1 if self.page < len(entries) else 0))
         end = 0 if start < 0 else start + self.page
         listed: dict[str, Any] = {"value": entries[max(start, 0) : end]}

@@ -88,6 +88,18 @@ def credential_put(arm: Arm, request: Request, _: str, __: str, ___: str, name: 
     return answer(200 if old else 201, made)
 
 
+def credential_list(arm: Arm, request: Request, *_: str) -> Any:
+    arm.parent(request, request.path.lower().partition("/federatedidentitycredentials")[0])
+    return arm.paged(request, arm.within(request.path.lower()))
+
+
+def credential_delete(arm: Arm, request: Request, *_: str) -> Any:
+    if request.path.lower() not in arm.resources:
+        return Response(204)
+    arm.remove(request.path.lower())
+    return Response(200)
+
+
 def assignment_list(arm: Arm, request: Request, scope: str) -> Any:
     """Answers what is at the scope, above it and below it."""
     principal = re.fullmatch("principalId eq '([^']+)'", request.query.get("$filter", ""))

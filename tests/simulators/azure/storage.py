@@ -133,8 +133,7 @@ def service_put(arm: Arm, request: Request, *_: str) -> Any:
 
 
 def container_list(arm: Arm, request: Request, *_: str) -> Any:
-    _account_of(arm, request)
-    return arm.children(request, request.path.lower())
+    return _listed(arm, request, "$include")
 
 
 def container_get(arm: Arm, request: Request, *_: str) -> Any:
@@ -173,8 +172,12 @@ def container_delete(arm: Arm, request: Request, *_: str) -> Any:
     https://learn.microsoft.com/rest/api/storageservices/delete-container#remarks
     """
     _account_of(arm, request)
-    if request.path.lower() not in arm.resources:
+    container = arm.resources.get(request.path.lower())
+    if container is None:
         return Response(204)
+    # https://learn.microsoft.com/azure/storage/blobs/immutable-container-level-wormpolicies
+    if any(container["properties"].get(each) for each in ("hasLegalHold", "hasImmutabilityPolicy")):
+        raise Refused(409, "ContainerProtectedFromDeletion", "The container is protected from deletion.")
     arm.remove(request.path.lower())
     arm.deleting[request.path.lower()] = 2
     return Response(200)
@@ -185,8 +188,7 @@ def other_list(arm: Arm, request: Request, *_: str) -> Any:
 
     https://learn.microsoft.com/rest/api/storagerp/file-shares/list, /queue/list and /table/list
     """
-    _account_of(arm, request)
-    return arm.children(request, request.path.lower())
+    return _listed(arm, request, "$expand" if request.path.lower().endswith("/shares") else "")
 
 
 def registered(arm: Arm, namespace: str) -> None:
@@ -194,6 +196,18 @@ def registered(arm: Arm, namespace: str) -> None:
     if namespace in arm.unregistered:
         said = f"The subscription is not registered to use namespace '{namespace}'. See https://aka.ms/rps-not-found."
         raise Refused(409, "MissingSubscriptionRegistration", said)
+
+
+def _listed(arm: Arm, request: Request, more: str) -> Any:
+    """List children; the query `more` set to "deleted" also lists what can be brought back."""
+    _account_of(arm, request)
+    known(dict(request.query), {"api-version", "$skiptoken", *([more] if more else [])})
+    deleted = bool(more) and request.query.get(more) == "deleted"
+    found = [
+        each for each in arm.within(request.path.lower())
+        if deleted or not each.get("properties", {}).get("deleted")
+    ]  # fmt: skip
+    return arm.paged(request, found)
 
 
 def _account_of(arm: Arm, request: Request) -> dict[str, Any]:

@@ -13,12 +13,13 @@ from typing import Any
 from ..http import App, Request, Response, answer
 from ..proxy import Cloud, Proxy
 from .errors import DEPLOYER, Refused, denied
+from .grants import Grant, allowed, needs
 from .policies import Policy
 from .routes import ROUTES, find
 from .state import TOKEN, Google
 from .tokens import known_bearer, principal
 
-__all__ = ["DEPLOYER", "Google", "Policy", "app", "denied", "environment", "principal", "serve"]
+__all__ = ["DEPLOYER", "Google", "Grant", "Policy", "app", "denied", "environment", "principal", "serve"]
 
 HOSTS = tuple(sorted({f"{route.host}.googleapis.com" for route in ROUTES}))
 OPEN = ("oauth2.", "sts.")  # endpoints that give tokens need none
@@ -47,6 +48,10 @@ def _answer(google: Google, request: Request) -> Response:
         said = f"This API has not been used in project {google.number} before or it is disabled. Enable it by"
         link = f"https://console.developers.google.com/apis/api/{request.host}/overview?project={google.number}"
         raise Refused(403, f"{said} visiting {link} then retry.", "SERVICE_DISABLED", service=request.host)
+    if google.grants is not None and route.permission != "token":
+        for permission, resource in needs(route.permission, request, google.project):
+            if not allowed(google.grants, permission, resource):
+                raise denied(request.host, permission, resource)
     result = route.handler(google, request, *names)
     return result if isinstance(result, Response) else answer(200, result)
 

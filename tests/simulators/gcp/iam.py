@@ -54,6 +54,18 @@ def account_update(google: Google, request: Request, project: str, email: str) -
     return account
 
 
+def key_list(google: Google, request: Request, project: str, email: str) -> Any:
+    """https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts.keys/list"""
+    query(request, {"keyTypes"})
+    if request.query["keyTypes"] != "USER_MANAGED":
+        raise Refused(501, f"not simulated: keyTypes {request.query['keyTypes']}")
+    _project(google, project, "iam.serviceAccountKeys.list")
+    google.account(email)
+    name = f"projects/{project}/serviceAccounts/{email}/keys/"
+    keys = [{"name": name + each, "keyType": "USER_MANAGED"} for each in google.service_keys.get(email, [])]
+    return {"keys": keys} if keys else {}
+
+
 def account_enable(google: Google, request: Request, project: str, email: str) -> Any:
     known(request.json() or {}, set())
     _project(google, project, "iam.serviceAccounts.enable")

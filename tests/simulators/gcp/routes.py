@@ -57,6 +57,8 @@ ROUTES = [
           REST + "projects.serviceAccounts/patch", True),
     Route("iam", "DELETE", ACCOUNT, "iam.serviceAccounts.delete", iam.account_delete,
           REST + "projects.serviceAccounts/delete", True),
+    Route("iam", "GET", ACCOUNT + "/keys", "iam.serviceAccountKeys.list", iam.key_list,
+          REST + "projects.serviceAccounts.keys/list"),
     Route("iam", "POST", ACCOUNT + ":enable", "iam.serviceAccounts.enable", iam.account_enable,
           REST + "projects.serviceAccounts/enable", True),
     Route("iam", "POST", ACCOUNT + ":getIamPolicy", "iam.serviceAccounts.getIamPolicy", iam.policy_get,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import Refused
+from .grants import Grant
 from .policies import Policy
 
 TOKEN = "a-token"
@@ -31,6 +32,9 @@ class Google:
     accounts: dict[str, dict[str, Any]] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
     objects: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    grants: list[Grant] | None = None  # what the deployer may do; None is everything
+    shared: set[str] = field(default_factory=set)  # buckets of other projects that the deployer may use
+    service_keys: dict[str, list[str]] = field(default_factory=dict)  # e-mail -> keys that people made
     held: set[str] = field(default_factory=set)  # objects that a retention policy protects
     data: dict[tuple[str, str], bytes] = field(default_factory=dict)
     unknown_for: dict[str, int] = field(default_factory=dict)
@@ -45,6 +49,9 @@ class Google:
     def clear(self) -> None:
         for everything in (self.buckets, self.accounts, self.policies, self.objects, self.data, self.unknown_for):
             everything.clear()
+        self.grants = None
+        self.shared.clear()
+        self.service_keys.clear()
         for more in (self.held, self.pools, self.disabled, self.since, self.tokens, self.keys):
             more.clear()
         self.pools.add(f"{self.project}.svc.id.goog")

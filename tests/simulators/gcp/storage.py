@@ -26,7 +26,7 @@ def bucket(google: Google, name: str, permission: str = "storage.buckets.get") -
     _check_name(name)
     if name not in google.buckets:
         raise Refused(404, "The specified bucket does not exist.")
-    if google.buckets[name]["projectNumber"] != google.number:
+    if google.buckets[name]["projectNumber"] != google.number and name not in google.shared:
         raise denied("storage.", permission, "Google Cloud Storage bucket")
     return google.buckets[name]
 
@@ -100,19 +100,30 @@ def policy_set(google: Google, request: Request, name: str) -> Any:
 
 
 def object_list(google: Google, request: Request, name: str) -> Any:
-    """A page may be empty and still have a next one."""
-    query(request, {"versions", "maxResults", "fields"} | ({"pageToken"} & set(request.query)))
+    """A page may be empty and still have a next one; what a delimiter cuts is answered as a prefix.
+
+    https://cloud.google.com/storage/docs/json_api/v1/objects/list
+    """
+    query(request, {"versions", "maxResults", "fields"} | ({"pageToken", "prefix", "delimiter"} & set(request.query)))
     bucket(google, name, "storage.objects.list")
-    fields = re.fullmatch(r"((?:nextPageToken,)?)items\(name,generation\)", request.query["fields"])
-    if fields is None:
+    fields = re.fullmatch(
+        r"((?:nextPageToken,)?)((?:prefixes,)?)items\(name(?:,generation)?\)", request.query["fields"]
+    )
+    if fields is None or bool(fields[2]) != ("delimiter" in request.query):
         raise Refused(400, f"Invalid field selection {request.query['fields']}")
     after = request.query.get("pageToken", "")  # the last name of the page before
     if google.sparse and fields[1] and not after:
         return {"nextPageToken": "!"}
-    found = sorted(each for each in google.objects.get(name, []) if f"{each[0]} {each[1]}" > after)
+    wanted = [each for each in google.objects.get(name, []) if each[0].startswith(request.query.get("prefix", ""))]
+    found = sorted(each for each in wanted if f"{each[0]} {each[1]}" > after)
     page = found[: min(int(request.query["maxResults"]), google.page)]
-    items = [{"name": key, "generation": str(number)} for key, number in page]
+    delimiter = request.query.get("delimiter")
+    cut = sorted({key.partition(delimiter)[0] + delimiter for key, _ in page if delimiter in key}) if delimiter else []
+    whole = [each for each in page if not delimiter or delimiter not in each[0]]
+    items = [{"name": key, "generation": str(number)} for key, number in whole]
     answered: dict[str, Any] = {"items": items} if items else {}
+    if cut:
+        answered["prefixes"] = cut
     if fields[1] and len(found) > len(page):
         answered["nextPageToken"] = " ".join(map(str, page[-1]))
     return answered

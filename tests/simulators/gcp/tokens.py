@@ -79,7 +79,10 @@ def exchange(google: Google, request: Request) -> Any:
     body = known(request.json(), fields, fields)
     kind, pool, provider = body["audience"].split(":", 2)
     claims = decoded(body["subjectToken"].split(".")[1])
-    if kind != "identitynamespace" or pool not in google.pools or claims["iss"] != provider or claims["aud"] != pool:
+    # Every cluster of the pool's project is in the pool, and no other.
+    clusters = f"https://container.googleapis.com/v1/projects/{pool.removesuffix('.svc.id.goog')}/"
+    trusted = pool in google.pools and claims["iss"] == provider and provider.startswith(clusters)
+    if kind != "identitynamespace" or not trusted or claims["aud"] != pool:
         raise Refused(400, "The audience or the issuer of the token is not that of the pool.", "invalid_grant")
     namespace, account = claims["sub"].split(":")[2:]
     token = give(google, f"serviceAccount:{pool}[{namespace}/{account}]")

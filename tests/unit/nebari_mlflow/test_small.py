@@ -151,6 +151,18 @@ def test_a_removal_says_what_is_kept_and_how_to_delete_it() -> None:
     ]
 
 
+def test_what_stays_although_it_was_to_go_is_shown_with_its_reason() -> None:
+    """And no command is offered that would not delete it either."""
+    console, stream = show(80)
+    about = Target("demo", "dev", "", "", "aws", "vars.yml", {}, options=("--vars", "vars.yml"))
+    kept = [{"kind": "S3 bucket", "name": "demo-mlflow-1f", "reason": "it also holds reports/"}]
+    report.show_removed(console, about, {"changes": [{}], "kept": kept})
+    assert stream.getvalue().splitlines() == [
+        "demo-mlflow: removed.",
+        "  kept: S3 bucket demo-mlflow-1f: it also holds reports/",
+    ]
+
+
 def test_a_message_with_brackets_is_shown_as_it_is() -> None:
     console, stream = show(80)
     progress.show_failure(console, PlayError("NML401", "[red]not markup[/red]", "Try [this].", task="a [b]", log="/l"))

@@ -52,6 +52,8 @@ def test_a_removal_says_what_goes_what_stays_and_how_to_delete_it() -> None:
     assert said[0] == "deleted: Release demo-mlflow"
     assert "stays: PersistentVolumeClaim demo-mlflow-artifacts" in said
     assert "mlflow_delete_data=demo" in said[-1]
+    shared = {"kind": "S3 bucket", "name": "b", "reason": "it also holds theirs/x"}
+    assert removed({**facts, "kept": [shared]}, "demo")[-1] == "stays: S3 bucket b (it also holds theirs/x)"
     assert "nothing to remove" in removed({**facts, "changes": [], "kept": []}, "demo")[0]
 
 

@@ -66,10 +66,15 @@ def removed(facts: Mapping[str, Any], project: str, check: bool = False) -> list
     """Return what was removed and what stays, with the way to delete the data."""
     release = facts["release"]
     lines = _changes(facts["changes"], check) or [f"release {release['name']} is not deployed; nothing to remove"]
-    kept = [f"stays: {item['kind']} {item['name']}" for item in facts["kept"]]
-    if kept:
+    kept = [f"stays: {item['kind']} {item['name']}" + _why(item) for item in facts["kept"]]
+    if any(not item.get("reason") for item in facts["kept"]):
         kept.append(f"To delete this data for good, run the same command with -e mlflow_delete_data={project}")
     return lines + kept
+
+
+def _why(item: Mapping[str, Any]) -> str:
+    """Return why an object stays even if deletion was asked for."""
+    return f" ({item['reason']})" if item.get("reason") else ""
 
 
 def _changes(changes: Iterable[Mapping[str, Any]], check: bool) -> list[str]:

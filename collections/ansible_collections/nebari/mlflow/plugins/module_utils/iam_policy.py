@@ -17,6 +17,16 @@ def has_member(policy: Policy, role: str, member: str) -> bool:
     return any(member in binding.get("members", []) for binding in _ours(policy, role))
 
 
+def members(policy: Policy) -> list[tuple[str, str]]:
+    """Return each role with each of its members that exists."""
+    return [
+        (binding["role"], member)
+        for binding in policy.get("bindings", [])
+        for member in binding.get("members", [])
+        if not member.startswith("deleted:")
+    ]
+
+
 def add_member(policy: Policy, role: str, member: str) -> Policy:
     """Return the policy with the member, without the deleted twins of it that Google leaves behind."""
     bindings = _without_twins(policy, role, member)

@@ -50,7 +50,7 @@ options:
     type: bool
     default: true
   permissions_boundary:
-    description: ARN of a policy that bounds the role. Empty is none.
+    description: ARN of a policy that bounds the role. Empty leaves the role's own as it is.
     type: str
     default: ""
   tags:
@@ -58,12 +58,13 @@ options:
     type: dict
     default: {}
   adopt:
-    description: Name of a bucket of this account to go on with, if it exists and the one with our own name does not.
+    description: Existing bucket of this account to adopt if the default bucket does not exist. It is never deleted.
     type: str
     default: ""
   delete_data:
     description:
-      - With O(state=absent), also delete the bucket with every version of every object, and later the key.
+      - With O(state=absent), also delete every version of every artifact, then the bucket and, 30 days later, the key.
+      - A bucket that was adopted or holds other objects stays, and so does a key that other people use.
       - The data cannot be brought back.
     type: bool
     default: false
@@ -105,7 +106,9 @@ changes:
   sample:
     - {action: update, kind: S3 bucket, name: demo-mlflow-0a1b2c3d, fields: [versioning]}
 kept:
-  description: Data that stays after O(state=absent), each with C(kind) and C(name).
+  description:
+    - What stays after O(state=absent), each with C(kind) and C(name), and with C(reason) if O(delete_data=true) or the
+      removal of the identity spares it, because it holds something of other people's or was adopted.
   returned: success
   type: list
   elements: dict

@@ -77,12 +77,14 @@ options:
     type: dict
     default: {}
   adopt:
-    description: Name of an account of this group to go on with, if it exists and the one with our own name does not.
+    description: Existing account of this group to adopt if the default account does not exist. It is never deleted.
     type: str
     default: ""
   delete_data:
     description:
-      - With O(state=absent), also delete the account, or only our container if the account has others.
+      - With O(state=absent), also delete the account, and the resource group if this module created it and it is empty.
+      - If other people keep anything in the account, only our container is deleted.
+      - An account that was adopted stays.
       - The data cannot be brought back.
     type: bool
     default: false
@@ -126,7 +128,9 @@ changes:
   sample:
     - {action: update, kind: storage account, name: demomlflow0a1b2c3d, fields: [minimum_tls]}
 kept:
-  description: Data that stays after O(state=absent), each with C(kind) and C(name).
+  description:
+    - What stays after O(state=absent), each with C(kind) and C(name), and with C(reason) if O(delete_data=true) or the
+      removal of the identity spares it, because it holds something of other people's or was adopted.
   returned: success
   type: list
   elements: dict

@@ -52,13 +52,14 @@ options:
     default: {}
   adopt:
     description:
-      - Name of a bucket of this project to go on with, if it exists and the one with our own name does not.
+      - Existing bucket of this project to adopt if the default bucket does not exist. It is never deleted.
       - Empty is the name that nebari-mlflow-plugin used, C({project}-mlflow-artifacts).
     type: str
     default: ""
   delete_data:
     description:
-      - With O(state=absent), also delete the bucket with every version of every object.
+      - With O(state=absent), also delete every version of every artifact, then the bucket.
+      - A bucket that was adopted, holds other objects or has a retention policy stays.
       - The bucket's soft delete keeps the objects for seven days more; then they cannot be brought back.
     type: bool
     default: false
@@ -102,7 +103,9 @@ changes:
   sample:
     - {action: update, kind: bucket, name: demo-mlflow-0a1b2c3d, fields: [versioning]}
 kept:
-  description: Data that stays after O(state=absent), each with C(kind) and C(name).
+  description:
+    - What stays after O(state=absent), each with C(kind) and C(name), and with C(reason) if O(delete_data=true) or the
+      removal of the identity spares it, because it holds something of other people's or was adopted.
   returned: success
   type: list
   elements: dict

@@ -82,14 +82,18 @@ class Aws:
         return self._clients[service, once]
 
     def call(
-        self, service: str, operation: str, *, absent: Collection[str] = (), once: bool = False, **parameters: Any
-    ) -> Any:
-        """Return the answer, None for an error code in `absent`, or raise a CloudError that says what to do."""
+        self, service: str, operation: str, *, absent: Collection[str] = (), once: bool = False, settle: float = 0.0,
+        **parameters: Any
+    ) -> Any:  # fmt: skip
+        """Return the answer, None for an error code in `absent`, or raise a CloudError that says what to do.
+
+        For `settle` seconds a refusal may only mean that a new object is not known everywhere.
+        """
         name = "".join(part.capitalize() for part in operation.split("_"))
         what = f"{service}:{name}"
         target = next((str(value) for key, value in parameters.items() if key != "ExpectedBucketOwner"), self.region)
 
-        passing = TRANSIENT | (NOT_YET if operation.startswith(CHANGES) else set())
+        passing = TRANSIENT | (NOT_YET if operation.startswith(CHANGES) else set()) | (REFUSED if settle else set())
 
         def send() -> Any:
             return getattr(self.client(service, once), operation)(**parameters)
@@ -98,7 +102,7 @@ class Aws:
             return code_of(error) in passing or ROLE_NOT_YET in str(error)
 
         try:
-            return until(send, again, self.progress, f"{what} on {target}", PATIENCE)
+            return until(send, again, self.progress, f"{what} on {target}", max(PATIENCE, settle))
         except exceptions.ClientError as error:
             if code_of(error) in absent:
                 return None

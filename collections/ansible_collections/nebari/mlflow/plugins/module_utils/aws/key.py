@@ -4,16 +4,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from typing import Any
 
 from ..cloud.errors import CloudError, foreign
 from ..cloud.naming import OWNER
+from ..cloud.neighbours import holds
 from ..cloud.plan import Plan, Settings
 from .client import Aws
 
 KIND = "KMS key"
 UNKNOWN = "(known after the key is made)"
 S3_OWN = ("aws:kms", "aws:kms:dsse")  # encryption without a key of the account's: nobody needs a right to it
+SETTLE = 300.0  # seconds in which tags may not count for a permission yet
 WAITING_DAYS = 30  # KMS deletes no key at once; until then the deletion can be cancelled
 
 
@@ -66,13 +70,18 @@ def ensure_present(
     return arn
 
 
-def ensure_absent(aws: Aws, plan: Plan, name: str, key: dict[str, Any] | None) -> None:
-    """Schedule the key's deletion and free its alias."""
+def ensure_absent(aws: Aws, plan: Plan, name: str, key: dict[str, Any] | None, spared: str) -> None:
+    """Schedule the key's deletion and free its alias, unless `spared` says why not or other people use the key."""
     if key is None:
+        return
+    pending = key["KeyState"] == "PendingDeletion"
+    reason = spared or ("" if pending else holds(_others(aws, name, key["KeyId"])))
+    if reason:
+        plan.keep(KIND, f"alias/{name}", reason)
         return
 
     def call() -> None:
-        if key["KeyState"] != "PendingDeletion":
+        if not pending:
             aws.call("kms", "schedule_key_deletion", KeyId=key["KeyId"], PendingWindowInDays=WAITING_DAYS)
         aws.call("kms", "delete_alias", AliasName=f"alias/{name}", absent=("NotFoundException",))
 
@@ -84,9 +93,12 @@ def _create(aws: Aws, plan: Plan, name: str, owner: str, tags: dict[str, str]) -
 
     def call() -> None:
         arn = _unnamed(aws, owner) or _make(aws, name, owner, tags)
-        # Named last: until then the key is found by its owner, and made only once.
-        aws.call("kms", "enable_key_rotation", KeyId=arn)
-        aws.call("kms", "create_alias", AliasName=f"alias/{name}", TargetKeyId=arn, absent=("AlreadyExistsException",))
+        # Named last: until then the key is found by its owner, and made only once. A policy that goes by the key's tags
+        # may take so long to know a new key:
+        # https://docs.aws.amazon.com/kms/latest/developerguide/tag-authorization.html
+        aws.call("kms", "enable_key_rotation", KeyId=arn, settle=SETTLE)
+        absent, alias = ("AlreadyExistsException",), f"alias/{name}"
+        aws.call("kms", "create_alias", AliasName=alias, TargetKeyId=arn, absent=absent, settle=SETTLE)
         made.append(arn)
 
     plan.create(KIND, f"alias/{name}", {"usable": True, "rotation": True, "tags": tags}, call)
@@ -123,6 +135,35 @@ def _unnamed(aws: Aws, owner: str) -> str:
                 return str(entry["KeyArn"])
         if not page.get("Truncated"):
             return ""
+        marker = {"Marker": page["NextMarker"]}
+
+
+def _others(aws: Aws, name: str, key: str) -> list[str]:
+    """Return what other people made of the key: aliases, grants, and statements of its policy.
+
+    A key without a policy of its own has one statement, for the account itself.
+    https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+    """
+    aliases = [each["AliasName"] for each in _listing(aws, "list_aliases", "Aliases", key)]
+    grants = [each["GrantId"] for each in _listing(aws, "list_grants", "Grants", key)]
+    policy = json.loads(aws.call("kms", "get_key_policy", KeyId=key, PolicyName="default")["Policy"])
+    statements = policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
+    itself = f"arn:{aws.partition}:iam::{aws.account}:root"
+    theirs = [each for each in statements if each.get("Principal") != {"AWS": itself}]
+    return [
+        *(alias for alias in aliases if alias != f"alias/{name}"),
+        *(f"grant {each}" for each in grants),
+        *(f"the key policy's statement {each.get('Sid', 'without a Sid')}" for each in theirs),
+    ]
+
+
+def _listing(aws: Aws, operation: str, field: str, key: str) -> Iterator[dict[str, Any]]:
+    marker: dict[str, Any] = {}
+    while True:
+        page = aws.call("kms", operation, KeyId=key, **marker)
+        yield from page[field]
+        if not page.get("Truncated"):
+            return
         marker = {"Marker": page["NextMarker"]}
 
 

@@ -1,12 +1,29 @@
 # Copyright the nebari-mlflow maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Deleting the data: every version of every object, then the bucket."""
+"""Deleting the data: every version of every artifact, then the bucket if nothing is left in it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
 from ..cloud.errors import CloudError
+from ..cloud.naming import PREFIX
+from ..cloud.neighbours import ADOPTED, holds
 from ..cloud.plan import Plan
 from .bucket import KIND, Bucket, check_owner
+
+OBJECTS = "S3 objects"
+OURS = f"{PREFIX}/"
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What a removal with the data does: a `reason` spares the bucket, and `emptied` our objects go nevertheless."""
+
+    reason: str = ""
+    emptied: bool = False
 
 
 def check(bucket: Bucket, owner: str) -> None:
@@ -14,24 +31,62 @@ def check(bucket: Bucket, owner: str) -> None:
     check_owner(bucket, bucket.tags(), owner)
 
 
-def ensure_absent(plan: Plan, bucket: Bucket) -> None:
-    """Delete the bucket with all that it holds."""
+def fate(bucket: Bucket, adopted: bool) -> Fate:
+    if adopted:
+        return Fate(ADOPTED)
+    names: set[str] = set()
+    for page in _pages(bucket):
+        names |= {each["Prefix"] for each in page.get("CommonPrefixes", [])}
+        names |= {each["Key"] for each in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]}
+    uploads = {each["Key"] for each in _uploads(bucket)}
+    half = sorted(f"the unfinished upload {key}" for key in uploads if not key.startswith(OURS))
+    return Fate(holds([*sorted(names - {OURS}), *half]), OURS in names or len(half) < len(uploads))
+
+
+def ensure_absent(plan: Plan, bucket: Bucket, fate: Fate) -> None:
+    """Delete the bucket with our objects, or of one that is spared only our objects."""
 
     def call() -> None:
         _empty(plan, bucket)
         bucket.call("delete_bucket", ("NoSuchBucket",))
 
-    plan.delete(KIND, bucket.name, call)
+    if not fate.reason:
+        plan.delete(KIND, bucket.name, call)
+        return
+    if fate.emptied:
+        plan.delete(OBJECTS, f"{bucket.name}/{OURS}", lambda: _empty(plan, bucket))
+    plan.keep(KIND, bucket.name, fate.reason)
+
+
+def _pages(bucket: Bucket) -> Iterator[dict[str, Any]]:
+    """Yield the pages of what is at the bucket's root; a folder is one entry, however much is in it."""
+    marker: dict[str, Any] = {}
+    while True:
+        page = bucket.call("list_object_versions", Delimiter="/", MaxKeys=1000, **marker)
+        yield page
+        if not page.get("IsTruncated"):
+            return
+        markers = {"KeyMarker": page.get("NextKeyMarker"), "VersionIdMarker": page.get("NextVersionIdMarker")}
+        marker = {name: value for name, value in markers.items() if value}
+
+
+def _uploads(bucket: Bucket) -> Iterator[dict[str, Any]]:
+    marker: dict[str, Any] = {}
+    while True:
+        page = bucket.call("list_multipart_uploads", **marker) or {}
+        yield from page.get("Uploads", [])
+        if not page.get("IsTruncated"):
+            return
+        marker = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
 
 
 def _empty(plan: Plan, bucket: Bucket) -> None:
-    while uploads := (bucket.call("list_multipart_uploads") or {}).get("Uploads", []):
-        for upload in uploads:
-            bucket.call("abort_multipart_upload", ("NoSuchUpload",), Key=upload["Key"], UploadId=upload["UploadId"])
+    for upload in [each for each in _uploads(bucket) if each["Key"].startswith(OURS)]:
+        bucket.call("abort_multipart_upload", ("NoSuchUpload",), Key=upload["Key"], UploadId=upload["UploadId"])
     deleted = 0
     while True:
         # The first page again each time: what it held has been deleted.
-        page = bucket.call("list_object_versions", MaxKeys=1000)
+        page = bucket.call("list_object_versions", Prefix=OURS, MaxKeys=1000)
         entries = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
         if not entries:
             return

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..cloud.naming import SERVICE_ACCOUNT
+from ..cloud.errors import foreign
+from ..cloud.naming import OWNER, SERVICE_ACCOUNT
 from ..cloud.plan import Plan
 from .client import Aws
 
@@ -49,6 +50,15 @@ def ensure_present(
             roleArn=role_arn,
         ),
     )
+
+
+def check_owner(found: dict[str, Any] | None, cluster: str, namespace: str, role_arn: str, owner: str) -> None:
+    """Refuse an association that gives another role and does not carry our mark."""
+    if found is None or found["roleArn"] == role_arn:
+        return
+    theirs = found.get("tags", {}).get(OWNER, found["roleArn"])
+    if theirs != owner:
+        raise foreign(KIND, f"{cluster}/{namespace}/{SERVICE_ACCOUNT}", theirs, owner)
 
 
 def ensure_absent(aws: Aws, plan: Plan, cluster: str, namespace: str, role_arn: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..cloud.errors import CloudError, foreign
 from ..cloud.naming import OWNER
+from ..cloud.neighbours import holds
 from ..cloud.plan import Plan, Settings
 from .client import Aws
 from .policies import canonical
@@ -42,15 +43,20 @@ def ensure_present(
     aws: Aws, plan: Plan, name: str, current: Settings | None, tags: dict[str, str], trust: Settings, access: Settings,
     boundary: str
 ) -> None:  # fmt: skip
-    """Create or repair the role, which is now `current`. Other policies that somebody attached to it stay."""
-    wanted: Settings = {"trust": trust, "policy": access, "tags": tags, "boundary": boundary}
+    """Create or repair the role, which is now `current`. Other policies that somebody attached to it stay.
+
+    Without a `boundary` the role keeps its own.
+    """
+    wanted: Settings = {"trust": trust, "policy": access, "tags": tags, **({"boundary": boundary} if boundary else {})}
     writers: dict[str, Callable[[], Any]] = {
         "trust": lambda: aws.call("iam", "update_assume_role_policy", RoleName=name, PolicyDocument=json.dumps(trust)),
         "policy": lambda: aws.call(
             "iam", "put_role_policy", RoleName=name, PolicyName=POLICY, PolicyDocument=json.dumps(access)
         ),
         "tags": lambda: aws.call("iam", "tag_role", RoleName=name, Tags=_listed(tags)),
-        "boundary": lambda: _write_boundary(aws, name, boundary),
+        "boundary": lambda: aws.call(
+            "iam", "put_role_permissions_boundary", RoleName=name, PermissionsBoundary=boundary
+        ),
     }
 
     def apply(fields: tuple[str, ...]) -> None:
@@ -83,18 +89,27 @@ def ensure_present(
 
 
 def ensure_absent(aws: Aws, plan: Plan, name: str, current: Settings | None) -> None:
-    """Delete the role with its policies."""
+    """Delete the role, or of one that has policies of other people only ours."""
     if current is None:
         return
+    inline = aws.call("iam", "list_role_policies", RoleName=name)["PolicyNames"]
+    attached = aws.call("iam", "list_attached_role_policies", RoleName=name)["AttachedPolicies"]
+    theirs = [f"policy {each}" for each in inline if each != POLICY]
+    theirs += [f"policy {each['PolicyName']}" for each in attached]
 
-    def call() -> None:
-        for policy in aws.call("iam", "list_role_policies", RoleName=name)["PolicyNames"]:
-            aws.call("iam", "delete_role_policy", RoleName=name, PolicyName=policy, absent=GONE)
-        for policy in aws.call("iam", "list_attached_role_policies", RoleName=name)["AttachedPolicies"]:
-            aws.call("iam", "detach_role_policy", RoleName=name, PolicyArn=policy["PolicyArn"], absent=GONE)
+    def strip() -> None:
+        aws.call("iam", "delete_role_policy", RoleName=name, PolicyName=POLICY, absent=GONE)
+
+    def delete() -> None:
+        strip()
         aws.call("iam", "delete_role", RoleName=name, absent=GONE)
 
-    plan.delete(KIND, name, call)
+    if not theirs:
+        plan.delete(KIND, name, delete)
+        return
+    if POLICY in inline:
+        plan.delete("IAM role policy", f"{name}/{POLICY}", strip)
+    plan.keep(KIND, name, holds(theirs))
 
 
 def find(aws: Aws, name: str, tags: dict[str, str]) -> Settings | None:
@@ -113,13 +128,6 @@ def find(aws: Aws, name: str, tags: dict[str, str]) -> Settings | None:
         "tags": {key: found.get(key) for key in tags},
         "boundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
     }
-
-
-def _write_boundary(aws: Aws, name: str, boundary: str) -> None:
-    if boundary:
-        aws.call("iam", "put_role_permissions_boundary", RoleName=name, PermissionsBoundary=boundary)
-    else:
-        aws.call("iam", "delete_role_permissions_boundary", RoleName=name, absent=GONE)
 
 
 def _listed(tags: dict[str, str]) -> list[dict[str, str]]:

@@ -32,6 +32,7 @@ def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
             cluster_arn = f"arn:{aws.partition}:eks:{aws.region}:{aws.account}:cluster/{params['cluster_name']}"
             trust = policies.pod_identity_trust(aws.account, namespace, cluster_arn)
             association = pod_identity.find(aws, params["cluster_name"], namespace)
+            pod_identity.check_owner(association, params["cluster_name"], namespace, role_arn, owner)
         else:
             trust = policies.irsa_trust(role.issuer_arn(aws, params["oidc_issuer_url"]), namespace)
         # All is read before anything is changed: each of these may turn out to be somebody else's.
@@ -73,9 +74,12 @@ def _absent(
         role_arn = f"arn:{aws.partition}:iam::{aws.account}:role/{name}"
         pod_identity.ensure_absent(aws, plan, params["cluster_name"], params["namespace"], role_arn)
     role.ensure_absent(aws, plan, name, taken)
-    if params["delete_data"]:
+    if not params["delete_data"]:
         if kept:
-            objects.ensure_absent(plan, kept)
-        key.ensure_absent(aws, plan, name, old)
-    elif kept:
-        plan.keep(bucket.KIND, kept.name)
+            plan.keep(bucket.KIND, kept.name)
+        return
+    fate = objects.fate(kept, kept.name != name) if kept else objects.Fate()
+    if kept:
+        objects.ensure_absent(plan, kept, fate)
+    spared = f"S3 bucket {kept.name}, which stays, needs it" if kept and fate.reason else ""
+    key.ensure_absent(aws, plan, name, old, spared)

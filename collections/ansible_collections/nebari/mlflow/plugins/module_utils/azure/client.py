@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 try:
+    from azure.core import PipelineClient
     from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
     from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RequestIdPolicy, RetryPolicy
     from azure.core.polling import LROPoller
@@ -32,6 +33,7 @@ from ..cloud.retry import until
 from ..progress import Progress
 
 ENDPOINT = "https://management.azure.com"
+STORAGE, STORAGE_VERSION = "https://storage.azure.com", "2023-11-03"
 PATIENCE = 600.0  # a new principal may be unknown for so many seconds
 POLLING = 5  # seconds between two looks at a long operation that names no Retry-After
 # What only time solves, beside what the pipeline repeats itself.
@@ -59,6 +61,10 @@ class ApiError(Exception):
         super().__init__(f"{code}: {said}")
 
 
+class Closed(Exception):
+    """The network rules of a storage account refuse this machine."""
+
+
 class Azure:
     def __init__(self, subscription: str, progress: Progress) -> None:
         if MISSING is not None:
@@ -72,11 +78,40 @@ class Azure:
         self.subscription = f"/subscriptions/{subscription}"
         self.progress = progress
         try:
-            token = BearerTokenCredentialPolicy(_credential(), f"{ENDPOINT}/.default")
+            self._credential = _credential()
         except ValueError as error:
             raise CloudError(f"No usable Azure credentials were found: {text_of(error)}.", HOW_TO_LOG_IN) from error
-        policies = [RequestIdPolicy(), RetryPolicy(retry_total=6), token]
-        self._client = ARMPipelineClient(base_url=ENDPOINT, policies=policies)
+        self._client = ARMPipelineClient(base_url=ENDPOINT, policies=self._policies(ENDPOINT))
+
+    def _policies(self, audience: str) -> list[Any]:
+        token = BearerTokenCredentialPolicy(self._credential, f"{audience}/.default")
+        return [RequestIdPolicy(), RetryPolicy(retry_total=6), token]
+
+    def data(self, url: str, query: dict[str, str], permission: str) -> bytes | None:
+        """Return what the storage service answers, None for what does not exist; raise Closed or a CloudError."""
+        name = url.removeprefix("https://")
+        request = HttpRequest("GET", url, params=query, headers={"x-ms-version": STORAGE_VERSION})
+        try:
+            client = PipelineClient(base_url=url, policies=self._policies(STORAGE))
+            response = client.send_request(request)
+        except ClientAuthenticationError as error:
+            raise CloudError(
+                f"Azure does not accept the credentials: {text_of(error)[:500]}.", HOW_TO_LOG_IN
+            ) from error
+        except AzureError as error:
+            # A private account's name leads nowhere from outside.
+            raise Closed(f"{name}: Azure did not answer: {text_of(error)[:500]}") from error
+        code = response.headers.get("x-ms-error-code", str(response.status_code))
+        if response.status_code == 404:
+            return None
+        if response.status_code == 403 and code == "AuthorizationFailure":
+            raise Closed(f"{name}: the network rules do not let this machine in")
+        if response.status_code == 403:
+            raise not_permitted("Azure", name, permission, f"{code}, of which a new role assignment takes minutes")
+        if response.status_code >= 400:
+            raise CloudError(f"{name}: {code}.", "Run it again: it goes on where it stopped.")
+        content: bytes = response.content
+        return content
 
     def get(self, path: str, version: str, permission: str, **query: str) -> dict[str, Any] | None:
         """Return a resource, None when it does not exist. A refusal is never taken for that."""

@@ -9,13 +9,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..cloud.neighbours import holds
 from ..cloud.plan import Plan, Settings
+from . import blobs
 from .account import TYPE, VERSION, Account
+from .client import Closed
 
 KIND = "blob container"
 SERVICE = "blob service"
 NAME = "nebari-mlflow"
 KEEP_DAYS = 7
+# What an account may hold, and the query that also lists what can be brought back.
+HELD: tuple[tuple[str, str, dict[str, str]], ...] = (
+    (KIND, "blobServices/containers", {"$include": "deleted"}),
+    ("file share", "fileServices/shares", {"$expand": "deleted"}),
+    ("queue", "queueServices/queues", {}),
+    ("table", "tableServices/tables", {}),
+)
 READ, WRITE = f"{TYPE}/blobServices/containers/read", f"{TYPE}/blobServices/containers/write"
 
 
@@ -68,23 +78,43 @@ def ensure_present(plan: Plan, account: Account, exists: bool) -> None:
 
 
 def others(account: Account) -> list[str]:
-    """Return what else somebody keeps in the account: containers, file shares, queues and tables."""
+    """Return what other people keep in the account, also what they deleted and can still bring back."""
     return [
-        f"{kind} {each['name']}"
-        for kind in ("blobServices/containers", "fileServices/shares", "queueServices/queues", "tableServices/tables")
+        f"{'deleted ' if _is_deleted(each) else ''}{kind} {each['name']}"
+        for kind, path, query in HELD
         for each in account.azure.entries(
-            f"{account.id}/{kind.replace('/', '/default/')}", VERSION, f"{TYPE}/{kind}/read"
+            f"{account.id}/{path.replace('/', '/default/')}", VERSION, f"{TYPE}/{path}/read", **query
         )
-        if (kind, each["name"]) != ("blobServices/containers", NAME)
+        if (kind, each["name"]) != (KIND, NAME)
     ]
 
 
-def ensure_absent(plan: Plan, account: Account) -> None:
-    path = id_of(account)
-    if account.azure.get(path, VERSION, READ) is not None:
-        permission = f"{TYPE}/blobServices/containers/delete"
+def spared(account: Account, found: dict[str, Any]) -> str:
+    """Return why our container must stay, "" for no reason."""
+    named = {"hasLegalHold": "a legal hold", "hasImmutabilityPolicy": "an immutability policy"}
+    holding = [text for name, text in named.items() if found["properties"].get(name)]
+    if holding:
+        return f"{' and '.join(holding)} protects it"
+    try:
+        return holds(blobs.others(account.azure, account.name, NAME))
+    except Closed as error:
+        return f"what other people keep in it cannot be seen ({error})"
+
+
+def find(account: Account) -> dict[str, Any] | None:
+    return account.azure.get(id_of(account), VERSION, READ)
+
+
+def ensure_absent(plan: Plan, account: Account, found: dict[str, Any] | None) -> None:
+    """Delete the container, if there is one."""
+    if found is not None:
+        path, permission = id_of(account), f"{TYPE}/blobServices/containers/delete"
         gone = ("ContainerNotFound",)
         plan.delete(KIND, NAME, lambda: account.azure.call("DELETE", path, VERSION, permission, absent=gone))
+
+
+def _is_deleted(entry: dict[str, Any]) -> bool:
+    return bool(entry.get("properties", {}).get("deleted"))
 
 
 def _days(policy: dict[str, Any] | None) -> int:

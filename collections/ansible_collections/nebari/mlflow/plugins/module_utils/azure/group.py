@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..cloud.errors import CloudError
+from ..cloud.neighbours import holds
 from ..cloud.plan import Plan
 from . import tagging
 from .client import Azure
@@ -34,14 +35,17 @@ def ensure_present(azure: Azure, plan: Plan, name: str, location: str, tags: dic
     return location
 
 
-def ensure_absent(azure: Azure, plan: Plan, name: str, owner: str, ours: set[str]) -> None:
-    """Delete a group that we made, if it holds nothing but `ours`, which has gone already."""
+def ensure_absent(azure: Azure, plan: Plan, name: str, owner: str, gone: set[str]) -> None:
+    """Delete a group that we made, if it holds nothing but `gone`, which this removal deletes before."""
     path = f"{azure.subscription}/resourceGroups/{name}"
     found: dict[str, Any] | None = azure.get(path, VERSION, READ)
     if found is None or tagging.owner_of(found) != owner:
         return
-    held = {each["id"].lower() for each in azure.entries(f"{path}/resources", VERSION, LIST)}
-    if held <= {each.lower() for each in ours}:
-        permission = "Microsoft.Resources/subscriptions/resourceGroups/delete"
-        gone = ("ResourceGroupNotFound",)
-        plan.delete(KIND, name, lambda: azure.call("DELETE", path, VERSION, permission, absent=gone))
+    known = {each.lower() for each in gone}
+    entries = azure.entries(f"{path}/resources", VERSION, LIST)
+    held = [each["id"].rpartition("/providers/")[2] for each in entries if each["id"].lower() not in known]
+    if held:
+        plan.keep(KIND, name, holds(held))
+        return
+    permission, absent = "Microsoft.Resources/subscriptions/resourceGroups/delete", ("ResourceGroupNotFound",)
+    plan.delete(KIND, name, lambda: azure.call("DELETE", path, VERSION, permission, absent=absent))

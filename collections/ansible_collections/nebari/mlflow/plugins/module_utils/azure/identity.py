@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from ..cloud.errors import foreign
 from ..cloud.naming import SERVICE_ACCOUNT
+from ..cloud.neighbours import holds
 from ..cloud.plan import Plan, Settings
 from . import tagging
 from .client import Azure
@@ -23,7 +24,8 @@ TYPE = "Microsoft.ManagedIdentity/userAssignedIdentities"
 VERSION = "2023-01-31"
 CREDENTIAL = "federated credential"
 CREDENTIAL_NAME = "nebari-mlflow"
-CREDENTIALS = f"{TYPE}/federatedIdentityCredentials"
+CHILD = "federatedIdentityCredentials"
+CREDENTIALS = f"{TYPE}/{CHILD}"
 AUDIENCE = "api://AzureADTokenExchange"
 ASSIGNMENT = "role assignment"
 ASSIGNMENTS = "Microsoft.Authorization/roleAssignments"
@@ -76,7 +78,7 @@ def ensure_present(
 
 def ensure_credential(azure: Azure, plan: Plan, path: str, exists: bool, issuer: str, namespace: str) -> None:
     """Let one service account of one cluster be this identity."""
-    path = f"{path}/federatedIdentityCredentials/{CREDENTIAL_NAME}"
+    path = f"{path}/{CHILD}/{CREDENTIAL_NAME}"
     wanted: Settings = {
         "issuer": issuer_of(issuer),
         "subject": f"system:serviceaccount:{namespace}:{SERVICE_ACCOUNT}",
@@ -121,23 +123,50 @@ def ensure_assignment(azure: Azure, plan: Plan, scope: str, path: str, principal
         plan.create(ASSIGNMENT, ROLE_NAME, {**wanted, "scope": scope}, create)
 
 
-def ensure_absent(azure: Azure, plan: Plan, scope: str, path: str, owner: str) -> None:
-    """Take the role away, then delete the identity; its credential goes with it."""
+def ensure_absent(azure: Azure, plan: Plan, scope: str, path: str, owner: str) -> bool:
+    """Take the role away and delete the identity with its credential; return whether the identity has gone.
+
+    One that other people use keeps what is theirs and loses what is ours.
+    """
     found = find(azure, path, owner)
-    target = assignment_id(scope, path)
+    name, target = path.rpartition("/")[2], assignment_id(scope, path)
     if azure.get(target, ASSIGNMENTS_VERSION, f"{ASSIGNMENTS}/read") is not None:
         plan.delete(ASSIGNMENT, ROLE_NAME, lambda: _delete(azure, target))
-    if found is not None:
+    if found is None:
+        return True
+    credentials = [each["name"] for each in azure.entries(f"{path}/{CHILD}", VERSION, f"{CREDENTIALS}/read")]
+    theirs = [f"{CREDENTIAL} {each}" for each in credentials if each != CREDENTIAL_NAME]
+    theirs += _other_assignments(azure, scope, path, str(found["properties"]["principalId"]))
+    if not theirs:
         gone = ("ResourceNotFound",)
+        plan.delete(KIND, name, lambda: azure.call("DELETE", path, VERSION, f"{TYPE}/delete", absent=gone))
+        return True
+    if CREDENTIAL_NAME in credentials:
+        ours, permission = f"{path}/{CHILD}/{CREDENTIAL_NAME}", f"{CREDENTIALS}/delete"
         plan.delete(
-            KIND, path.rpartition("/")[2], lambda: azure.call("DELETE", path, VERSION, f"{TYPE}/delete", absent=gone)
-        )
+            CREDENTIAL, CREDENTIAL_NAME,
+            lambda: azure.call("DELETE", ours, VERSION, permission, absent=("NotFound", "ResourceNotFound")),
+        )  # fmt: skip
+    plan.keep(KIND, name, holds(theirs))
+    return False
 
 
 def assignment_id(scope: str, path: str) -> str:
     """Return the assignment's id. Its name is the same in every run, so that it is made once."""
     name = uuid.uuid5(uuid.NAMESPACE_URL, f"{scope.lower()}|{path.lower()}|{ROLE}")
     return f"{scope}/providers/{ASSIGNMENTS}/{name}"
+
+
+def _other_assignments(azure: Azure, scope: str, path: str, principal: str) -> list[str]:
+    """Return the rights that the identity has elsewhere, as far as the resource group shows them."""
+    group = path.partition("/providers/")[0]
+    query = {"$filter": f"principalId eq '{principal}'"}
+    found = azure.entries(f"{group}/providers/{ASSIGNMENTS}", ASSIGNMENTS_VERSION, f"{ASSIGNMENTS}/read", **query)
+    return [
+        f"{ASSIGNMENT} on {where}"
+        for where in (each["properties"]["scope"] for each in found)
+        if where.lower() != scope.lower()
+    ]
 
 
 def _granted(azure: Azure, scope: str, principal: str) -> bool:

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from ..cloud import naming
 from ..cloud.errors import CloudError
+from ..cloud.neighbours import ADOPTED, holds
 from ..cloud.plan import Plan
 from . import account, container, group, identity
 from .client import Azure
@@ -30,7 +32,7 @@ def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     if params["state"] == "absent":
         chosen, found = account.choose(azure, resource_group, name, params["adopt"])
         client_id = ""
-        _absent(azure, plan, params, chosen, found, path, owner)
+        _absent(azure, plan, params, chosen, found, path, owner, chosen.name != name)
     else:
         location = group.ensure_present(azure, plan, resource_group, params["location"], tags)
         chosen, found = account.choose(azure, resource_group, name, params["adopt"])
@@ -57,18 +59,46 @@ def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
 
 def _absent(
     azure: Azure, plan: Plan, params: dict[str, Any], chosen: account.Account, found: dict[str, Any] | None,
-    path: str, owner: str
+    path: str, owner: str, adopted: bool
 ) -> None:  # fmt: skip
     account.check_owner(chosen, found, owner)
-    identity.ensure_absent(azure, plan, container.id_of(chosen), path, owner)
+    # All is read before anything is changed.
+    fate = _fate(chosen, adopted) if found is not None and params["delete_data"] else None
+    gone = {path} if identity.ensure_absent(azure, plan, container.id_of(chosen), path, owner) else set()
     if not params["delete_data"]:
         if found is not None:
             plan.keep(account.KIND, chosen.name)
         return
-    if found is not None:
-        if container.others(chosen):
-            # Somebody keeps more in this account: only what is ours goes.
-            container.ensure_absent(plan, chosen)
-        else:
-            plan.delete(account.KIND, chosen.name, chosen.delete)
-    group.ensure_absent(azure, plan, params["resource_group"], owner, {chosen.id, path})
+    if fate is None or _delete_data(plan, chosen, fate):
+        gone.add(chosen.id)
+    group.ensure_absent(azure, plan, params["resource_group"], owner, gone)
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What a removal with the data does: each reason spares what it is about; without one the account goes."""
+
+    account: str
+    container: str
+    ours: dict[str, Any] | None  # the container
+
+
+def _fate(chosen: account.Account, adopted: bool) -> Fate:
+    if adopted:
+        return Fate(ADOPTED, ADOPTED, None)
+    ours, others = container.find(chosen), container.others(chosen)
+    spared = container.spared(chosen, ours) if ours else ""
+    return Fate(holds([*([f"{container.KIND} {container.NAME}"] if spared else []), *others]), spared, ours)
+
+
+def _delete_data(plan: Plan, chosen: account.Account, fate: Fate) -> bool:
+    """Delete the account, or of one that holds more only our container; return whether the account has gone."""
+    if not fate.account:
+        plan.delete(account.KIND, chosen.name, chosen.delete)
+        return True
+    if not fate.container:
+        container.ensure_absent(plan, chosen, fate.ours)
+    elif fate.ours:
+        plan.keep(container.KIND, container.NAME, fate.container)
+    plan.keep(account.KIND, chosen.name, fate.account)
+    return False

@@ -55,9 +55,9 @@ class Plan:
             was, becomes = ({key: settings.get(key) for key in fields} for settings in (before, after))
             self._make(Change("update", kind, name, fields, was, becomes), lambda: call(fields))
 
-    def keep(self, kind: str, name: str) -> None:
-        """Report data that stays."""
-        self.kept.append({"kind": kind, "name": name})
+    def keep(self, kind: str, name: str, reason: str = "") -> None:
+        """Report what stays; `reason` says why, if it stays although its deletion was asked for."""
+        self.kept.append({"kind": kind, "name": name, **({"reason": reason} if reason else {})})
 
     def _make(self, change: Change, call: Callable[[], Any]) -> None:
         self.changes.append(change)

@@ -10,7 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from ..cloud.errors import foreign
+from ..cloud.neighbours import holds
 from ..cloud.plan import Plan, Settings
+from ..iam_policy import members
+from . import member
 from .client import IAM, Gcp
 
 KIND = "service account"
@@ -46,12 +49,27 @@ def ensure_present(gcp: Gcp, plan: Plan, account_id: str, owner: str, found: dic
     plan.update(KIND, email, {**found, "disabled": found.get("disabled", False)}, wanted, apply)
 
 
-def ensure_absent(gcp: Gcp, plan: Plan, account_id: str, found: dict[str, Any] | None) -> None:
-    """Delete the account, if there is one."""
-    if found is not None:
-        email = email_of(account_id, gcp.project)
-        url = f"{IAM}/projects/{gcp.project}/serviceAccounts/{email}"
+def ensure_absent(gcp: Gcp, plan: Plan, account_id: str, role: str, speaker: str) -> None:
+    """Delete the account, or of one that other people use only `role` of our `speaker`."""
+    email = email_of(account_id, gcp.project)
+    url = f"{IAM}/projects/{gcp.project}/serviceAccounts/{email}"
+    policy = member.Target.service_account(gcp, email)
+    others = [f"key {each['name'].rpartition('/')[2]}" for each in _keys(gcp, url)]
+    granted = members(policy.read(absent=(404,)) or {})
+    others += [f"{who} as {what}" for what, who in granted if (what, who) != (role, speaker)]
+    if not others:
         plan.delete(KIND, email, lambda: gcp.call("DELETE", url, "iam.serviceAccounts.delete", absent=(404,)))
+        return
+    member.ensure_absent(plan, policy, role, speaker)
+    plan.keep(KIND, email, holds(others))
+
+
+def _keys(gcp: Gcp, url: str) -> list[dict[str, Any]]:
+    """Return the keys that people made; Google's own are not among them."""
+    query = {"keyTypes": "USER_MANAGED"}
+    found = gcp.call("GET", f"{url}/keys", "iam.serviceAccountKeys.list", query=query, absent=(404,)) or {}
+    keys: list[dict[str, Any]] = found.get("keys", [])
+    return keys
 
 
 def find(gcp: Gcp, account_id: str, owner: str) -> dict[str, Any] | None:

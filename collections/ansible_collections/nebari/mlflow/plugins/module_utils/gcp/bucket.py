@@ -8,15 +8,19 @@ https://cloud.google.com/storage/docs/json_api/v1/buckets
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from ..cloud.errors import CloudError, foreign
-from ..cloud.naming import OWNER
+from ..cloud.naming import OWNER, PREFIX
+from ..cloud.neighbours import ADOPTED, holds
 from ..cloud.plan import Plan, Settings
 from .client import STORAGE, ApiError, Gcp, explained
 
 KIND = "bucket"
+OBJECTS = "objects"
 TAKEN = "If the name is somebody else's, use another project name: names of buckets are the whole world's."
 VALID = "[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]"  # asking for another name is an error, not a miss
 KEEP_SECONDS = 7 * 24 * 3600  # how long a deleted object can be brought back
@@ -37,6 +41,10 @@ class Bucket:
             raise CloudError(refused.cause, f"{refused.fix} {TAKEN}") from error
         return found
 
+    def is_ours(self, found: dict[str, Any]) -> bool:
+        """Check that the bucket is in our project. Names are the whole world's, and anybody can write our label."""
+        return str(found["projectNumber"]) == self.gcp.number
+
     def create(self, wanted: Settings, location: str) -> None:
         body = {"name": self.name, "location": location, **_body(wanted, tuple(wanted))}
         try:
@@ -44,34 +52,45 @@ class Bucket:
             self.gcp.call("POST", f"{STORAGE}/b", "storage.buckets.create", body=body, query=query, raw=(409,))
         except ApiError as error:
             found = self.read()
-            if not found or found.get("labels", {}).get(OWNER) != wanted["labels"][OWNER]:
+            ours = found and found.get("labels", {}).get(OWNER) == wanted["labels"][OWNER] and self.is_ours(found)
+            if not ours:
                 raise CloudError(f"{KIND} {self.name} cannot be made: {error.said}.", TAKEN) from error
 
     def patch(self, wanted: Settings, fields: tuple[str, ...]) -> None:
         self.gcp.call("PATCH", self.url, "storage.buckets.update", body=_body(wanted, fields))
 
     def delete(self) -> None:
-        self._empty()
+        self.empty()
         self.gcp.call("DELETE", self.url, "storage.buckets.delete", absent=(404,))
 
-    def _empty(self) -> None:
+    def empty(self) -> None:
+        """Delete every version of every artifact."""
         deleted = 0
-        following: dict[str, str] = {}
-        while True:
-            query = {"versions": "true", "maxResults": "500", "fields": "nextPageToken,items(name,generation)"}
-            found = self.gcp.call(
-                "GET", f"{self.url}/o", "storage.objects.list", query={**query, **following}, absent=(404,)
-            )
-            page = found or {}
+        for page in self._pages({"prefix": f"{PREFIX}/", "fields": "nextPageToken,items(name,generation)"}):
             for item in page.get("items", []):
                 url = f"{self.url}/o/{quote(item['name'], safe='')}"
                 version = {"generation": item["generation"]}
                 self.gcp.call("DELETE", url, "storage.objects.delete", query=version, absent=(404,))
                 deleted += 1
                 self.gcp.progress.say(f"emptying bucket {self.name}", f"({deleted} object versions deleted)")
+
+    def top(self) -> list[str]:
+        """Return what is at the bucket's root: objects, and folders with a slash at their end."""
+        names: list[str] = []
+        for page in self._pages({"delimiter": "/", "fields": "nextPageToken,prefixes,items(name)"}):
+            names += [*page.get("prefixes", []), *(item["name"] for item in page.get("items", []))]
+        return sorted(set(names))
+
+    def _pages(self, query: dict[str, str]) -> Iterator[dict[str, Any]]:
+        """Yield the pages of a list of all versions; one may be empty and still have a next one."""
+        following: dict[str, str] = {}
+        while True:
+            asked = {"versions": "true", "maxResults": "500", **query, **following}
+            page = self.gcp.call("GET", f"{self.url}/o", "storage.objects.list", query=asked, absent=(404,)) or {}
+            yield page
             if "nextPageToken" not in page:
                 return
-            following = {"pageToken": page["nextPageToken"]}  # a page may be empty and still have a next one
+            following = {"pageToken": page["nextPageToken"]}
 
 
 def choose(gcp: Gcp, name: str, adopt: str, owner: str) -> tuple[Bucket, dict[str, Any] | None]:
@@ -82,7 +101,7 @@ def choose(gcp: Gcp, name: str, adopt: str, owner: str) -> tuple[Bucket, dict[st
         other = Bucket(gcp, adopt)
         # Names are the whole world's: what we may not see, or what is in another project, is not ours.
         taken = gcp.call("GET", other.url, "storage.buckets.get", absent=(403, 404))
-        if taken and taken.get("labels", {}).get(OWNER, owner) == owner and str(taken["projectNumber"]) == gcp.number:
+        if taken and taken.get("labels", {}).get(OWNER, owner) == owner and other.is_ours(taken):
             return other, taken
     return ours, found
 
@@ -111,7 +130,39 @@ def ensure_present(
     plan.update(KIND, bucket.name, current, wanted, lambda fields: bucket.patch(wanted, fields))
 
 
+@dataclass(frozen=True)
+class Fate:
+    """What a removal with the data does: a `reason` spares the bucket, and `emptied` our objects go nevertheless."""
+
+    reason: str = ""
+    emptied: bool = False
+
+
+def fate(bucket: Bucket, found: dict[str, Any], adopted: bool) -> Fate:
+    if adopted or found.get("retentionPolicy"):
+        return Fate(ADOPTED if adopted else "a retention policy protects its objects")
+    top, ours = bucket.top(), f"{PREFIX}/"
+    return Fate(holds([name for name in top if name != ours]), ours in top)
+
+
+def ensure_absent(plan: Plan, bucket: Bucket, fate: Fate) -> None:
+    """Delete the bucket, or of one that is spared only our objects."""
+    if not fate.reason:
+        plan.delete(KIND, bucket.name, bucket.delete)
+        return
+    if fate.emptied:
+        plan.delete(OBJECTS, f"{bucket.name}/{PREFIX}/", bucket.empty)
+    plan.keep(KIND, bucket.name, fate.reason)
+
+
 def check_owner(bucket: Bucket, found: dict[str, Any] | None, owner: str) -> None:
+    """Refuse a bucket that is in another project or carries another deployment's mark."""
+    if found is not None and not bucket.is_ours(found):
+        raise CloudError(
+            f"bucket {bucket.name} is in the Google Cloud project number {found['projectNumber']}, not in "
+            f"{bucket.gcp.project} (number {bucket.gcp.number}). Nothing was changed.",
+            "Use another project name or namespace: bucket names are globally unique, and this one is taken.",
+        )
     theirs = (found or {}).get("labels", {}).get(OWNER, owner)
     if theirs != owner:
         raise foreign(KIND, bucket.name, theirs, owner)

@@ -33,17 +33,18 @@ def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     prefix = naming.PREFIX if chosen.name == name else ""
     # All is read before anything is changed: each of these may turn out to be somebody else's.
     bucket.check_owner(chosen, found, labels[naming.OWNER])
-    if found is None:
-        _ = gcp.number  # a project that is not ours is found now, in check mode too
+    _ = gcp.number  # a project that is not ours is found now, in check mode too
     known = None if direct else account.find(gcp, account_id, owner)
     of_bucket = member.Target.bucket(gcp, chosen.name)
     if params["state"] == "absent":
-        deleting = params["delete_data"] and found is not None
-        if found is not None and not deleting:
+        data = params["delete_data"] and found is not None
+        fate = bucket.fate(chosen, found or {}, chosen.name != name) if data else None
+        if found is not None and (fate is None or fate.reason):
             member.ensure_absent(plan, of_bucket, OBJECTS, user)
-        account.ensure_absent(gcp, plan, account_id, known)
-        if deleting:
-            plan.delete(bucket.KIND, chosen.name, chosen.delete)
+        if known is not None:
+            account.ensure_absent(gcp, plan, account_id, WORKLOAD_IDENTITY, f"serviceAccount:{subject}")
+        if fate is not None:
+            bucket.ensure_absent(plan, chosen, fate)
         elif found is not None:
             plan.keep(bucket.KIND, chosen.name)
     else:
