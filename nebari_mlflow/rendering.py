@@ -39,9 +39,9 @@ def files(config: Any) -> dict[pathlib.Path, str]:
 
 
 def _vars(config: Any) -> str:
-    import yaml
+    from . import texts
 
-    return "---\n" + str(yaml.safe_dump(variables.build(config, None), sort_keys=True, default_flow_style=False))
+    return "---\n" + texts.dump(variables.build(config, None), readable=True)
 
 
 def _readme(config: Any) -> str:

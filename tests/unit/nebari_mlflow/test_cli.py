@@ -173,7 +173,8 @@ def test_destroy_asks_first(variables: str, gone: str) -> None:
     assert (result.exit_code, shape(result, "destroy")["error"]["code"]) == (1, "NML503"), "nobody is there to answer"
 
 
-def test_short_names_are_those_of_the_playbook(variables: str) -> None:
+def test_short_names_are_those_of_the_playbook(variables: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/nonexistent")
     found = target.find(None, Path(variables), "")
     assert found.variables == {
         f"mlflow_{name}": value for name, value in yaml.safe_load(Path(variables).read_text()).items()

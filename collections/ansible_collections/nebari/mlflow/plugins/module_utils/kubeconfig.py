@@ -13,6 +13,7 @@ import yaml
 
 from .connection import Connection, by_library, connect, is_plain
 from .exceptions import ReleaseError
+from .owned import read_owned
 
 ASK = "Give `kubeconfig` the path of a working one, or set KUBECONFIG."
 
@@ -71,7 +72,7 @@ def _paths(kubeconfig: str) -> list[str]:
 def read(path: Path) -> dict[str, Any]:
     """Read one file. Every way in which this fails has its own sentence."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text, _ = read_owned(path)
     except FileNotFoundError as error:
         raise ReleaseError(f"The kubeconfig {path} does not exist.", ASK) from error
     except IsADirectoryError as error:
