@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from .target import Target
 
 OK, WARN, FAIL = "ok", "warning", "failed"
-SCRIPT = "https://raw.githubusercontent.com/helm/helm/main/scripts/get-helm-3"
-GET_HELM = f"curl -fsSL {SCRIPT} | DESIRED_VERSION=v3.19.4 bash"
+GET_HELM = (
+    "Install Helm 3.15 or a later 3 by your system's package manager, or as https://helm.sh/docs/intro/install "
+    "says from a release whose checksum you compared."
+)
 
 
 @dataclass

@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOK = Environment(autoescape=False).from_string(  # noqa: S701 (it makes YAML)
     (ROOT / "molecule/shared/templates/notebook.yml.j2").read_text()
 )
+BUILD_LOCK = ["--build-constraints", str(ROOT / "requirements/build.txt")]
+"""Options of uv that let it build this package with nothing but what is locked, and compare its hashes."""
 CACHE = Path(os.environ.get("NEBARI_MLFLOW_CACHE") or "~/.cache/nebari-mlflow").expanduser()
 """Where all checkouts keep what they build."""
 MLFLOW_IMAGE = "ghcr.io/mlflow/mlflow:v3.17.2-full"
