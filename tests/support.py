@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from jinja2 import Environment
 
@@ -25,6 +27,14 @@ BUILD_LOCK = ["--build-constraints", str(ROOT / "requirements/build.txt")]
 CACHE = Path(os.environ.get("NEBARI_MLFLOW_CACHE") or "~/.cache/nebari-mlflow").expanduser()
 """Where all checkouts keep what they build."""
 MLFLOW_IMAGE = "ghcr.io/mlflow/mlflow:v3.17.2-full"
+
+
+def give_away(path: Path) -> None:
+    """Make another user the owner, which only root can; skip the test for others."""
+    try:
+        os.lchown(path, pwd.getpwnam("nobody").pw_uid, -1)
+    except PermissionError:
+        pytest.skip("only root can make a file another user's")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from pathlib import Path
@@ -34,6 +35,13 @@ def load(kubeconfig: str, context: str) -> Connection:
         if is_plain(cluster, user):
             return connect(cluster, user, present[0].parent)
     return _log_in(where, name)
+
+
+def check_owner(kubeconfig: str) -> None:
+    """Raise NotOwned before any program logs in with a file that another user could have written."""
+    for part in _paths(kubeconfig):
+        with contextlib.suppress(OSError, UnicodeDecodeError):  # load() says what is wrong with it
+            read_owned(Path(part).expanduser())
 
 
 def _log_in(where: str, context: str) -> Connection:

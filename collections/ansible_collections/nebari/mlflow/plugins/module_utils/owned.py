@@ -33,7 +33,8 @@ def read_owned(path: Path) -> tuple[str, int]:
         OSError: The file cannot be opened or read.
         UnicodeDecodeError: The file is not text.
     """
-    with os.fdopen(_open(path), encoding="utf-8") as stream:
+    descriptor, path = _open(path)
+    with os.fdopen(descriptor, encoding="utf-8") as stream:
         found = os.fstat(stream.fileno())
         if stat.S_ISDIR(found.st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -49,11 +50,11 @@ def read_owned(path: Path) -> tuple[str, int]:
         return stream.read(), stat.S_IMODE(found.st_mode)
 
 
-def _open(path: Path) -> int:
-    """Open the file behind links that this user or root made, such as those of a mounted Secret."""
+def _open(path: Path) -> tuple[int, Path]:
+    """Open the file behind links that this user or root made, such as those of a mounted Secret; return its path too."""
     for _ in range(LINKS):
         try:
-            return os.open(path, FLAGS)
+            return os.open(path, FLAGS), path
         except OSError as error:
             if error.errno != errno.ELOOP or not path.is_symlink():
                 raise

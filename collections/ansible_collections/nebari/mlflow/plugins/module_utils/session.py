@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .discovery import Discovery
 from .helm import Helm
 from .kube import Api
+from .kubeconfig import check_owner
 from .lease import Lease
 from .process import wait_for_orphans
 from .record import Records
@@ -37,6 +38,7 @@ class Session:
     @classmethod
     def open(cls, options: Options, progress: Progress, controller: Process | None) -> Session:
         """Check the helm program and the kubeconfig. The first request tells whether the cluster answers."""
+        check_owner(options.kubeconfig)
         helm = Helm(options)
         helm.begin()
         try:
