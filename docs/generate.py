@@ -15,7 +15,10 @@ PAGE = ROOT / "docs/reference/variables.md"
 HEAD = """# Variables of the playbooks
 
 What `playbooks/mlflow.yml` and `playbooks/destroy.yml` read, given by `-e name=value`, by `-e @file.yml` or by an
-inventory. An unknown `mlflow_*` variable is refused, with the nearest known one. This page is written by
+inventory. An unknown `mlflow_*` variable is refused, with the nearest known one, and so is a secret that is given as
+text. Values are Ansible's: `{{ }}` in them is evaluated, also by `nebari-mlflow --vars FILE`. Write `!unsafe` in front
+of a text that must reach the cluster to the letter, such as an annotation with another program's template. Read a file
+of variables before you use it: its templates run programs on your machine, as a playbook does. This page is written by
 `python docs/generate.py` from the roles' `meta/argument_specs.yml`.
 """
 

@@ -13,6 +13,7 @@ README = """\
 What the stage `{stage}` does, written by `nebari render`. Nothing reads these files; change nebari-config.yaml instead.
 
 `vars.yml` holds the variables of the Ansible playbook `{playbook}`, as far as the configuration says them.
+`!unsafe` keeps Ansible from evaluating a text.
 `nebari deploy` adds what earlier stages return:
 
 {upstream}

@@ -1,8 +1,9 @@
 """One run of a playbook through ansible-runner, from a private folder in memory. Knows neither Nebari nor MLflow.
 
 What ansible-runner does with secrets was measured: a dict of variables ends in a file or on the command line, the
-whole environment ends in `artifacts/*/command`. Hence a file of 0600, an environment that is an allow-list and is
-removed at once, and a folder that is removed. What its own timeout and cancel do was measured too: helm survives. Hence stop.Watch.
+whole environment ends in `artifacts/*/command`. Hence a file of 0600, an environment that is an allow-list and whose
+copy is removed at once, and a folder that is removed. What its own timeout and cancel do was measured too: helm
+survives. Hence stop.Watch.
 """
 
 from __future__ import annotations

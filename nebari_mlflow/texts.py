@@ -31,7 +31,7 @@ class _Dumper(yaml.SafeDumper):
     """
 
     def tagged(self, text: str) -> bool:
-        return self.resolve(yaml.ScalarNode, text, (True, False)) == TEXT
+        return _type_of(self, yaml.ScalarNode, text) == TEXT
 
     def ignore_aliases(self, _data: Any) -> bool:
         return True
@@ -50,6 +50,11 @@ class _Loader(yaml.SafeLoader):
     below_data = 0
 
 
+def _type_of(resolver: Any, kind: type[yaml.Node], value: Any) -> str:
+    """Return the tag that a value without quotes and tag has."""
+    return str(resolver.resolve(kind, value, (True, False)))
+
+
 def _represent(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar(DATA if dumper.tagged(text) else TEXT, text)
 
@@ -62,7 +67,7 @@ def _construct(loader: _Loader, node: yaml.ScalarNode) -> str:
 def _construct_data(loader: _Loader, node: yaml.Node) -> Any:
     """Read a value as Ansible reads it below the tag."""
     untagged = copy.copy(node)
-    untagged.tag = loader.resolve(type(node), node.value, (True, False))
+    untagged.tag = _type_of(loader, type(node), node.value)
     loader.below_data += 1
     try:
         return loader.construct_object(untagged, deep=True)

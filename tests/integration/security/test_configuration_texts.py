@@ -82,6 +82,15 @@ def blocks(text: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     }
 
 
+def test_a_file_of_ansible_s_variables_is_evaluated_as_ever(tmp_path: Path) -> None:
+    made = Project(tmp_path, "door-texts-idle", "door-texts-idle")
+    names = "provider: local\nproject_name: door-texts-idle\nnamespace: door-texts-idle\n"
+    for text, becomes in (("'{{ \"A\" ~ \"B\" }}'", '"AB"'), ("!unsafe '{{ 1 }}'", '"{{ 1 }}"')):
+        (tmp_path / "vars.yml").write_text(f"{names}mlflow_domain: {text}\n")
+        done = made.mlflow("plan", "--vars", "vars.yml", "--json")
+        assert f"domain is {becomes}" in json.loads(done.stdout)["error"]["cause"]
+
+
 @pytest.mark.parametrize("place", blocks(""))
 def test_no_text_of_the_configuration_runs_a_command(place: str, mark: Path, tmp_path: Path) -> None:
     made = Project(tmp_path, "door-texts-idle", "door-texts-idle")

@@ -127,7 +127,9 @@ def test_the_stage_of_nebari_refuses_it_too(tmp_path: Path, mark: Path, capsys: 
     for playbook in (names.DEPLOY, names.DESTROY):
         with pytest.raises(UntrustedError, match="NML307"):
             run_playbook(playbook, {})
-    assert not teardown.remove(SimpleNamespace(project_name="demo"), {}, run_playbook), "it says that the release may be there"
+    assert not teardown.remove(SimpleNamespace(project_name="demo"), {}, run_playbook), (
+        "it says that the release may be there"
+    )
     assert "may still be in the cluster" in " ".join(capsys.readouterr().out.split())
     assert not mark.exists()
 

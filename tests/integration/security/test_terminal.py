@@ -27,7 +27,7 @@ RELEASE = "demo-mlflow"
 class Cluster(BaseHTTPRequestHandler):
     """An API server in which everything that a stranger may write is an attack."""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         path = urlsplit(self.path).path
         if path.endswith("/log"):
             self._send(f"DETAIL:  Key (name)=({ATTACK}) already exists.\r\nnext line\n", "text/plain")

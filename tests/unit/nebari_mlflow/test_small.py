@@ -245,9 +245,7 @@ def test_several_kubeconfigs_become_one_as_kubectl_merges_them(tmp_path: Path) -
 
 def test_a_login_program_beside_its_kubeconfig_is_still_found(tmp_path: Path) -> None:
     source = tmp_path / "config"
-    source.write_text(
-        "users: [{name: a, user: {exec: {command: ./login}}}, {name: b, user: {exec: {command: aws}}}]\n"
-    )
+    source.write_text("users: [{name: a, user: {exec: {command: ./login}}}, {name: b, user: {exec: {command: aws}}}]\n")
     (tmp_path / "run").mkdir()
     copied = yaml.safe_load(kubeconfig.private_copy(str(source), tmp_path / "run").read_text())
     commands = [entry["user"]["exec"]["command"] for entry in copied["users"]]

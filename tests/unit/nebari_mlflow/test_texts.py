@@ -25,11 +25,27 @@ ATTACKS = [
     "{{ $labels.instance }}",
     "{#",
 ]
-TRAPS = ["123", "yes", "null", "~", "=", "<<", "", " lead", "a\n  b\n\nc ", "\x1b[31m\x00", "\u2028é", "- a", "!unsafe y"]
+TRAPS = [
+    "123",
+    "yes",
+    "null",
+    "~",
+    "=",
+    "<<",
+    "",
+    " lead",
+    "a\n  b\n\nc ",
+    "\x1b[31m\x00",
+    "\u2028é",
+    "- a",
+    "!unsafe y",
+]
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(st.characters(exclude_categories=["Cs"])),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=9), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), max_size=9), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 

@@ -1,4 +1,4 @@
-"""A filter that finds secrets among inputs. Whoever sees an input in git, in Helm's record or in a pod sees them too.
+"""A filter that finds secrets among inputs, which git, Helm's record and the pods' specifications would show.
 
 It runs inside the playbook's own process, so a check costs no module run.
 """
@@ -15,9 +15,9 @@ author: nebari-mlflow maintainers
 version_added: 0.1.0
 short_description: Sentences about secrets that are given as text
 description:
-  - Returns one sentence for each secret in the values, naming its key and never its value; an empty list when there is none.
-  - A variable is a secret by its name (C(*_PASSWORD), C(*_TOKEN), C(*_KEY) and the like), any text by a URL's password
-    or a private key in it. A reference such as C($(NAME)) is none.
+  - Returns one sentence for each secret in the values, which names its key and never its value.
+  - A variable is a secret by its name (C(*_PASSWORD), C(*_TOKEN), C(*_KEY) and the like), and any text is one by
+    the password of a URL or a private key in it. A reference such as C($(NAME)) is no secret.
 options:
   _input:
     description: The values to look through.
@@ -32,7 +32,7 @@ options:
 EXAMPLES = """
 - name: Look for secrets
   ansible.builtin.debug:
-    msg: "{{ {'env': {'DB_URL': 'postgresql://user:password@host/db'}} | nebari.mlflow.plain_secrets('mlflow_storage') }}"
+    msg: "{{ {'env': {'DB_URL': 'postgresql://user:password@host/db'}} | nebari.mlflow.plain_secrets('storage') }}"
 """
 
 RETURN = """
@@ -56,7 +56,9 @@ REFERENCE = re.compile(r"(\$\([A-Za-z_][A-Za-z0-9_.-]*\))+")  # Kubernetes puts 
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 # A password that is not percent-encoded may have a slash; what stands before a path may be a port.
 IN_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s@:]*:(?![0-9]+/)(?P<password>[^\s@]+)@")
-IN_TEXT = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\b(AccountKey|SharedAccessKey|SharedAccessSignature)=(?!\$\()\S")
+IN_TEXT = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\b(AccountKey|SharedAccessKey|SharedAccessSignature)=(?!\$\()\S"
+)
 FIX = "Put it into a Secret of the namespace and use valueFrom.secretKeyRef"
 
 

@@ -51,7 +51,7 @@ def read_owned(path: Path) -> tuple[str, int]:
 
 
 def _open(path: Path) -> tuple[int, Path]:
-    """Open the file behind links that this user or root made, such as those of a mounted Secret; return its path too."""
+    """Open the file behind links of this user or root, such as those of a mounted Secret; return its path too."""
     for _ in range(LINKS):
         try:
             return os.open(path, FLAGS), path

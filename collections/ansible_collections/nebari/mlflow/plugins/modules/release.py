@@ -229,6 +229,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.present import ensur
 from ansible_collections.nebari.mlflow.plugins.module_utils.process import Process
 from ansible_collections.nebari.mlflow.plugins.module_utils.progress import Progress
 from ansible_collections.nebari.mlflow.plugins.module_utils.session import Session
+from ansible_collections.nebari.mlflow.plugins.module_utils.visible import visible
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "required": True},
@@ -268,7 +269,7 @@ def run(module: AnsibleModule, progress: Progress) -> dict[str, Any]:
     ensure = ensure_present if options.state == "present" else ensure_absent
     outcome = ensure(session, check_mode=module.check_mode)
     for warning in outcome.warnings:
-        module.warn(warning)
+        module.warn(visible(warning))
     return {
         "changed": bool(outcome.changes),
         "changes": [change.report() for change in outcome.changes],
