@@ -59,8 +59,10 @@ class _Record:
         if kind in ("runner_on_failed", "runner_on_unreachable", "runner_item_on_failed") and not data.get(
             "ignore_errors"
         ):
-            if self.failure is None or (kind == "runner_on_failed" and not self.failure[2].get("cause")):
-                self.failure = (str(data.get("task", "")), str(data.get("role", "")), dict(data.get("res") or {}))
+            result = dict(data.get("res") or {})
+            told = self.failure is not None and (self.failure[2].get("cause") or "results" in result)  # by its item
+            if self.failure is None or (kind == "runner_on_failed" and not told):
+                self.failure = (str(data.get("task", "")), str(data.get("role", "")), result)
         elif kind == "playbook_on_stats":
             self.ended = True
             self.outputs = (data.get("artifact_data") or {}).get(FACT)
