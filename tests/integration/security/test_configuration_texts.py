@@ -66,7 +66,8 @@ def test_texts_of_the_configuration_are_data(attacked: Project, mark: Path) -> N
 
 def blocks(text: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     """For each place of a text: the `mlflow:` block, and the keys beside it."""
-    cloud = {"provider": "aws", "amazon_web_services": {"region": "eu-west-1", "tags": {"a": text}}}
+    cloud = {"provider": "gcp", "google_cloud_platform": {"project": "a-project", "region": "europe-west1"}}
+    other = {"provider": "gcp", "google_cloud_platform": {"project": text, "region": text}}
     overrides = {"commonLabels": {"a": text}, "tracking": {"podAnnotations": {text: "a"}}}
     database = {"secret": "db", "key": text}
     local = {"storage_class": text}
@@ -74,8 +75,8 @@ def blocks(text: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     return {
         "the block": (everything, {}),
         "a store": ({"storage": {"uri": f"s3://{text}", "env": {"A": text}, "pod_labels": {text: text}}}, {}),
-        "tags of a cloud": ({"aws": {"tags": {text: text}, "permissions_boundary": text}}, cloud),
-        "a region": ({}, {"provider": "aws", "amazon_web_services": {"region": text}}),
+        "labels of a cloud": ({"gcp": {"labels": {text: text}}}, cloud),
+        "a region": ({}, other),
         "the domain": ({}, {"domain": text}),
         "the project": ({}, {"project_name": text}),
         "the namespace": ({}, {"namespace": text}),
@@ -85,7 +86,7 @@ def blocks(text: str) -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
 def test_a_file_of_ansible_s_variables_is_evaluated_as_ever(tmp_path: Path) -> None:
     made = Project(tmp_path, "door-texts-idle", "door-texts-idle")
     names = "provider: local\nproject_name: door-texts-idle\nnamespace: door-texts-idle\n"
-    for text, becomes in (("'{{ \"A\" ~ \"B\" }}'", '"AB"'), ("!unsafe '{{ 1 }}'", '"{{ 1 }}"')):
+    for text, becomes in (('\'{{ "A" ~ "B" }}\'', '"AB"'), ("!unsafe '{{ 1 }}'", '"{{ 1 }}"')):
         (tmp_path / "vars.yml").write_text(f"{names}mlflow_domain: {text}\n")
         done = made.mlflow("plan", "--vars", "vars.yml", "--json")
         assert f"domain is {becomes}" in json.loads(done.stdout)["error"]["cause"]
