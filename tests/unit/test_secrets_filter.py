@@ -55,7 +55,7 @@ def test_what_is_no_secret_is_let_through(name: str, value: object) -> None:
         "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=CANARY",
     ],
 )
-def test_a_text_with_a_password_is_a_secret_under_any_name(text: str) -> None:
+def test_a_password_in_a_text_is_a_secret_anywhere(text: str) -> None:
     assert holds_secret(text)
 
 

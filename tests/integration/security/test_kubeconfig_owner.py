@@ -107,7 +107,7 @@ def test_another_user_s_file_is_refused_however_it_is_named(
     assert not mark.exists()
 
 
-def test_one_s_own_file_is_used_through_links_of_one_s_own(tmp_path: Path, shared: Path, mark: Path) -> None:
+def test_your_own_file_is_used_through_your_own_links(tmp_path: Path, shared: Path, mark: Path) -> None:
     own = kubeconfig(tmp_path / "own", mark)
     (tmp_path / "link").symlink_to(own)
     code, found = run("status", tmp_path, shared, "--kubeconfig", str(tmp_path / "link"))

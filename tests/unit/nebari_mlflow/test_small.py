@@ -261,7 +261,7 @@ def test_another_user_s_kubeconfig_has_a_code_of_its_own(tmp_path: Path) -> None
             kubeconfig.private_copy(given_, tmp_path)
 
 
-def test_what_runs_gets_a_copy_and_what_is_told_the_original(tmp_path: Path) -> None:
+def test_programs_get_a_copy_and_messages_name_the_original(tmp_path: Path) -> None:
     source = tmp_path / "config"
     source.write_text("current-context: a\n")
     source.chmod(0o600)

@@ -95,7 +95,7 @@ def test_ansible_reads_what_was_written_and_trusts_none_of_it(variables: dict[st
         assert templates(found) == []
 
 
-def test_only_what_could_be_a_template_is_tagged_for_a_reader() -> None:
+def test_a_reader_sees_only_possible_templates_tagged() -> None:
     shown = texts.dump({"mlflow_domain": "nebari.example.org", "mlflow_overrides": {"a": "{{ b }}"}}, readable=True)
     assert shown == "mlflow_domain: nebari.example.org\nmlflow_overrides:\n  a: !unsafe '{{ b }}'\n"
 

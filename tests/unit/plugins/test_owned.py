@@ -69,7 +69,7 @@ def test_a_group_of_one_is_no_other_user(file: Path, monkeypatch: pytest.MonkeyP
                 read_owned(file)
 
 
-def test_a_pipe_and_a_loop_of_links_do_not_make_it_wait(tmp_path: Path) -> None:
+def test_pipes_and_loops_of_links_do_not_make_it_wait(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(NotOwned, match="not an ordinary file"):
         read_owned(tmp_path / "pipe")
