@@ -122,9 +122,7 @@ else:
 
 
 @pytest.mark.parametrize("command", ["plan", "deploy", "verify"])
-def test_a_program_s_text_gives_no_orders(
-    command: str, options: list[str], tmp_path: Path
-) -> None:
+def test_a_program_s_text_gives_no_orders(command: str, options: list[str], tmp_path: Path) -> None:
     helm = tmp_path / "bin/helm"
     helm.parent.mkdir()
     helm.write_text(HELM.format(python=sys.executable, attack=ATTACK))
