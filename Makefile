@@ -71,6 +71,7 @@ bench: $(VENV)/.done up  ## Measure, each against its baseline in the same run
 
 lock: $(UV)  ## Resolve the locked requirements anew
 	@$(UV) pip compile -q --universal --generate-hashes --no-header requirements/uv.in -o requirements/uv.txt
+	@$(UV) pip compile -q --universal --generate-hashes --no-header --group build -o requirements/build.txt
 	@$(UV) pip compile -q --universal --generate-hashes --no-header pyproject.toml --group test -o requirements/test.txt
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --group lint -o requirements/lint.txt
 	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml requirements/oldest.in -o requirements/oldest.txt
@@ -81,11 +82,11 @@ $(CACHE)/uv/bin/uv: requirements/uv.txt
 	@$(CACHE)/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
-$(VENV)/.done: $(UV) requirements/test.txt pyproject.toml
+$(VENV)/.done: $(UV) requirements/test.txt requirements/build.txt pyproject.toml
 	@echo "Installing the Python environment into $(VENV) (about half a minute the first time)"
 	@$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' $(VENV)
 	@$(UV) pip sync --quiet --python $(VENV)/bin/python requirements/test.txt
-	@$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --editable .
+	@$(UV) pip install --quiet --python $(VENV)/bin/python --no-deps --build-constraints requirements/build.txt --editable .
 	@touch $@
 
 $(LINT)/.done: $(UV) requirements/lint.txt

@@ -17,7 +17,12 @@ HEAD = """# Variables of the playbooks
 
 The playbooks `nebari.mlflow.mlflow` and `nebari.mlflow.destroy` read these variables from every place that Ansible
 knows: an inventory, group_vars, a vars file, or `-e`. Unknown `mlflow_*` variables are refused, with the nearest known
-name. `python docs/generate.py` writes this page from the roles' `meta/argument_specs.yml`.
+name, and so are secrets given as text. `python docs/generate.py` writes this page from the roles'
+`meta/argument_specs.yml`.
+
+Ansible evaluates `{{ }}` in these values, also for `nebari-mlflow --vars FILE`. Write `!unsafe` in front of a text that
+must reach the cluster unchanged, such as an annotation with another program's template. Read a vars file before you use
+it: its templates run programs on your machine, as a playbook does.
 
 Five variables have short names for the command line: `provider`, `project_name`, `namespace`, `domain` and
 `delete_data`. The long names win. Ansible warns that `namespace` is a reserved name, so prefer `mlflow_namespace`.

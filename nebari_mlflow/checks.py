@@ -6,15 +6,13 @@ import json
 import re
 from typing import Any
 
+from ansible_collections.nebari.mlflow.plugins.filter.secrets import plain_secrets
 from ansible_collections.nebari.mlflow.plugins.filter.unknown import unknown_keys, unknown_names
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from .collection import CHART
 
 OLDEST = (3, 17)
-SECRET_NAME = re.compile(
-    r"(SECRET|PASSWORD|PASSWD|TOKEN|ACCESS_KEY|ACCOUNT_KEY|PRIVATE_KEY|API_KEY|CONNECTION_STRING)$", re.IGNORECASE
-)
 
 
 class Strict(BaseModel):
@@ -57,26 +55,14 @@ def supported(version: str) -> str:
     return version.removeprefix("v")
 
 
-def literal_secret(name: str, value: object) -> bool:
-    """Whether a variable of this name with this value would put a secret into git and into the cluster's records."""
-    return bool(SECRET_NAME.search(name)) and isinstance(value, str) and value != "" and not value.startswith("$(")
-
-
 def helm_value_errors(values: dict[str, Any]) -> list[str]:
-    """Return a sentence for each Helm value that the chart does not know, or that holds a secret."""
+    """Return a sentence for each Helm value that the chart does not know."""
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
-    return unknown_keys(values, schema, "overrides") + list(_secrets(values, "overrides"))
+    return unknown_keys(values, schema, "overrides")
 
 
-def _secrets(value: Any, where: str) -> list[str]:
-    if isinstance(value, list):
-        return [error for number, item in enumerate(value) for error in _secrets(item, f"{where}[{number}]")]
-    if not isinstance(value, dict):
-        return []
-    errors = [error for key, item in value.items() for error in _secrets(item, f"{where}.{key}")]
-    if literal_secret(str(value.get("name", "")), value.get("value")):
-        errors.append(
-            f"{where} gives {value['name']} as text, and nebari-config.yaml is kept in git. "
-            "Put it into a Secret and use valueFrom.secretKeyRef."
-        )
-    return errors
+def no_secrets(block: BaseModel) -> None:
+    """Refuse secrets in any text of the block: nebari-config.yaml is kept in git."""
+    errors = plain_secrets(block.model_dump(exclude_none=True), "mlflow")
+    if errors:
+        raise ValueError(" ".join(errors))

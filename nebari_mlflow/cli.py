@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import click
 import typer
+from ansible_collections.nebari.mlflow.plugins.module_utils.visible import visible
 from typer.core import TyperGroup
 
 from .errors import Cancelled, InputError, MlflowError
@@ -66,7 +67,9 @@ COMPONENTS = ("tracking", "postgresql", "migrate", "verify")
 def _target(config: Path | None, variables: Path | None, kubeconfig: str) -> Target:
     from . import target
 
-    return target.find(config, variables, kubeconfig)
+    found = target.find(config, variables, kubeconfig)
+    click.get_current_context().call_on_close(found.opened.close)
+    return found
 
 
 def _consoles(as_json: bool) -> Console:
@@ -249,7 +252,7 @@ def logs(
         _print("logs", pods=lines)
     else:
         for pod, text in lines.items():
-            typer.echo(f"==> {pod} <==\n{text}")
+            typer.echo(visible(f"==> {pod} <==\n{text}"))
 
 
 @app.command("open")

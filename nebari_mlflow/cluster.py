@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ApiError, ReleaseError
 
 from .errors import ClusterError
+from .kubeconfig import named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,17 @@ def connect(kubeconfig: str, context: str) -> Api:
     return Api(kubeconfig, context)
 
 
+def connect_to(target: Target) -> Api:
+    """Open a connection with the target's private kubeconfig; an error names the original."""
+    login = target.login
+    try:
+        return connect(login, target.context)
+    except ReleaseError as error:
+        told = named(target.kubeconfig)
+        cause, fix = (text.replace(login, told) if login else text for text in (error.cause, error.fix))
+        raise ClusterError("NML601", cause, fix) from error
+
+
 def newest_record(api: Api, release: str, namespace: str) -> Record | None:
     """Return Helm's newest record of the release."""
     from ansible_collections.nebari.mlflow.plugins.module_utils.record import Records
@@ -58,7 +70,7 @@ def pods(api: Api, release: str, namespace: str, component: str = "") -> list[di
 
 def logs(target: Target, component: str, tail: int) -> dict[str, str]:
     """Return the last lines of each pod of a component, or of each container where a pod has several."""
-    api = connect(target.kubeconfig, target.context)
+    api = connect_to(target)
     found = {}
     for pod in pods(api, target.release, target.namespace, component):
         name, containers = pod["metadata"]["name"], pod["spec"]["containers"]

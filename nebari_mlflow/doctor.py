@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -15,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.nebari.mlflow.plugins.module_utils.namespace import is_terminating, terminating
 
 from . import cluster, rundir
-from .errors import MlflowError, SetupError
-from .kubeconfig import OTHERS, files
+from .errors import MlflowError, SetupError, UntrustedError
+from .kubeconfig import named, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,8 +23,10 @@ if TYPE_CHECKING:
     from .target import Target
 
 OK, WARN, FAIL = "ok", "warning", "failed"
-SCRIPT = "https://raw.githubusercontent.com/helm/helm/main/scripts/get-helm-3"
-GET_HELM = f"curl -fsSL {SCRIPT} | DESIRED_VERSION=v3.19.4 bash"
+GET_HELM = (
+    "Install Helm 3.15 or a later 3 by your system's package manager, or as https://helm.sh/docs/intro/install "
+    "says from a release whose checksum you compared."
+)
 
 
 @dataclass
@@ -41,13 +42,13 @@ class Check:
         return asdict(self)
 
 
-def examine(read: Callable[[], Target]) -> Iterator[Check]:
+def examine(find: Callable[[], Target]) -> Iterator[Check]:
     """Yield each result as soon as it is known. What cannot be asked any more is left out."""
     yield _ansible()
     yield _helm()
     yield _memory()
     try:
-        target = read()
+        target = find()
     except MlflowError as error:
         yield Check("configuration", FAIL, error.cause, error.fix)
         return
@@ -90,13 +91,14 @@ def _memory() -> Check:
 
 
 def _kubeconfig(target: Target) -> Check:
-    named = target.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
     try:
-        found = files(named)
+        found = read(named(target.kubeconfig))
+    except UntrustedError as error:
+        return Check("kubeconfig", FAIL, error.cause, error.fix)
     except SetupError as error:
         return Check("kubeconfig", FAIL, error.cause, "export KUBECONFIG=/path/to/kubeconfig")
-    listed = " ".join(map(str, found))
-    if any(path.stat().st_mode & OTHERS for path in found):
+    listed = " ".join(str(file.path) for file in found)
+    if any(file.open_to_others for file in found):
         return Check("kubeconfig", WARN, f"Other users of this machine can read {listed}.", f"chmod 600 {listed}")
     return Check("kubeconfig", OK, listed)
 
@@ -104,7 +106,7 @@ def _kubeconfig(target: Target) -> Check:
 def _cluster(target: Target) -> Iterator[Check]:
     try:
         with cluster.asking():
-            api = cluster.connect(target.kubeconfig, target.context)
+            api = cluster.connect_to(target)
             version = api.request("GET", "/version")["gitVersion"]
             yield Check("cluster", OK, f"{api.server} {version}")
             yield _storage_class(api.request("GET", "/apis/storage.k8s.io/v1/storageclasses")["items"], target)
@@ -137,14 +139,14 @@ def _storage_class(classes: list[dict[str, Any]], target: Target) -> Check:
     cause = f"None is the default, so volumes of {target.release} wait. There is: {', '.join(names) or 'none'}."
     if not names:
         return Check("storage class", WARN, cause, "Install a provisioner of volumes, such as a cloud's CSI driver.")
-    fix = target.kubectl("annotate", "storageclass", names[0], f"{mark}=true", "--overwrite")
-    return Check("storage class", WARN, cause, shlex.join(fix))
+    fix = target.told_kubectl("annotate", "storageclass", names[0], f"{mark}=true", "--overwrite")
+    return Check("storage class", WARN, cause, fix)
 
 
 def _namespace(namespace: dict[str, Any] | None, target: Target) -> Check:
     if namespace is None:
         return Check("namespace", OK, f"{target.namespace} will be made")
     if is_terminating(namespace):
-        fix = target.kubectl("wait", "--for=delete", f"namespace/{target.namespace}", "--timeout=10m")
-        return Check("namespace", FAIL, terminating(namespace).cause, shlex.join(fix))
+        fix = target.told_kubectl("wait", "--for=delete", f"namespace/{target.namespace}", "--timeout=10m")
+        return Check("namespace", FAIL, terminating(namespace).cause, fix)
     return Check("namespace", OK, target.namespace)

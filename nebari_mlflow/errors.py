@@ -4,6 +4,7 @@ MlflowError               anything below; `str()` is cause, then fix
 ├── InputError            the configuration, before anything is touched
 ├── UpstreamError         an earlier stage of Nebari did not give what this one needs
 ├── SetupError            this machine cannot run the play
+├── UntrustedError        another user of this machine could have written a file
 ├── PlayError             a task of the play failed; `task` names it
 ├── Cancelled             Ctrl-C, SIGTERM or the deadline
 └── ClusterError          the cluster did not answer a question
@@ -14,17 +15,19 @@ from __future__ import annotations
 import sysconfig
 from pathlib import Path
 
+from ansible_collections.nebari.mlflow.plugins.module_utils.visible import visible
+
 
 class MlflowError(Exception):
     """A failure that a person can act on: `cause` is one sentence, `fix` the next thing to do."""
 
     def __init__(self, code: str, cause: str, fix: str = "", *, task: str = "", log: str = "") -> None:
         self.code = code
-        self.cause = cause
-        self.fix = fix
-        self.task = task
+        self.cause = visible(cause)
+        self.fix = visible(fix)
+        self.task = visible(task)
         self.log = log
-        super().__init__(f"{code}: {cause} {fix}".rstrip())
+        super().__init__(f"{code}: {self.cause} {self.fix}".rstrip())
 
     @property
     def page(self) -> str:
@@ -49,6 +52,10 @@ class UpstreamError(MlflowError):
 
 class SetupError(MlflowError):
     """NML3xx: a program, a file or room is missing on this machine."""
+
+
+class UntrustedError(MlflowError):
+    """NML307: a file names programs to run, and another user could have written it."""
 
 
 class PlayError(MlflowError):

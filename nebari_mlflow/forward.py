@@ -44,7 +44,7 @@ def forward(target: Target, port: int) -> Iterator[tuple[str, Callable[[], None]
         raise SetupError("NML306", "kubectl is not on PATH.", "Install kubectl, then run it again.")
     service, ports = f"service/{names.service(target.project)}", f"{free_port(port)}:{names.PORT}"
     command = target.kubectl("--namespace", target.namespace, "port-forward", service, ports)
-    leash = [sys.executable, "-m", "nebari_mlflow.leash", str(os.getpid())]
+    leash = [sys.executable, "-P", "-m", "nebari_mlflow.leash", str(os.getpid())]
     process = subprocess.Popen([*leash, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def wait() -> None:

@@ -1,7 +1,8 @@
-"""Start a program that ends with its parent: `python -m nebari_mlflow.leash PARENT-PID PROGRAM ARGUMENT...`
+"""Start a program that ends with its parent: `python -P -m nebari_mlflow.leash PARENT-PID PROGRAM ARGUMENT...`
 
 A `kill -9` of Nebari leaves no time to end the play. The kernel then sends SIGTERM to ansible-playbook, which
 passes it on to module and helm, so that the release's Lease is given back and the next run need not wait.
+`-P` keeps Python from importing what lies in the current folder.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .redact import Redactor
 
 KEPT = 10
+FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
 LOG = logging.getLogger("nebari_mlflow")
 
 
@@ -32,7 +33,7 @@ class Logfile:
         try:
             where.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = where / f"{name}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}.log"
-            self._stream = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8")
+            self._stream = os.fdopen(os.open(path, FLAGS, 0o600), "w", encoding="utf-8")
         except OSError as error:
             LOG.warning("No log is kept: %s cannot be written (%s).", where, error.strerror)
         else:

@@ -10,20 +10,30 @@ import textwrap
 import time
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.nebari.mlflow.plugins.module_utils.visible import visible
 from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from .errors import MlflowError
     from .runner import Event, Result
 
 MARKS = {"create": "+", "update": "~", "delete": "-", "recover": "!", "verify": "*"}  # action of a change -> as shown
 
 
+class Screen(Console):
+    """A console that shows control characters of the texts that it is given, and sends only its own."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible(text), **options)
+
+
 def make_console(*, stderr: bool = False) -> Console:
     """Return a console. GitHub, GitLab and the like set CI, and have no cursor to move."""
-    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    console = Screen(stderr=stderr, highlight=False, soft_wrap=True)
     if os.environ.get("CI") and not os.environ.get("FORCE_COLOR"):
         console.is_interactive = False
     return console
@@ -89,7 +99,7 @@ class Progress:
 
     def _fit(self, line: str) -> str:
         """Break the line that is drawn over: rich would cut it, and its end says why it waits and for how long."""
-        return escape("\n".join(textwrap.wrap(line, max(20, self._console.width - 3))))
+        return escape("\n".join(textwrap.wrap(visible(line), max(20, self._console.width - 3))))
 
 
 def show_changes(console: Console, changes: list[dict[str, Any]]) -> None:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from .checks import SECRET_NAME
+from ansible_collections.nebari.mlflow.plugins.filter.secrets import HARMLESS, SECRET, SECRET_OR_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,7 +35,8 @@ class Redactor:
 
 def is_secret(name: str) -> bool:
     """Whether a variable of this name holds a secret."""
-    return bool(SECRET_NAME.search(name)) or name.endswith(("CREDENTIALS", "CONTENTS", "SECRET"))
+    likely = SECRET_OR_PATH.search(name) and not HARMLESS.search(name)
+    return bool(SECRET.search(name) or likely) or name.endswith("CONTENTS")
 
 
 def _forms(value: str) -> Iterable[str]:

@@ -15,7 +15,8 @@ HEAD = """\
 # The `mlflow:` block of nebari-config.yaml
 
 Made from the schema by `python -m nebari_mlflow.reference`. Unknown keys are refused, and secrets never
-stand in this file: name a Secret of Nebari's namespace instead. The same as JSON schema:
+stand in this file: name a Secret of Nebari's namespace instead. Every text reaches the cluster to the letter:
+`{{ }}` in it means nothing to Ansible. The same as JSON schema:
 `python -m nebari_mlflow.reference --json-schema`.
 
 """

@@ -13,6 +13,7 @@ README = """\
 What the stage `{stage}` does, written by `nebari render`. Nothing reads these files; change nebari-config.yaml instead.
 
 `vars.yml` holds the variables of the Ansible playbook `{playbook}`, as far as the configuration says them.
+`!unsafe` keeps Ansible from evaluating a text.
 `nebari deploy` adds what earlier stages return:
 
 {upstream}
@@ -39,9 +40,9 @@ def files(config: Any) -> dict[pathlib.Path, str]:
 
 
 def _vars(config: Any) -> str:
-    import yaml
+    from . import texts
 
-    return "---\n" + str(yaml.safe_dump(variables.build(config, None), sort_keys=True, default_flow_style=False))
+    return "---\n" + texts.dump(variables.build(config, None), readable=True)
 
 
 def _readme(config: Any) -> str:

@@ -6,6 +6,8 @@ import errno
 import os
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,9 +84,28 @@ def private_folder() -> Iterator[Path]:
     except OSError as error:
         raise no_room(error, root) from error
     try:
-        yield folder
+        with _removed_after_a_kill(folder):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _removed_after_a_kill(folder: Path) -> Iterator[None]:
+    """Let another process remove the folder if this one is killed. In a session of its own Ctrl-C does not reach it."""
+    janitor = subprocess.Popen(
+        [sys.executable, "-I", "-S", str(Path(__file__).with_name("janitor.py")), str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={},
+        start_new_session=True,
+    )
+    with janitor:
+        try:
+            yield
+        finally:
+            janitor.kill()
 
 
 def no_room(error: OSError, where: Path) -> SetupError:

@@ -1,8 +1,9 @@
 """One run of a playbook through ansible-runner, from a private folder in memory. Knows neither Nebari nor MLflow.
 
 What ansible-runner does with secrets was measured: a dict of variables ends in a file or on the command line, the
-whole environment ends in `artifacts/*/command`. Hence a file of 0600, an environment that is an allow-list, and a
-folder that is removed. What its own timeout and cancel do was measured too: helm survives. Hence stop.Watch.
+whole environment ends in `artifacts/*/command`. Hence a file of 0600, an environment that is an allow-list and whose
+copy is removed at once, and a folder that is removed. What its own timeout and cancel do was measured too: helm
+survives. Hence stop.Watch.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import environment, failures, rundir
+from ansible_collections.nebari.mlflow.plugins.module_utils.visible import visible
+
+from . import environment, failures, rundir, texts
 from .collection import SEARCH_PATH
 from .errors import Cancelled, MlflowError, PlayError, SetupError
 from .logfile import Logfile
@@ -56,8 +59,10 @@ class _Record:
         if kind in ("runner_on_failed", "runner_on_unreachable", "runner_item_on_failed") and not data.get(
             "ignore_errors"
         ):
-            if self.failure is None or (kind == "runner_on_failed" and not self.failure[2].get("cause")):
-                self.failure = (str(data.get("task", "")), str(data.get("role", "")), dict(data.get("res") or {}))
+            result = dict(data.get("res") or {})
+            told = self.failure is not None and (self.failure[2].get("cause") or "results" in result)  # by its item
+            if self.failure is None or (kind == "runner_on_failed" and not told):
+                self.failure = (str(data.get("task", "")), str(data.get("role", "")), result)
         elif kind == "playbook_on_stats":
             self.ended = True
             self.outputs = (data.get("artifact_data") or {}).get(FACT)
@@ -78,7 +83,7 @@ def run(
 
     Args:
         playbook: Name of the playbook, `namespace.collection.playbook`.
-        variables: Extra variables; they beat every other.
+        variables: Extra variables; they beat every other. Only a `texts.Template` is evaluated.
         name: Names the log file.
         provider: Cloud whose credentials the play may see.
         check: Change nothing (`--check --diff`).
@@ -104,7 +109,7 @@ def run(
 
     def handle(event: Event) -> bool:
         try:
-            event["stdout"] = redact(str(event.get("stdout") or ""))
+            event["stdout"] = visible(redact(str(event.get("stdout") or "")))
             log.write(event["stdout"])
             record.take(event)
             on_event(event)
@@ -138,9 +143,9 @@ def _play(
 
     (folder / "tmp").mkdir(mode=0o700)
     (folder / "ansible.cfg").touch(mode=0o600)
-    secrets = folder / "variables.json"
+    secrets = folder / "variables.yml"
     with os.fdopen(os.open(secrets, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-        json.dump(dict(variables), stream)
+        stream.write(texts.dump(variables))
     runner = init_runner(
         private_data_dir=str(folder),
         ident="run",
@@ -152,13 +157,20 @@ def _play(
         suppress_env_files=True,
         quiet=True,
         event_handler=handle,
+        status_handler=_forget_environment,
         cancel_callback=lambda: False,  # without one ansible-runner takes the signals, and kills helm
     )
-    leash = [sys.executable, "-m", "nebari_mlflow.leash", str(os.getpid())]
+    leash = [sys.executable, "-P", "-m", "nebari_mlflow.leash", str(os.getpid())]
     runner.config.command = [*leash, *runner.config.command]
     runner.config.env = _environment(runner.config.env, environ, folder)
     runner.run()
     return int(runner.rc or 0)
+
+
+def _forget_environment(status: Mapping[str, Any], runner_config: Any) -> None:
+    """Remove the copy of the environment that ansible-runner writes before it starts the play."""
+    if status["status"] == "running":
+        Path(runner_config.artifact_dir, "command").unlink(missing_ok=True)
 
 
 def _environment(prepared: Mapping[str, str], environ: Mapping[str, str], folder: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from . import clients
-from .checks import Strict, check_block, helm_value_errors, literal_secret, supported
+from .checks import Strict, check_block, helm_value_errors, no_secrets, supported
 from .providers import fits_platform
 from .providers.aws import Aws
 from .providers.azure import Azure
@@ -31,14 +31,6 @@ class Storage(Strict):
     volume: Volume | None = Field(
         default=None, description="A volume to create and mount at `uri`, when that is a path."
     )
-
-    @field_validator("env")
-    @classmethod
-    def _no_secret(cls, value: dict[str, str]) -> dict[str, str]:
-        for name, text in value.items():
-            if literal_secret(name, text):
-                raise ValueError(f"env.{name} looks like a secret. Put it into a Secret and name that as `secret`.")
-        return value
 
 
 class Database(Strict):
@@ -105,6 +97,11 @@ class Mlflow(Strict):
     @classmethod
     def _supported(cls, value: str) -> str:
         return supported(value)
+
+    @model_validator(mode="after")
+    def _no_secrets(self) -> Mlflow:
+        no_secrets(self)
+        return self
 
 
 class InputSchema(BaseModel):

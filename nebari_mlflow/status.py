@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import cluster, names
-from .errors import ClusterError
+from .errors import ClusterError, SetupError
 
 if TYPE_CHECKING:
     from ansible_collections.nebari.mlflow.plugins.module_utils.kube import Api
@@ -43,12 +43,12 @@ def look(target: Target, *, sizes: bool = True) -> Status:
     """Ask the cluster. An unreachable one is a status too."""
     try:
         with cluster.asking():
-            api = cluster.connect(target.kubeconfig, target.context)
+            api = cluster.connect_to(target)
             record = cluster.newest_record(api, target.release, target.namespace)
             if record is None:
                 return _absent(api, target)
             return _deployed(api, target, record, sizes=sizes)
-    except ClusterError as error:
+    except (ClusterError, SetupError) as error:
         return Status(BLOCKED, error.cause, error.fix)
 
 

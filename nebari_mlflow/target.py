@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,14 +34,32 @@ class Target:
     given: Any
     config: Config | None = None
     options: tuple[str, ...] = ()  # of the command line, for a command that is about the same
+    opened: ExitStack = field(default_factory=ExitStack, compare=False)  # closing it removes the private copy
 
     @property
     def release(self) -> str:
         return names.release(self.project)
 
+    @cached_property
+    def login(self) -> str:
+        """The kubeconfig for every program: a private copy. Empty where there is none: a pod has an account instead."""
+        from . import kubeconfig, rundir
+
+        named = kubeconfig.named(self.kubeconfig)
+        if not self.kubeconfig and not kubeconfig.is_there(named):
+            return ""
+        return str(kubeconfig.private_copy(named, self.opened.enter_context(rundir.private_folder())))
+
     def kubectl(self, *arguments: str) -> list[str]:
-        """Return a kubectl command for this target's cluster."""
-        flags = ["--kubeconfig", self.kubeconfig] if self.kubeconfig else []
+        """Return a kubectl command for this target's cluster, to be run."""
+        return self._kubectl(self.login, arguments)
+
+    def told_kubectl(self, *arguments: str) -> str:
+        """Return a kubectl command for this target's cluster, to be copied."""
+        return shlex.join(self._kubectl(self.kubeconfig, arguments))
+
+    def _kubectl(self, kubeconfig: str, arguments: tuple[str, ...]) -> list[str]:
+        flags = ["--kubeconfig", kubeconfig] if kubeconfig else []
         flags += ["--context", self.context] if self.context else []
         return ["kubectl", *flags, *arguments]
 
@@ -50,11 +70,10 @@ class Target:
     @cached_property
     def variables(self) -> Variables:
         if self.config is None:
-            kubeconfig = {"mlflow_kubeconfig": self.kubeconfig} if self.kubeconfig else {}
-            return {**self.given, **kubeconfig}
+            return {**self.given, **({"mlflow_kubeconfig": self.login} if self.login else {})}
         from . import upstream, variables
 
-        return variables.build(self.config, upstream.outputs(self.config, self.kubeconfig))
+        return variables.build(self.config, upstream.outputs(self.config, self.login))
 
     @property
     def enabled(self) -> bool:
@@ -66,6 +85,7 @@ def from_config(path: Path, kubeconfig: str) -> Target:
     from . import config_file, upstream
 
     config = config_file.load(path)
+    _check_names(path, "NML102", project_name=config.project_name, namespace=config.namespace)
     return Target(
         project=config.project_name,
         namespace=config.namespace,
@@ -82,8 +102,10 @@ def from_variables(path: Path, kubeconfig: str) -> Target:
     """Read a file as given to `ansible-playbook -e @FILE`, without Nebari."""
     import yaml
 
+    from . import texts
+
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = texts.load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         reason = getattr(error, "strerror", None) or "it is not YAML"
         raise InputError(
@@ -95,15 +117,31 @@ def from_variables(path: Path, kubeconfig: str) -> Target:
     missing = [name for name in REQUIRED if not given.get(name)]
     if missing:
         raise InputError("NML103", f"{path} does not set {', '.join(missing)}.", "Add them to the file.")
+    project, namespace = str(given["mlflow_project_name"]), str(given["mlflow_namespace"])
+    _check_names(path, "NML103", project_name=project, namespace=namespace)
     return Target(
-        project=str(given["mlflow_project_name"]),
-        namespace=str(given["mlflow_namespace"]),
+        project=project,
+        namespace=namespace,
         kubeconfig=kubeconfig or str(given.get("mlflow_kubeconfig", "")),
         context=str(given.get("mlflow_context", "")),
         provider=str(given["mlflow_provider"]),
         source=str(path),
         given=given,
     )
+
+
+def _check_names(path: Path, code: str, **given: str) -> None:
+    """Refuse a name that the playbook would refuse: it becomes part of file names and of API paths before that."""
+    import yaml
+
+    from .collection import ROOT
+
+    rules = yaml.safe_load((ROOT / "roles/server/vars/main.yml").read_text(encoding="utf-8"))["__server_names"]
+    for rule in rules:
+        value = given.get(rule["name"])
+        if value is not None and not re.match(rule["pattern"], value):
+            allowed = str(rule["allowed"]).rstrip(".")
+            raise InputError(code, f"{path}: {rule['name']} is {value!r}.", f"Allowed: {allowed}.")
 
 
 def find(config: Path | None, variables: Path | None, kubeconfig: str) -> Target:

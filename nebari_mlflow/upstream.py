@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import cluster, names
+from .kubeconfig import DEFAULT
 from .providers import name_of
 from .stage_outputs import INFRASTRUCTURE, INGRESS, SERVICES
 from .variables import role
@@ -27,9 +28,9 @@ def kubeconfig_of(config: Config, given: str) -> str:
     environment = os.environ.get("KUBECONFIG", "")
     if given or environment:
         return given or ("" if os.pathsep in environment else environment)
-    if name_of(config) != "existing" and nebari.is_file():
+    if name_of(config) != "existing" and os.path.lexists(nebari):
         return str(nebari)
-    return str(Path("~/.kube/config").expanduser())
+    return str(Path(DEFAULT).expanduser())
 
 
 def outputs(config: Config, kubeconfig: str) -> dict[str, dict[str, Any]]:

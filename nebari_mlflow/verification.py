@@ -20,9 +20,7 @@ def use(target: Target) -> dict[str, Any]:
     from ansible_collections.nebari.mlflow.plugins.module_utils.helm import Helm, HelmError
     from ansible_collections.nebari.mlflow.plugins.module_utils.options import Options
 
-    options = Options(
-        name=target.release, namespace=target.namespace, kubeconfig=target.kubeconfig, context=target.context
-    )
+    options = Options(name=target.release, namespace=target.namespace, kubeconfig=target.login, context=target.context)
     helm = Helm(options)
     try:
         helm.check_version()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from jinja2 import Environment
 
@@ -20,9 +22,19 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOK = Environment(autoescape=False).from_string(  # noqa: S701 (it makes YAML)
     (ROOT / "molecule/shared/templates/notebook.yml.j2").read_text()
 )
+BUILD_LOCK = ["--build-constraints", str(ROOT / "requirements/build.txt")]
+"""Options of uv that let it build this package with nothing but what is locked, and compare its hashes."""
 CACHE = Path(os.environ.get("NEBARI_MLFLOW_CACHE") or "~/.cache/nebari-mlflow").expanduser()
 """Where all checkouts keep what they build."""
 MLFLOW_IMAGE = "ghcr.io/mlflow/mlflow:v3.17.2-full"
+
+
+def give_away(path: Path) -> None:
+    """Make another user the owner, which only root can; skip the test for others."""
+    try:
+        os.lchown(path, pwd.getpwnam("nobody").pw_uid, -1)
+    except PermissionError:
+        pytest.skip("only root can make a file another user's")
 
 
 @dataclass(frozen=True)

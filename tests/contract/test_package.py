@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -9,6 +10,8 @@ import zipfile
 from pathlib import Path
 
 import yaml
+
+from tests.support import BUILD_LOCK
 
 ROOT = Path(__file__).parents[2]
 COLLECTION = ROOT / "collections/ansible_collections/nebari/mlflow"
@@ -23,7 +26,7 @@ def test_one_version_everywhere() -> None:
 
 def test_the_wheel_holds_the_plugin_and_the_whole_collection(tmp_path: Path) -> None:
     subprocess.run(
-        [sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "--out-dir", str(tmp_path)],
+        [sys.executable, "-m", "uv", "build", "--quiet", "--wheel", *BUILD_LOCK, "--out-dir", str(tmp_path)],
         cwd=ROOT,
         check=True,
         capture_output=True,
@@ -41,6 +44,25 @@ def test_the_wheel_holds_the_plugin_and_the_whole_collection(tmp_path: Path) -> 
     assert not [name for name in packed if name.startswith(("tests/", "molecule/"))]
     pages = {name.rpartition("/")[2] for name in packed if "/share/doc/nebari-mlflow/errors/" in name}
     assert pages == {path.name for path in (ROOT / "docs/reference/errors").iterdir()}
+
+
+def test_what_builds_the_package_is_locked_with_hashes(tmp_path: Path) -> None:
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    lock = Path(BUILD_LOCK[1]).read_text()
+    locked = {line.partition("==")[0]: line for line in lock.replace("\\\n", "").splitlines() if "==" in line}
+    assert set(wanted["build-system"]["requires"]) <= set(wanted["dependency-groups"]["build"])
+    assert "hatchling" in locked
+    assert all("--hash=sha256:" in line for line in locked.values())
+    (tmp_path / "exchanged.txt").write_text(re.sub(r"sha256:..", "sha256:00", lock))
+    build = [sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "--out-dir", str(tmp_path)]
+    done = subprocess.run(
+        [*build, BUILD_LOCK[0], str(tmp_path / "exchanged.txt")], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "Hash mismatch" in done.stderr
+    installs = [line for line in (ROOT / "Makefile").read_text().splitlines() if "--editable ." in line]
+    assert installs
+    assert all(f"{BUILD_LOCK[0]} requirements/build.txt" in line for line in installs)
 
 
 def test_no_package_shadows_the_shared_namespace() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import CACHE, ROOT, kubectl
+from tests.support import BUILD_LOCK, CACHE, ROOT, kubectl
 
 from .support import README, Project, project
 
@@ -57,5 +57,5 @@ def oldest() -> Iterator[Path]:
             )
             subprocess.run([*uv, "pip", "sync", *into, str(LOCK)], check=True)
             (folder / ".done").touch()
-        subprocess.run([*uv, "pip", "install", *into, "--no-deps", "-e", str(ROOT)], check=True)
+        subprocess.run([*uv, "pip", "install", *into, "--no-deps", *BUILD_LOCK, "-e", str(ROOT)], check=True)
         yield folder / "bin"

@@ -177,12 +177,45 @@ def test_destroy_asks_first(variables: str, gone: str) -> None:
     assert (result.exit_code, shape(result, "destroy")["error"]["code"]) == (1, "NML503"), "nobody is there to answer"
 
 
-def test_short_names_are_those_of_the_playbook(variables: str) -> None:
+def test_short_names_are_those_of_the_playbook(variables: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/nonexistent")
     found = target.find(None, Path(variables), "")
     assert found.variables == {
         f"mlflow_{name}": value for name, value in yaml.safe_load(Path(variables).read_text()).items()
     }
     assert found.release == names.release("My_Demo")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("project_name", "../../x"),
+        ("project_name", "demo\n"),
+        ("namespace", "dev/../kube-system"),
+        ("namespace", "dev?x=1"),
+        ("namespace", "{{ space }}"),
+    ],
+)
+@pytest.mark.parametrize("command", ["status", "plan", "logs", "destroy"])
+def test_a_name_is_checked_before_it_is_used(
+    command: str, name: str, value: str, variables: str, gone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    Path(variables).write_text(
+        yaml.safe_dump({"provider": "local", "project_name": "demo", "namespace": "dev", name: value})
+    )
+    result = invoke(command, "--vars", variables, "--kubeconfig", gone, "--json")
+    error = shape(result, command)["error"]
+    assert error["code"] == "NML103"
+    assert f"{name} is {value!r}" in error["cause"]
+    assert error["fix"].startswith("Allowed: ")
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_name_in_nebari_s_configuration_is_checked_too(tmp_path: Path) -> None:
+    path = tmp_path / "nebari-config.yaml"
+    path.write_text("project_name: ../../x\nnamespace: a/b\nmlflow: {enabled: false}\n")
+    assert shape(invoke("status", "--config", str(path), "--json"), "status")["error"]["code"] == "NML102"
 
 
 def test_two_sources_are_one_too_many(variables: str) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,26 @@ def test_the_folder_is_private_and_goes_with_an_error(root: Path) -> None:
         (folder / "secret").touch()
         raise ZeroDivisionError
     assert list(root.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
+def test_a_killed_process_leaves_no_folder(tmp_path: Path, name: str) -> None:
+    code = (
+        "import pathlib, sys, time\nfrom nebari_mlflow import rundir\n"
+        f"rundir.candidates = lambda: [pathlib.Path({str(tmp_path)!r})]\n"
+        "with rundir.private_folder() as folder:\n"
+        "    (folder / 'secret').write_text('CANARY')\n    print(folder, flush=True)\n    time.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    folder = Path(process.stdout.readline().strip())
+    assert (folder / "secret").exists()
+    process.send_signal(signal.Signals[name])
+    process.wait()
+    deadline = time.monotonic() + 10
+    while folder.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_only_what_a_dead_run_left_is_swept(root: Path) -> None:

@@ -56,6 +56,12 @@ def test_a_failure_names_task_cause_and_log() -> None:
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
+def test_a_failure_of_one_item_says_its_own_words() -> None:
+    with pytest.raises(PlayError) as caught:
+        run("loop", {})
+    assert (caught.value.task, caught.value.cause) == ("Check each", "item is 2")
+
+
 def test_a_play_that_returns_nothing_is_a_failure() -> None:
     with pytest.raises(PlayError, match="NML420"):
         run("silent", {})

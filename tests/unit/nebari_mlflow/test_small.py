@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from nebari_mlflow import config_file, deployment, environment, failures, kubeconfig, names, progress, report
-from nebari_mlflow.errors import InputError, PlayError, SetupError
+from nebari_mlflow.doctor import Check
+from nebari_mlflow.errors import InputError, PlayError, SetupError, UntrustedError
 from nebari_mlflow.redact import Redactor
 from nebari_mlflow.runner import Result
 from nebari_mlflow.target import Target
@@ -194,6 +195,22 @@ def test_a_terminal_shows_the_whole_of_what_is_waited_for(width: int) -> None:
     assert "✓ Run the server" in text
 
 
+def test_a_console_sends_no_control_characters_of_a_text() -> None:
+    console = progress.make_console()
+    stream = io.StringIO()
+    console.file = stream
+    attack = "\x1b]0;TITLE\x07\x1b[2J"
+    progress.show_failure(console, PlayError("NML401", attack, attack, task=attack, log="/l"))
+    progress.show_changes(console, [{"action": "create", "kind": attack, "name": attack, "fields": [attack]}])
+    report.show_kept(console, [{"kind": attack, "name": attack}])
+    report.show_check(console, Check("cluster", "ok", attack, attack))
+    with progress.Progress(console) as shown:
+        shown({"event": "playbook_on_task_start", "event_data": {"task": attack}})
+        shown({"event": "verbose", "stdout": f"  {attack}"})
+    assert "\x1b" not in stream.getvalue()
+    assert stream.getvalue().count("\\x1b]0;TITLE\\x07\\x1b[2J") == 12
+
+
 def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     console, stream = show(80, terminal=True)
@@ -232,6 +249,37 @@ def test_several_kubeconfigs_become_one_as_kubectl_merges_them(tmp_path: Path) -
     assert merged["clusters"] == [{"name": "c", "cluster": {"server": "https://first"}}]
     assert merged["contexts"] == [{"name": "one", "context": {"cluster": "c", "user": "u"}}]
     assert merged["users"] == [{"name": "u", "user": {"client-key": str(tmp_path / "sub/u.key")}}]
+
+
+def test_a_login_program_beside_its_kubeconfig_is_still_found(tmp_path: Path) -> None:
+    source = tmp_path / "config"
+    source.write_text("users: [{name: a, user: {exec: {command: ./login}}}, {name: b, user: {exec: {command: aws}}}]\n")
+    (tmp_path / "run").mkdir()
+    copied = yaml.safe_load(kubeconfig.private_copy(str(source), tmp_path / "run").read_text())
+    commands = [entry["user"]["exec"]["command"] for entry in copied["users"]]
+    assert commands == [str(tmp_path / "login"), "aws"]
+
+
+def test_another_user_s_kubeconfig_has_a_code_of_its_own(tmp_path: Path) -> None:
+    source = tmp_path / "config"
+    source.write_text("users: []\n")
+    source.chmod(0o646)
+    for given_ in (str(source), os.pathsep.join((str(tmp_path / "missing"), str(source)))):
+        with pytest.raises(UntrustedError, match="NML307"):
+            kubeconfig.private_copy(given_, tmp_path)
+
+
+def test_programs_get_a_copy_and_messages_name_the_original(tmp_path: Path) -> None:
+    source = tmp_path / "config"
+    source.write_text("current-context: a\n")
+    source.chmod(0o600)
+    about = Target("demo", "dev", str(source), "", "aws", "vars.yml", {})
+    copy = Path(about.kubectl("get")[2])
+    assert copy != source
+    assert yaml.safe_load(copy.read_text())["current-context"] == "a"
+    assert about.told_kubectl("get") == f"kubectl --kubeconfig {source} get"
+    about.opened.close()
+    assert not copy.parent.exists()
 
 
 def test_a_kubeconfig_that_does_not_fit_on_the_disk_is_said(tmp_path: Path) -> None:

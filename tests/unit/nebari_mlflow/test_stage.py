@@ -30,6 +30,17 @@ def make(**block: Any) -> MlflowStage:
     return MlflowStage(output_directory=Path(), config=SimpleNamespace(mlflow=Mlflow(**block)))
 
 
+def test_a_rendered_text_is_data_for_ansible_too() -> None:
+    text = "{{ lookup('pipe', 'true') }}"
+    config = SimpleNamespace(
+        project_name="demo", namespace="dev", provider="local", domain="", mlflow=Mlflow(image_registry=text)
+    )
+    files = MlflowStage(output_directory=Path(), config=config).render()
+    written = files[Path("stages/mlflow/vars.yml")]
+    assert f"mlflow_image_registry: !unsafe '{text.replace(chr(39), chr(39) * 2)}'\n" in written
+    assert "mlflow_project_name: demo\n" in written
+
+
 def test_it_comes_after_jupyterhub_where_the_peer_s_stage_was() -> None:
     from _nebari.stages.kubernetes_services import KubernetesServicesStage
 

@@ -21,6 +21,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .visible import visible
+
 
 class ReleaseError(Exception):
     """A deploy that cannot go on: `cause` names the object and the value, `fix` the next thing to do."""
@@ -28,9 +30,9 @@ class ReleaseError(Exception):
     code = "NML401"
 
     def __init__(self, cause: str, fix: str = "") -> None:
-        self.cause = cause
-        self.fix = fix
-        super().__init__(f"{cause} {fix}".rstrip())
+        self.cause = visible(cause)
+        self.fix = visible(fix)
+        super().__init__(f"{self.cause} {self.fix}".rstrip())
 
     def report(self) -> dict[str, str]:
         """Return what every module's failure has."""

@@ -18,6 +18,7 @@ from .options import Options
 from .process import Process
 from .progress import Progress
 from .session import Session
+from .visible import visible
 
 HIDDEN: dict[str, dict[str, Any]] = {"_progress": {"type": "path"}, "_controller": {"type": "str"}}
 SECRETS: dict[str, Any] = {
@@ -51,7 +52,7 @@ def run_module(
     except ReleaseError as error:
         module.fail_json(**error.report(), elapsed=round(progress.elapsed(), 1))
     for warning in outcome.warnings:
-        module.warn(warning)
+        module.warn(visible(warning))
     module.exit_json(
         changed=bool(outcome.changes),
         changes=[change.report() for change in outcome.changes],

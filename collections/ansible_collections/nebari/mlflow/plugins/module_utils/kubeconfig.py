@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 
 from .connection import Connection, by_library, connect, impersonating, is_plain
 from .exceptions import ClusterUnusable
+from .owned import read_owned
 
 FILES = {"certificate-authority", "client-certificate", "client-key", "tokenFile"}
 ASK = "Give `kubeconfig` the path of a working one, or set KUBECONFIG."
@@ -65,6 +67,13 @@ def cluster_names(kubeconfig: str, context: str) -> list[str]:
     return [name, *(str((entry.get("context") or {}).get("cluster")) for entry in entries[:1])]
 
 
+def check_owner(kubeconfig: str) -> None:
+    """Raise NotOwned before any program logs in with a file that another user could have written."""
+    for part in _paths(kubeconfig):
+        with contextlib.suppress(OSError, UnicodeDecodeError):  # load() says what is wrong with it
+            read_owned(Path(part).expanduser())
+
+
 def _log_in(where: str, context: str) -> Connection:
     said = _Listener()
     logging.getLogger().addHandler(said)
@@ -101,7 +110,7 @@ def _paths(kubeconfig: str) -> list[str]:
 def read(path: Path) -> dict[str, Any]:
     """Read one file. Every way in which this fails has its own sentence."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text, _ = read_owned(path)
     except FileNotFoundError as error:
         raise ClusterUnusable(f"The kubeconfig {path} does not exist.", ASK) from error
     except IsADirectoryError as error:

@@ -7,6 +7,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from .visible import visible
+
 HEARTBEAT = 10.0  # seconds after which an unchanged state is said again
 
 
@@ -33,6 +35,6 @@ class Progress:
             line = f"  {self._name}: {state}{' ' + suffix if suffix else ''}".replace("\n", " ")
             try:
                 with self._path.open("a", encoding="utf-8") as stream:
-                    stream.write(line + "\n")
+                    stream.write(visible(line) + "\n")
             except OSError:
                 self._path = None  # the one who would read it has gone

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .discovery import Discovery
 from .helm import Helm
 from .kube import Api
+from .kubeconfig import check_owner
 from .lease import Lease
 from .process import wait_for_orphans
 from .record import Records
@@ -39,6 +40,7 @@ class Session:
         cls, options: Options, progress: Progress, controller: Process | None, *, with_helm: bool = True
     ) -> Session:
         """Check the kubeconfig, and Helm if it is used. The first request shows whether the cluster answers."""
+        check_owner(options.kubeconfig)
         helm = Helm(options)
         if with_helm:
             helm.begin()

@@ -43,7 +43,7 @@
 {{- fail (printf "%d replicas cannot share a %s volume: set storage.volume.access_mode to ReadWriteMany with a storage_class that offers it, or use an object store (storage.uri), or one replica." $replicas $mode) -}}
 {{- end -}}
 {{- if and (gt $replicas 1) .Values.tracking.jobExecution (not (include "mlflow.checks.hasRedis" .)) -}}
-{{- fail "tracking.jobExecution with several replicas needs one shared queue: set MLFLOW_SERVER_JOB_HUEY_REDIS_URL in tracking.extraEnvVars, or use one replica." -}}
+{{- fail "tracking.jobExecution with several replicas needs one shared queue: set MLFLOW_SERVER_JOB_HUEY_REDIS_URL in tracking.extraEnvVars by valueFrom.secretKeyRef, since the URL has a password, or use one replica." -}}
 {{- end -}}
 {{- if lt (include "mlflow.connectionsPerPool" . | int) 2 -}}
 {{- fail (printf "%d replica(s) of %s worker(s) do not fit into the database's connections (maxConnections): raise it to at least %d, or lower tracking.workers or the replicas." $replicas (include "mlflow.workers" .) (include "mlflow.minConnections" . | int)) -}}
