@@ -184,7 +184,9 @@ def _plan_restarts(plan: Plan, there: dict[str, Object | None]) -> None:
     renewed = {name: annotation(live, secrets.RENEWED) for name, live in there.items() if live is not None}
     renewed |= {each.spec.name: each.renewed for each in plan.secrets}
     plan.restarts = restarts.needed(plan.comparisons, {name: when for name, when in renewed.items() if when})
-    plan.changes += [restart.change for restart in plan.restarts]
+    told = {(change.kind, change.name) for change in plan.changes if change.action == "update"}
+    changes = [restart.change for restart in plan.restarts]
+    plan.changes += [change for change in changes if (change.kind, change.name) not in told]
 
 
 def _plan_verification(session: Session, plan: Plan) -> None:

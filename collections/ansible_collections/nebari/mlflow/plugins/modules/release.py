@@ -60,7 +60,8 @@ options:
     default: present
   secrets:
     description:
-      - Secrets that are generated once. A key that exists is never changed, a missing one is added.
+      - Secrets that are generated once. A key that has a value is never changed; one that is missing or empty is
+        generated, unless it is lost while what it opens exists.
       - They do not belong to Helm, so uninstalling leaves them, and a new install finds them with the data.
     type: list
     elements: dict
