@@ -8,8 +8,8 @@ from typing import Any
 from .errors import PlayError
 
 PATTERNS: tuple[tuple[str, str], ...] = (
-    ("NML412", r"is of another chart|^Secret/.* belongs to the Helm release|nothing tells whose data"),
-    ("NML413", r"^Secret/.* which it opens, is there"),
+    ("NML412", r"(from|belongs to) another chart|^Secret/.* belongs to the Helm release|nothing tells whose data"),
+    ("NML413", r"^Secret/.* which it opens, exists"),
     ("NML411", r"no matches for kind|does not serve"),
     ("NML402", r"Validation of arguments failed|is not a known (variable|value)|refuses the values"),
     ("NML410", r"^helm: "),

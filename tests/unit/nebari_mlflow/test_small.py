@@ -109,8 +109,8 @@ def test_the_cause_of_a_failed_task_is_one_sentence(result: dict[str, Any], caus
         ("Not ready after 600 s: Deployment/demo 0/1 ready.", "NML409"),
         ("helm: the program 'helm' is not found.", "NML410"),
         ('helm template failed: no matches for kind "IngressRoute" in version "traefik.io/v1alpha1"', "NML411"),
-        ("The Helm release demo-mlflow in namespace dev is of another chart, mlflow 5.1.17.", "NML412"),
-        ("Secret/demo in namespace dev is missing, but PersistentVolumeClaim/x, which it opens, is there: …", "NML413"),
+        ("The Helm release demo-mlflow in namespace dev was installed from another chart, mlflow 5.1.17.", "NML412"),
+        ("Secret/demo in namespace dev is missing, but PersistentVolumeClaim/x, which it opens, exists: …", "NML413"),
         ("Something else.", "NML401"),
     ],
 )
