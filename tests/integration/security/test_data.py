@@ -63,10 +63,10 @@ def test_a_release_of_another_chart_is_neither_upgraded_nor_removed(namespace: s
     assert "Secret/old-mlflow-postgresql" in before
     assert "PersistentVolumeClaim/data-old-mlflow-postgresql-0" in before
     for attempt in attempts(namespace):
-        assert "is of another chart, mlflow 5.1.17 (revision 1, status deployed)" in attempt.failure
+        assert "was installed from another chart, mlflow 5.1.17 (revision 1, status deployed)" in attempt.failure
         assert f"helm uninstall old-mlflow --namespace {namespace}" in attempt.failure
     before_storage = played("mlflow", namespace, mlflow_provider="aws", mlflow_aws_region="eu-west-1")
-    assert "is of another chart" in before_storage.failure
+    assert "was installed from another chart" in before_storage.failure
     assert objects(namespace, KINDS) == before
     helm("uninstall", "old-mlflow", "--namespace", namespace, "--keep-history")
     assert "status uninstalled" in played("mlflow", namespace).failure
@@ -79,7 +79,7 @@ def test_the_volume_of_another_chart_is_neither_used_nor_deleted(namespace: str)
     check, deploy, destroy, delete = attempts(namespace)
     for attempt in (check, deploy):
         assert "PersistentVolumeClaim/data-old-mlflow-postgresql-0" in attempt.failure
-        assert "is of another chart: it has the label app.kubernetes.io/name=postgresql" in attempt.failure
+        assert "belongs to another chart: it has the label app.kubernetes.io/name=postgresql" in attempt.failure
     assert destroy.returncode == delete.returncode == 0
     assert destroy.mlflow["kept"] == []
     assert objects(namespace, KINDS) == before
@@ -94,7 +94,7 @@ def test_another_chart_whose_records_are_gone_is_left_alone(namespace: str) -> N
     before = objects(namespace, "deploy,sts,svc")
     check, deploy, _, _ = attempts(namespace)
     for attempt in (check, deploy):
-        assert "is there already and is of another chart (" in attempt.failure
+        assert "already exists and belongs to another chart (" in attempt.failure
     assert objects(namespace, "deploy,sts,svc") == before
 
 
@@ -158,7 +158,7 @@ def test_a_lost_secret_stops_a_deploy_while_its_data_exist(release: Release) -> 
         before = without_leases(release)
         for check in (True, False):
             told = release.run(check=check, secrets=SECRETS, values=VALUES).message
-            assert "PersistentVolumeClaim/data-one-db-0, which it opens, is there" in told
+            assert "PersistentVolumeClaim/data-one-db-0, which it opens, exists" in told
             assert "apply -f BACKUP.yaml" in told
             assert "new_secrets: [one-keys]" in told
         assert f"one-keys in namespace {release.namespace} {'lacks password' if key else 'is missing'}" in told
@@ -178,7 +178,7 @@ def test_what_a_release_keeps_elsewhere_is_data_too(release: Release) -> None:
     secrets = secrets_of("release")
     release.deploy(secrets=secrets, **USES)
     lose(release)
-    assert "but the Helm release one, which it opens, is there" in release.run(secrets=secrets, values=USES).message
+    assert "but the Helm release one, which it opens, exists" in release.run(secrets=secrets, values=USES).message
 
 
 def test_a_new_secret_is_generated_when_asked_and_reaches_the_pods(release: Release) -> None:

@@ -50,10 +50,10 @@ KEYS, CLAIM = "secrets/keys", "persistentvolumeclaims/data-db-0"
         ("claim/data-db-0", {CLAIM: LOST}, {}, "keys in namespace dev is missing"),
         ("claim/data-db-0", {CLAIM: BOUND, KEYS: FULL}, {1: "deployed"}, ""),
         ("claim/data-db-0", {CLAIM: BOUND, KEYS: {**FULL, "data": None}}, {}, "lacks a"),
-        ("claim/data-db-0", {CLAIM: FOREIGN, KEYS: FULL}, {}, "is of another chart"),
+        ("claim/data-db-0", {CLAIM: FOREIGN, KEYS: FULL}, {}, "belongs to another chart"),
         ("claim/data-db-0", {CLAIM: FOREIGN, KEYS: FULL}, {1: "deployed"}, ""),  # it has long been ours
         ("release", {}, {}, ""),
-        ("release", {}, {1: "failed"}, "but the Helm release one, which it opens, is there"),
+        ("release", {}, {1: "failed"}, "but the Helm release one, which it opens, exists"),
         ("release", {KEYS: FULL}, {1: "deployed"}, ""),
         ("", {CLAIM: BOUND}, {1: "deployed"}, ""),
     ],

@@ -68,7 +68,7 @@ def record(revision: int, status: str, chart: Any) -> Record:
 def test_a_release_of_another_chart_is_refused_in_any_state(status: str, removal: bool) -> None:
     with pytest.raises(ReleaseError) as raised:
         refuse_foreign([record(3, status, BITNAMI)], OURS, "demo-mlflow", "dev", removal=removal)
-    assert "is of another chart, mlflow 5.1.17" in raised.value.cause
+    assert "was installed from another chart, mlflow 5.1.17" in raised.value.cause
     assert f"(revision 3, status {status}). Nothing was changed." in raised.value.cause
     assert ("another project name" in raised.value.fix) is not removal
     assert "helm uninstall demo-mlflow --namespace dev" in raised.value.fix
@@ -138,8 +138,8 @@ def test_a_stateful_set_labels_its_claims_by_template_and_selector() -> None:
     [
         (MINE, True, ""),
         ({**MINE, "more": "x"}, True, ""),
-        (BITNAMIS, True, "is of another chart: it has the label app.kubernetes.io/name=postgresql"),
-        (BITNAMIS, False, "is of another chart: it has the label app.kubernetes.io/name=postgresql"),
+        (BITNAMIS, True, "belongs to another chart: it has the label app.kubernetes.io/name=postgresql"),
+        (BITNAMIS, False, "belongs to another chart: it has the label app.kubernetes.io/name=postgresql"),
         ({**MINE, INSTANCE: "other"}, False, "it has the label app.kubernetes.io/instance=other"),
         ({}, True, "nothing tells whose data it holds"),
         ({INSTANCE: "demo-mlflow"}, True, "does not have the label app.kubernetes.io/name"),

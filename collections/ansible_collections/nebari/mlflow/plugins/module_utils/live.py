@@ -112,11 +112,11 @@ def _refuse_foreign(session: Session, which: Key, live: Object, unrecorded: Obje
         other = other_chart(live, unrecorded) if unrecorded else ""
         if not other:
             return
-        whose = f"is of another chart ({other})"
+        whose = f"belongs to another chart ({other})"
     else:
         owner = annotation(live, RELEASE_NAME)
         whose = f"belongs to the Helm release {owner!r}" if owner else "was not made by Helm"
     raise ForeignObject(
-        f"{which} in namespace {which.namespace} is there already and {whose}. Nothing was changed.",
+        f"{which} in namespace {which.namespace} already exists and {whose}. Nothing was changed.",
         f"Remove or rename it, or deploy under another name than {options.name!r}.",
     )

@@ -43,7 +43,7 @@ def refuse_foreign(records: list[Record], wanted: Object, name: str, namespace: 
         return
     made_by = f"{other.chart.get('name', 'no name')} {other.chart.get('version', '')}".strip()
     cause = (
-        f"The Helm release {name} in namespace {namespace} is of another chart, {made_by} "
+        f"The Helm release {name} in namespace {namespace} was installed from another chart, {made_by} "
         f"(revision {other.revision}, status {other.status}). Nothing was changed."
     )
     by_helm = f"helm uninstall {name} --namespace {namespace}"
@@ -94,7 +94,7 @@ def refuse_claim(claim: Object, expected: dict[str, str], namespace: str, *, com
     others = [f"{label}={labels[label]}" for label in wrong if label in labels]
     if others:
         raise ForeignObject(
-            f"{where} is of another chart: it has the label {', '.join(others)}. Nothing was changed.",
+            f"{where} belongs to another chart: it has the label {', '.join(others)}. Nothing was changed.",
             "To keep it, use another `name` (for the playbooks and Nebari: another project name). If nothing of value "
             f"is left on it, delete it: kubectl --namespace {namespace} delete pvc {name}",
         )

@@ -164,4 +164,6 @@ def _plan_restarts(session: Session, plan: Plan, there: dict[str, Object | None]
         if secrets.lost(spec, there.get(spec.name)):
             renewed[spec.name] = session.api.now().strftime(restarts.STAMP)
     plan.restarts = restarts.needed(plan.comparisons, {name: when for name, when in renewed.items() if when})
-    plan.changes += [restart.change for restart in plan.restarts]
+    told = {(change.kind, change.name) for change in plan.changes if change.action == "update"}
+    changes = [restart.change for restart in plan.restarts]
+    plan.changes += [change for change in changes if (change.kind, change.name) not in told]
