@@ -120,9 +120,17 @@ TLS_DATABASE = pod(
             {"name": "POSTGRES_PASSWORD", "value": PASSWORDS["password"]},
             {"name": "PGDATA", "value": "/data/pgdata"},
         ],
-        "volumeMounts": [{"name": "data", "mountPath": "/data"}, {"name": "tls", "mountPath": "/certificates"}],
+        "volumeMounts": [
+            {"name": "data", "mountPath": "/data"},
+            {"name": "run", "mountPath": "/var/run/postgresql"},
+            {"name": "tls", "mountPath": "/certificates"},
+        ],
     },
-    [{"name": "data", "emptyDir": {}}, {"name": "tls", "secret": {"secretName": "outside"}}],
+    [
+        {"name": "data", "emptyDir": {}},
+        {"name": "run", "emptyDir": {}},
+        {"name": "tls", "secret": {"secretName": "outside"}},
+    ],
     999,
 )
 
@@ -176,7 +184,8 @@ def installed() -> Iterator[None]:
         service,
         TLS_DATABASE,
     )
-    done = install(RELEASE, {"tracking": {"replicaCount": 0}}, "--wait", "--wait-for-jobs", "--timeout", "5m")
+    values = {"tracking": {"replicaCount": 0}, "storage": {"uri": "s3://bucket"}}
+    done = install(RELEASE, values, "--wait", "--wait-for-jobs", "--timeout", "4m")
     assert done.returncode == 0, done.stderr
     apply(CLIENT)
     own("wait", "pod/client", "pod/outside", "--for=condition=Ready", "--timeout=60s")
