@@ -106,13 +106,26 @@ def test_what_pods_write_to_is_bounded(values: Object) -> None:
 
 
 @every_configuration
-def test_only_an_identity_gets_a_token(values: Object) -> None:
+def test_no_pod_gets_a_token_of_kubernetes(values: Object) -> None:
     objects = render(values, *MONITORING)
-    identity = bool(values.get("storage", {}).get("service_account_annotations"))
     for name, pod in pods(objects):
-        assert pod["automountServiceAccountToken"] is (identity and name.endswith("-tracking")), name
+        assert pod["automountServiceAccountToken"] is False, name
     assert one(objects, "ServiceAccount")["automountServiceAccountToken"] is False
     assert not [item for item in objects if "Role" in item["kind"]]
+
+
+def test_a_token_of_kubernetes_can_be_asked_for() -> None:
+    asked = render({"serviceAccount": {"automountServiceAccountToken": True}})
+    mounted = {name for name, pod in pods(asked) if pod["automountServiceAccountToken"]}
+    assert mounted == {"Deployment/demo-mlflow-tracking"}
+
+
+@every_configuration
+def test_only_the_server_is_the_cloud_s_identity(values: Object) -> None:
+    """Webhooks of clouds give an identity to every pod of the service account that is annotated."""
+    for name, pod in pods(render({**values, "run": {"enabled": True}}, *MONITORING)):
+        account = pod.get("serviceAccountName", "default")
+        assert account == ("nebari-mlflow" if name.endswith("-tracking") else "default"), name
 
 
 @every_configuration
