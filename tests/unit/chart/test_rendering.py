@@ -157,9 +157,11 @@ def test_a_registry_mirror_takes_the_place_of_every_registry() -> None:
     assert images == {"mirror.example.org/mlflow/mlflow:v3.17.2-full", "mirror.example.org/library/postgres:17.12"}
 
 
-def test_a_digest_takes_the_place_of_the_tag() -> None:
+def test_a_digest_takes_the_place_of_every_tag() -> None:
     digest = f"sha256:{'0' * 64}"
-    assert rendering.server(render({"image": {"digest": digest}}))["image"] == f"ghcr.io/mlflow/mlflow@{digest}"
+    values = {"image": {"digest": digest}, "postgresql": {"image": {"digest": digest}}, "run": {"enabled": True}}
+    images = {container["image"] for _, pod in pods(render(values)) for container in containers(pod)}
+    assert images == {f"ghcr.io/mlflow/mlflow@{digest}", f"docker.io/library/postgres@{digest}"}
 
 
 def test_the_migration_is_another_job_when_anything_in_it_changes() -> None:

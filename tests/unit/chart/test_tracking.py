@@ -123,12 +123,8 @@ def test_the_application_is_a_package_that_python_finds(tmp_path: Path) -> None:
         (tmp_path / item["path"]).write_text(files[item["key"]])
     (mount,) = [mount for mount in server(objects)["volumeMounts"] if mount["name"] == "app"]
     assert env(server(objects))["PYTHONPATH"] == mount["mountPath"]
-    (found,) = [
-        point
-        for each in distributions(path=[str(tmp_path)])
-        for point in each.entry_points
-        if point.group == "mlflow.app"
-    ]
+    (package,) = distributions(path=[str(tmp_path)])
+    (found,) = package.entry_points.select(group="mlflow.app")
     assert f"--app-name={found.name}" in server(objects)["args"]
     name, _, function = found.value.partition(":")
     assert f"def {function}(" in (tmp_path / name.replace(".", "/")).with_suffix(".py").read_text()

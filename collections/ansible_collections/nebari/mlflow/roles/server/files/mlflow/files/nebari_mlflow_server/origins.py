@@ -42,7 +42,7 @@ class Origins:
             host = ",".join(headers(scope, "host"))
             for origin in headers(scope, "origin"):
                 if not permitted(origin, host, self.allowed):
-                    message = f"Pages of {origin[:200]!r} must not change anything here: tracking.corsAllowedOrigins."
-                    await answer(send, 403, "PERMISSION_DENIED", message)
+                    text = f"Cross-origin request blocked: {origin[:200]!r} is not in tracking.corsAllowedOrigins."
+                    await answer(send, 403, "text/plain", text)
                     return
         await self.app(scope, receive, send)

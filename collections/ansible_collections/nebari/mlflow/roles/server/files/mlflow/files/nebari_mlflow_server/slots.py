@@ -12,7 +12,7 @@ import logging
 import re
 import time
 
-from nebari_mlflow_server.asgi import App, Message, Receive, Scope, Send, answer
+from nebari_mlflow_server.asgi import App, Message, Receive, Scope, Send, answer_error
 
 SLOTS = 20
 PATIENCE_SECONDS = 15.0
@@ -77,7 +77,7 @@ class Slots:
         else:
             self._tell(path)
             message = f"The artifact store is slow: all places for requests to it are taken. ({method} {path[:200]})"
-            await answer(send, 503, "TEMPORARILY_UNAVAILABLE", message, retry_after=str(RETRY_AFTER_SECONDS))
+            await answer_error(send, 503, "TEMPORARILY_UNAVAILABLE", message, retry_after=str(RETRY_AFTER_SECONDS))
 
     async def _taken(self) -> bool:
         try:
