@@ -19,6 +19,7 @@ GIVEN = {
     "service_account_annotations": {"iam.gke.io/gcp-service-account": "m@p.iam"},
     "pod_labels": {"a": "b"},
     "volume": {},
+    "network": {"metadata": [{"cidr": "169.254.169.252/32", "port": 988}]},
 }
 PLAY = [
     {
@@ -68,6 +69,7 @@ def test_a_volume(returned: dict[str, Any]) -> None:
         "service_account_annotations": {},
         "pod_labels": {},
         "volume": {"size": "100Gi", "storage_class": "", "access_mode": "ReadWriteOnce"},
+        "network": {"metadata": []},
     }
 
 
@@ -79,6 +81,7 @@ def test_an_s3_compatible_store(returned: dict[str, Any]) -> None:
         "service_account_annotations": {},
         "pod_labels": {},
         "volume": {},
+        "network": {"metadata": []},
     }
 
 

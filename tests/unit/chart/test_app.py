@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -112,8 +115,14 @@ class MlflowError(Exception):
 
 @pytest.fixture
 def guarded(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, dict[str, Any]]:
-    monkeypatch.setitem(__import__("sys").modules, "mlflow.exceptions", SimpleNamespace(MlflowException=MlflowError))
-    monkeypatch.setitem(__import__("sys").modules, "mlflow", SimpleNamespace())
+    protos = SimpleNamespace(TEMPORARILY_UNAVAILABLE="TEMPORARILY_UNAVAILABLE")
+    for name, module in {
+        "mlflow": SimpleNamespace(),
+        "mlflow.exceptions": SimpleNamespace(MlflowException=MlflowError),
+        "mlflow.protos": SimpleNamespace(),
+        "mlflow.protos.databricks_pb2": protos,
+    }.items():
+        monkeypatch.setitem(sys.modules, name, module)
 
     class GCSArtifactRepository:
         def __init__(self, artifact_uri: str, tracking_uri: str | None = None) -> None:
@@ -321,6 +330,45 @@ def test_a_slow_store_holds_a_part_of_the_threads() -> None:
         store.streams.set()
         assert [(await task) for task in pending] == [200, 200]
         assert await Exchange("GET", LIST).to(limited) == 200
+
+    asyncio.run(attack())
+
+
+def test_another_store_holds_a_part_of_the_places(guarded: tuple[Any, dict[str, Any]]) -> None:
+    """The server's own store is read while 12 requests wait for one of the list."""
+    answers = threading.Event()
+
+    async def reads(scope: Any, receive: Any, send: Any) -> None:
+        def read() -> int:
+            try:
+                guarded[1]["s3"](scope["uri"])
+            except MlflowError as error:
+                return 503 if error.args[-1] == "TEMPORARILY_UNAVAILABLE" else 400
+            if scope["uri"].startswith("gs:"):
+                answers.wait(5)
+            return 200
+
+        await receive()
+        await send({"type": "http.response.start", "status": await asyncio.to_thread(read), "headers": []})
+
+    def read(uri: str) -> Exchange:
+        exchange = Exchange("GET", LIST)
+        exchange.scope["uri"] = uri
+        return exchange
+
+    async def attack() -> None:
+        with ThreadPoolExecutor(40) as pool:
+            asyncio.get_running_loop().set_default_executor(pool)
+            limited = Slots(reads)
+            lists = [read("gs://old/mlflow/7") for _ in range(12)]
+            tasks = [asyncio.create_task(each.to(limited)) for each in lists]
+            done, pending = await asyncio.wait(tasks, timeout=0.3)
+            assert ([task.result() for task in done], len(pending)) == ([503] * 2, slots.OTHER_STORES)
+            assert next(each for each in lists if each.sent).headers[b"retry-after"] == b"5"
+            assert await read("s3://bucket/path/7").to(limited) == 200
+            answers.set()
+            assert [await task for task in pending] == [200] * slots.OTHER_STORES
+            assert await read("gs://old/mlflow/7").to(limited) == 200
 
     asyncio.run(attack())
 

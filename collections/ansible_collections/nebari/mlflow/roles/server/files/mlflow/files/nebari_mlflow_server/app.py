@@ -13,7 +13,10 @@ from typing import Any
 
 from nebari_mlflow_server.locations import LocationError, Locations
 from nebari_mlflow_server.origins import Origins
-from nebari_mlflow_server.slots import Slots
+from nebari_mlflow_server.slots import BusyError, Slots, hold_other_store
+
+RESOLVED = frozenset({"runs", "models"})
+"""Schemes whose repositories stand for another location, which is checked when it is opened in turn."""
 
 LOCATIONS = "NEBARI_MLFLOW_ARTIFACT_LOCATIONS"
 """Environment variable: a JSON list of the locations beside the store."""
@@ -40,7 +43,8 @@ def keep_to(locations: Locations, handlers: Any, repositories: dict[str, Callabl
     A release of MLflow that has lost one of these functions ends here, rather than serve without the check.
     """
     for scheme, repository in list(repositories.items()):
-        repositories[scheme] = _checked_before(repository, locations.check_to_open)
+        if scheme not in RESOLVED:
+            repositories[scheme] = _checked(repository, locations)
     validate, resolve = handlers._validate_storage_location_uri, handlers._get_proxied_run_artifact_destination_path
 
     @functools.wraps(validate)
@@ -59,7 +63,12 @@ def keep_to(locations: Locations, handlers: Any, repositories: dict[str, Callabl
     handlers._get_proxied_run_artifact_destination_path = resolved
 
 
-def _checked_before(repository: Callable[..., Any], check: Callable[[str], None]) -> Callable[..., Any]:
+def _checked(repository: Callable[..., Any], locations: Locations) -> Callable[..., Any]:
+    def check(artifact_uri: str) -> None:
+        locations.check(artifact_uri)
+        if not locations.in_store(artifact_uri):
+            hold_other_store()
+
     @functools.wraps(repository)
     def opened(artifact_uri: str, *arguments: Any, **named: Any) -> Any:
         _as_mlflow_says(check, artifact_uri)
@@ -69,10 +78,14 @@ def _checked_before(repository: Callable[..., Any], check: Callable[[str], None]
 
 
 def _as_mlflow_says(check: Callable[..., None], *arguments: str) -> None:
-    """Turn a refusal into MLflow's own, which its handlers answer with 400 INVALID_PARAMETER_VALUE."""
+    """Turn a refusal into MLflow's own, which its handlers answer with 400 or 503."""
     from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
 
     try:
         check(*arguments)
     except LocationError as error:
         raise MlflowException.invalid_parameter_value(str(error)) from None
+    except BusyError:
+        text = "All places for requests to stores of tracking.artifactLocations are taken: try again."
+        raise MlflowException(text, TEMPORARILY_UNAVAILABLE) from None

@@ -13,9 +13,6 @@ from urllib.parse import unquote, urlsplit
 PROXIED = "mlflow-artifacts"
 """The scheme of what clients reach through the server; without a host it is the server's own store."""
 
-RESOLVED = frozenset({"runs", "models"})
-"""Schemes that stand for another location, which is checked when it is opened."""
-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -88,10 +85,10 @@ class Locations:
         if found is None or not any(root.contains(found) for root in self._roots):
             raise self.error(text)
 
-    def check_to_open(self, text: str) -> None:
-        """Do the same for a location that is about to be opened, which may still stand for another one."""
-        if urlsplit(text).scheme not in RESOLVED:
-            self.check(text)
+    def in_store(self, text: str) -> bool:
+        """Say whether an allowed location is in the server's own store."""
+        found = parse(text)
+        return any(root.contains(found) for root in self._roots[:2])
 
     def check_below_store(self, path: str, text: str) -> None:
         """Raise LocationError if this path, to which a location was resolved, leaves the store."""

@@ -2,6 +2,7 @@
 
 A worker answers in 40 threads. A store that does not answer holds each of them for minutes; with all of them held,
 nobody logs a metric. Requests beyond the part wait without a thread, for a while, and are then told to come back.
+Stores that an administrator lists beside the server's own get half of that part, so that they never block the own one.
 """
 
 from __future__ import annotations
@@ -10,13 +11,18 @@ import asyncio
 import json
 import logging
 import re
+import threading
 import time
+from contextvars import ContextVar
+from dataclasses import dataclass
 
 from nebari_mlflow_server.asgi import App, Message, Receive, Scope, Send, answer_error
 
 SLOTS = 20
+OTHER_STORES = 10
 PATIENCE_SECONDS = 15.0
 RETRY_AFTER_SECONDS = 5
+BUSY = 503
 QUIET_SECONDS = 60.0
 
 _STORE = re.compile(
@@ -28,6 +34,7 @@ _STORE = re.compile(
 _STREAMED = re.compile(r"/(ajax-)?api/2\.0/mlflow-artifacts/artifacts/.+")
 _GRAPHQL = "/graphql"
 
+_others = threading.BoundedSemaphore(OTHER_STORES)
 _logger = logging.getLogger("mlflow.server.nebari")
 
 
@@ -47,6 +54,35 @@ def _lists_artifacts(body: bytes) -> bool:
         return "ListArtifacts" in json.loads(body)["query"]
     except (ValueError, KeyError, TypeError):
         return True
+
+
+class BusyError(Exception):
+    """The places for requests to other stores are taken."""
+
+
+@dataclass
+class Held:
+    """What a request holds beside its slot."""
+
+    other_store: bool = False
+
+    def give_back(self) -> None:
+        if self.other_store:
+            self.other_store = False
+            _others.release()
+
+
+_held: ContextVar[Held | None] = ContextVar("held", default=None)
+
+
+def hold_other_store() -> None:
+    """Take a place for this thread's request, which is about to open another store; raise BusyError if none is free."""
+    held = _held.get()
+    if held is None or held.other_store:
+        return
+    if not _others.acquire(blocking=False):
+        raise BusyError
+    held.other_store = True
 
 
 class Slots:
@@ -77,7 +113,7 @@ class Slots:
         else:
             self._tell(path)
             message = f"The artifact store is slow: all places for requests to it are taken. ({method} {path[:200]})"
-            await answer_error(send, 503, "TEMPORARILY_UNAVAILABLE", message, retry_after=str(RETRY_AFTER_SECONDS))
+            await answer_error(send, BUSY, "TEMPORARILY_UNAVAILABLE", message, retry_after=str(RETRY_AFTER_SECONDS))
 
     async def _taken(self) -> bool:
         try:
@@ -87,21 +123,27 @@ class Slots:
         return True
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        held = True
+        held, waiting = Held(), True
+        _held.set(held)  # the thread that serves the request gets a copy of this context
+
+        def release() -> None:
+            nonlocal waiting
+            if waiting:
+                waiting = False
+                held.give_back()
+                self._free.release()
 
         async def send_and_release(message: Message) -> None:
             # From the first byte on, the store has answered, and only the client can be slow.
-            nonlocal held
-            if held:
-                held = False
-                self._free.release()
+            release()
+            if message.get("status") == BUSY:
+                message["headers"] = [*message.get("headers", []), (b"retry-after", str(RETRY_AFTER_SECONDS).encode())]
             await send(message)
 
         try:
             await self.app(scope, receive, send_and_release)
         finally:
-            if held:
-                self._free.release()
+            release()
 
     def _tell(self, path: str) -> None:
         now = time.monotonic()
