@@ -203,6 +203,25 @@ def test_foreign_locations_in_the_database_are_not_opened(location: str) -> None
     assert '"files"' not in graphql[1]
 
 
+def test_a_tag_of_a_trace_opens_nothing() -> None:
+    """MLflow reads a trace's data where one of its tags says, and clients set tags."""
+    script = """
+experiment_id = experiment("traced")[1]["experiment_id"]
+fields = {"experiment_id": experiment_id, "timestamp_ms": 1}
+trace = json.loads(api("POST", "traces", fields)[2])["trace_info"]["request_id"]
+tag = {"key": "mlflow.artifactLocation", "value": sys.argv[1]}
+tagged = api("PATCH", f"traces/{trace}/tags", tag)[0]
+started = time.monotonic()
+status, _, body = call("GET", f"/ajax-api/2.0/mlflow/get-trace-artifact?request_id={trace}")
+print(json.dumps([tagged, status, body.decode(), time.monotonic() - started]))
+"""
+    for location in ("gs://x/y", "/etc", "mlflow-artifacts:/../../etc"):
+        tagged, status, body, seconds = client(script, location)
+        assert (tagged, status) == (200, 400), body
+        assert "not allowed: this server opens only" in body
+        assert seconds < 5
+
+
 FLOOD = """
 experiment_id = experiment("slow", sys.argv[1] + "/y")[1]["experiment_id"]
 run = run_of(experiment_id)

@@ -134,7 +134,7 @@ def test_the_application_is_a_package_that_python_finds(tmp_path: Path) -> None:
 def test_s3_is_waited_for_within_bounds(storage: Object, attempts: str | None) -> None:
     found = env(server(render({"storage": storage})))
     assert found.get("AWS_MAX_ATTEMPTS") == attempts
-    assert found.get("AWS_DEFAULTS_MODE") == (attempts and "standard")
+    assert found.get("AWS_RETRY_MODE") == (attempts and "standard")
     mine = {"storage": {"uri": "s3://b", "env": {"AWS_MAX_ATTEMPTS": "9"}}}
     assert env(server(render(mine)))["AWS_MAX_ATTEMPTS"] == "9"
 

@@ -41,11 +41,11 @@
 {{- end }}
 
 {{/*
-How long a thread waits for S3: 3 s to connect instead of 60, 3 tries instead of 5. A transfer that goes on is never
-cut off; Google's and Azure's libraries read no such variables.
+How long a thread waits for S3: 3 tries instead of 5, each of at most 60 s without a byte, so a transfer that goes on is
+never cut off. MLflow offers no variable for the 60 s, and Google's and Azure's libraries read none.
 */}}
 {{- define "mlflow.tracking.s3Patience" -}}
-- name: AWS_DEFAULTS_MODE
+- name: AWS_RETRY_MODE
   value: standard
 - name: AWS_MAX_ATTEMPTS
   value: "3"
