@@ -257,8 +257,8 @@ def test_a_slow_store_stops_nobody() -> None:
     worst, refused, after = client(FLOOD, SLOW)
     seconds = f"slowest search {worst['search']:.2f} s, slowest list of the own store {worst['list']:.2f} s"
     print(f"80 lists of {SLOW}: {seconds}; {refused} of the 80 were told to come back")
-    assert worst["search"] < 3
-    assert worst["list"] < 3
+    assert worst["search"] < 10, "15 s and more without the limit"
+    assert worst["list"] < 10
     assert refused >= 30
     assert after == ["5"]
     state = "jsonpath={range .items[*].status.containerStatuses[0]}{.restartCount} {.ready}{end}"
