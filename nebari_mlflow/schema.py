@@ -18,6 +18,23 @@ from .providers.gcp import Gcp
 from .providers.volume import Existing, KubernetesName, Local, Volume
 
 
+class Metadata(Strict):
+    """One address at which a metadata service hands out the identity's tokens."""
+
+    cidr: str = Field(description="One address, as a network of /32 or /128.", pattern=r"^([0-9.]+/32|[0-9a-f:]+/128)$")
+    port: int = Field(description="TCP port.", ge=1, le=65535)
+
+
+class Network(Strict):
+    """What the server must reach, besides the store, to use its identity."""
+
+    metadata: list[Metadata] = Field(
+        default=[],
+        description="Metadata services that the identity's tokens come from, each as {cidr, port}. GKE and EKS Pod "
+        "Identity have one; IRSA and Azure workload identity have none.",
+    )
+
+
 class Storage(Strict):
     """A store of one's own on any provider, in the shape that every provider role returns."""
 
@@ -30,6 +47,9 @@ class Storage(Strict):
     pod_labels: dict[str, str] = Field(default={}, description="Labels of the server's pods.")
     volume: Volume | None = Field(
         default=None, description="A volume to create and mount at `uri`, when that is a path."
+    )
+    network: Network | None = Field(
+        default=None, description="What the server must reach, besides the store, to use its identity."
     )
 
 

@@ -136,12 +136,12 @@ def _check_names(path: Path, code: str, **given: str) -> None:
 
     from .collection import ROOT
 
-    rules = yaml.safe_load((ROOT / "roles/server/vars/main.yml").read_text(encoding="utf-8"))["__server_names"]
+    rules = yaml.safe_load((ROOT / "roles/inputs/vars/main.yml").read_text(encoding="utf-8"))["__inputs_patterns"]
     for rule in rules:
-        value = given.get(rule["name"])
+        name = str(rule["name"]).removeprefix("mlflow_")
+        value = given.get(name)
         if value is not None and not re.match(rule["pattern"], value):
-            allowed = str(rule["allowed"]).rstrip(".")
-            raise InputError(code, f"{path}: {rule['name']} is {value!r}.", f"Allowed: {allowed}.")
+            raise InputError(code, f"{path}: {name} is {value!r}.", str(rule["allowed"]))
 
 
 def find(config: Path | None, variables: Path | None, kubeconfig: str) -> Target:

@@ -19,6 +19,7 @@ GIVEN = {
     "service_account_annotations": {"iam.gke.io/gcp-service-account": "m@p.iam"},
     "pod_labels": {"a": "b"},
     "volume": {},
+    "network": {"metadata": [{"cidr": "169.254.169.252/32", "port": 988}]},
 }
 STORE = {"endpoint": "http://s3:9000", "bucket": "b", "prefix": "deep/er", "secret": "keys"}
 PLAY = [
@@ -78,6 +79,7 @@ def test_a_volume(returned: dict[str, Any]) -> None:
         "service_account_annotations": {},
         "pod_labels": {},
         "volume": {"size": "100Gi", "storage_class": "", "access_mode": "ReadWriteOnce"},
+        "network": {"metadata": []},
     }
 
 
@@ -89,6 +91,7 @@ def test_an_s3_compatible_store(returned: dict[str, Any]) -> None:
         "service_account_annotations": {},
         "pod_labels": {},
         "volume": {},
+        "network": {"metadata": []},
     }
 
 

@@ -84,6 +84,7 @@ class AwsLab(Lab):
             "service_account_annotations": {"eks.amazonaws.com/role-arn": f"arn:aws:iam::{ACCOUNT}:role/{NAME}"},
             "pod_labels": {},
             "volume": {},
+            "network": {"metadata": []},
         }
 
     def slow(self, seconds: float) -> None:

@@ -87,6 +87,7 @@ class AzureLab(Lab):
             "service_account_annotations": {"azure.workload.identity/client-id": client_id},
             "pod_labels": {"azure.workload.identity/use": "true"},
             "volume": {},
+            "network": {"metadata": []},
         }
 
     def slow(self, seconds: float) -> None:

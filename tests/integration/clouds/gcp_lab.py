@@ -68,6 +68,14 @@ class GcpLab(Lab):
             "service_account_annotations": {"iam.gke.io/gcp-service-account": EMAIL},
             "pod_labels": {},
             "volume": {},
+            "network": {
+                "metadata": [
+                    {"cidr": "169.254.169.254/32", "port": 80},
+                    {"cidr": "169.254.169.254/32", "port": 8080},
+                    {"cidr": "169.254.169.252/32", "port": 987},
+                    {"cidr": "169.254.169.252/32", "port": 988},
+                ]
+            },
         }
 
     def slow(self, seconds: float) -> None:

@@ -206,6 +206,8 @@ def test_pod_identity_needs_no_annotation_and_no_issuer(aws_lab: AwsLab) -> None
     pods: dict[str, Any] = {"identity": "pod_identity", "cluster_name": "demo", "oidc_issuer_url": ""}
     done = aws_lab.converge(**pods)
     assert done["storage"]["service_account_annotations"] == {}
+    agent = [{"cidr": "169.254.170.23/32", "port": 80}, {"cidr": "fd00:ec2::23/128", "port": 80}]
+    assert done["storage"]["network"] == {"metadata": agent}
     assert [each["roleArn"] for each in aws_lab.moto.eks.associations.values()] == [ROLE]
     assert not aws_lab.converge(**pods)["changed"]
     aws_lab.converge(state="absent", **pods)

@@ -113,6 +113,7 @@ def test_a_patch_drops_nothing_that_others_set(gcp_lab: GcpLab) -> None:
 def test_without_a_google_service_account_nothing_of_one_is_touched(gcp_lab: GcpLab) -> None:
     done = gcp_lab.converge(direct_identity=True)
     assert done["storage"]["service_account_annotations"] == {}
+    assert done["storage"]["network"] == gcp_lab.handed_over()["network"], "it has the same metadata server"
     assert members(gcp_lab, NAME, "roles/storage.objectUser") == [
         f"principal://iam.googleapis.com/projects/{NUMBER}/locations/global/workloadIdentityPools/"
         f"{CLOUD_PROJECT}.svc.id.goog/subject/ns/dev/sa/nebari-mlflow"

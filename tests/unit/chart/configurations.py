@@ -14,7 +14,11 @@ AZURE = {
     "service_account_annotations": {"azure.workload.identity/client-id": "1b"},
     "pod_labels": {"azure.workload.identity/use": "true"},
 }
-GCS = {"uri": "gs://bucket", "service_account_annotations": {"iam.gke.io/gcp-service-account": "m@p.iam"}}
+GCS = {
+    "uri": "gs://bucket",
+    "service_account_annotations": {"iam.gke.io/gcp-service-account": "m@p.iam"},
+    "network": {"metadata": [{"cidr": "169.254.169.254/32", "port": 80}, {"cidr": "169.254.169.252/32", "port": 988}]},
+}
 MINIO = {
     "uri": "s3://bucket",
     "env": {"MLFLOW_S3_ENDPOINT_URL": "http://minio.storage.svc:9000"},

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.chart.configurations import EXTERNAL_PARTS, GCS, MINIO, S3, TRAEFIK
+from tests.unit.chart.configurations import AZURE, EXTERNAL_PARTS, GCS, MINIO, S3, TRAEFIK
 from tests.unit.chart.rendering import Object, one, pods, refusal, render
 
 GATEWAY = {
@@ -17,6 +17,7 @@ GATEWAY = {
 }
 INGRESS = {"type": "ingress", "domain": "a.org", "path": "/", "externalAuthentication": True}
 NEBARIAPP = {"type": "nebariapp", "domain": "a.org", "path": "/"}
+DNS = {53, 5353}
 
 
 def policy(objects: list[Object], component: str) -> Object:
@@ -58,11 +59,13 @@ def test_who_gets_into_the_server() -> None:
 @pytest.mark.parametrize(
     ("values", "ports"),
     [
-        ({}, {53, 5432}),
-        ({"storage": GCS}, {53, 5432, 443, 80, 988, 8080}),
-        ({"storage": MINIO}, {53, 5432, 443, 9000}),
-        ({**EXTERNAL_PARTS, "externalDatabase": {**EXTERNAL_PARTS["externalDatabase"], "port": 6432}}, {53, 6432}),
-        ({"networkPolicy": {"extraEgress": [{"ports": [{"port": 25}]}]}}, {53, 5432, 25}),
+        ({}, {*DNS, 5432}),
+        ({"storage": GCS}, {*DNS, 5432, 443, 80, 988}),
+        ({"storage": S3}, {*DNS, 5432, 443}),
+        ({"storage": AZURE}, {*DNS, 5432, 443}),
+        ({"storage": MINIO}, {*DNS, 5432, 443, 9000}),
+        ({**EXTERNAL_PARTS, "externalDatabase": {**EXTERNAL_PARTS["externalDatabase"], "port": 6432}}, {*DNS, 6432}),
+        ({"networkPolicy": {"extraEgress": [{"ports": [{"port": 25}]}]}}, {*DNS, 5432, 25}),
     ],
     ids=str,
 )
@@ -70,12 +73,62 @@ def test_what_the_server_is_let_out_to(values: Object, ports: set[int]) -> None:
     assert egress_ports(policy(render(values), "tracking")) == ports
 
 
-@pytest.mark.parametrize(("storage", "reached"), [(MINIO, False), (S3, True)], ids=["no identity", "identity"])
-def test_metadata_services_are_for_identities_only(storage: Object, reached: bool) -> None:
+def link_local(spec: Object) -> set[tuple[str, int]]:
+    """Return the link-local addresses and ports that the pod reaches, but for DNS."""
+    return {
+        (peer["ipBlock"]["cidr"], port["port"])
+        for rule in spec["egress"]
+        for peer in rule.get("to", [])
+        for port in rule["ports"]
+        if peer.get("ipBlock", {}).get("cidr", "").startswith(("169.254.", "fd00:", "fe80:"))
+        and port["port"] not in DNS
+    }
+
+
+POD_IDENTITY = {"metadata": [{"cidr": "169.254.170.23/32", "port": 80}, {"cidr": "fd00:ec2::23/128", "port": 80}]}
+
+
+@pytest.mark.parametrize(
+    ("storage", "reached"),
+    [
+        (MINIO, set()),
+        (S3, set()),
+        (AZURE, set()),
+        ({"uri": "s3://b", "network": POD_IDENTITY}, {("169.254.170.23/32", 80), ("fd00:ec2::23/128", 80)}),
+        (GCS, {("169.254.169.254/32", 80), ("169.254.169.252/32", 988)}),
+    ],
+    ids=["no identity", "IRSA", "Azure", "EKS Pod Identity", "GKE"],
+)
+def test_metadata_services_are_reached_as_the_identity_needs(storage: Object, reached: set[tuple[str, int]]) -> None:
     spec = policy(render({"storage": storage}), "tracking")
+    assert link_local(spec) == reached
     blocks = [peer["ipBlock"] for rule in spec["egress"] for peer in rule.get("to", []) if "ipBlock" in peer]
-    assert any(block["cidr"] == "169.254.0.0/16" for block in blocks) is reached
     assert all("169.254.0.0/16" in block["except"] for block in blocks if block["cidr"] == "0.0.0.0/0")
+
+
+def test_a_google_identity_without_its_metadata_server_is_refused() -> None:
+    storage = {**GCS, "network": {"metadata": []}}
+    assert "storage.network.metadata" in refusal({"storage": storage})
+    assert render({"storage": storage, "networkPolicy": {"enabled": False}})
+
+
+def test_names_are_asked_of_the_cluster_s_dns_only() -> None:
+    for component in ("tracking", "migrate", "verify", "run"):
+        rules = policy(render({"run": {"enabled": True}}), component)["egress"]
+        (rule,) = [rule for rule in rules if {port["port"] for port in rule["ports"]} & DNS]
+        assert {(port["protocol"], port["port"]) for port in rule["ports"]} == {
+            (protocol, port) for protocol in ("UDP", "TCP") for port in DNS
+        }
+        for peer in rule["to"]:
+            pods = "podSelector" in peer and peer["namespaceSelector"]["matchLabels"]
+            assert pods or peer["ipBlock"]["cidr"] in {"169.254.20.10/32", "169.254.169.254/32"}, peer
+
+
+def test_another_dns_can_be_named() -> None:
+    mine = [{"ipBlock": {"cidr": "10.96.0.10/32"}}]
+    rule = policy(render({"networkPolicy": {"dns": mine}}), "tracking")["egress"][0]
+    assert rule["to"] == mine
+    assert "dns" in refusal({"networkPolicy": {"dns": []}})
 
 
 def test_who_gets_into_the_database() -> None:

@@ -106,13 +106,26 @@ def test_what_pods_write_to_is_bounded(values: Object) -> None:
 
 
 @every_configuration
-def test_only_an_identity_gets_a_token(values: Object) -> None:
+def test_no_pod_gets_a_token_of_kubernetes(values: Object) -> None:
     objects = render(values, *MONITORING)
-    identity = bool(values.get("storage", {}).get("service_account_annotations"))
     for name, pod in pods(objects):
-        assert pod["automountServiceAccountToken"] is (identity and name.endswith("-tracking")), name
+        assert pod["automountServiceAccountToken"] is False, name
     assert one(objects, "ServiceAccount")["automountServiceAccountToken"] is False
     assert not [item for item in objects if "Role" in item["kind"]]
+
+
+def test_a_token_of_kubernetes_can_be_asked_for() -> None:
+    asked = render({"serviceAccount": {"automountServiceAccountToken": True}})
+    mounted = {name for name, pod in pods(asked) if pod["automountServiceAccountToken"]}
+    assert mounted == {"Deployment/demo-mlflow-tracking"}
+
+
+@every_configuration
+def test_only_the_server_is_the_cloud_s_identity(values: Object) -> None:
+    """Webhooks of clouds give an identity to every pod of the service account that is annotated."""
+    for name, pod in pods(render({**values, "run": {"enabled": True}}, *MONITORING)):
+        account = pod.get("serviceAccountName", "default")
+        assert account == ("nebari-mlflow" if name.endswith("-tracking") else "default"), name
 
 
 @every_configuration
@@ -144,9 +157,11 @@ def test_a_registry_mirror_takes_the_place_of_every_registry() -> None:
     assert images == {"mirror.example.org/mlflow/mlflow:v3.17.2-full", "mirror.example.org/library/postgres:17.12"}
 
 
-def test_a_digest_takes_the_place_of_the_tag() -> None:
+def test_a_digest_takes_the_place_of_every_tag() -> None:
     digest = f"sha256:{'0' * 64}"
-    assert rendering.server(render({"image": {"digest": digest}}))["image"] == f"ghcr.io/mlflow/mlflow@{digest}"
+    values = {"image": {"digest": digest}, "postgresql": {"image": {"digest": digest}}, "run": {"enabled": True}}
+    images = {container["image"] for _, pod in pods(render(values)) for container in containers(pod)}
+    assert images == {f"ghcr.io/mlflow/mlflow@{digest}", f"docker.io/library/postgres@{digest}"}
 
 
 def test_the_migration_is_another_job_when_anything_in_it_changes() -> None:

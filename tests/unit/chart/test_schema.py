@@ -68,6 +68,8 @@ def test_the_readme_explains_the_values() -> None:
         ({"tracking": {"workers": 0}}, "workers"),
         ({"tracking": {"allowedHosts": ["*"]}}, "allowedHosts"),
         ({"tracking": {"corsAllowedOrigins": ["*"]}}, "corsAllowedOrigins"),
+        ({"tracking": {"corsAllowedOrigins": ["https://*"]}}, "corsAllowedOrigins"),
+        ({"tracking": {"allowedHosts": ["*:*"]}}, "allowedHosts"),
         ({"tracking": {"extraEnvVars": {"A": "b"}}}, "extraEnvVars"),
         ({"storage": {"volume": {"size": "ten"}}}, "size"),
         ({"storage": {"volume": {"access_mode": "RWO"}}}, "access_mode"),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 import re
+from importlib.metadata import distributions
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,8 +49,105 @@ def test_arguments() -> None:
         "--workers=2",
         "--serve-artifacts",
         "--artifacts-destination=/mlflow/artifacts",
+        "--app-name=nebari-mlflow",
         "--uvicorn-opts=--timeout-keep-alive=120",
     ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "instead"),
+    [
+        (["--disable-security-middleware"], "tracking.allowedHosts"),
+        (["--allowed-hosts=*"], "tracking.allowedHosts"),
+        (["--allowed-hosts", "*"], "tracking.allowedHosts"),
+        (["--cors-allowed-origins=*"], "tracking.corsAllowedOrigins"),
+        (["--host=127.0.0.1"], "fixed"),
+        (["-h", "127.0.0.1"], "fixed"),
+        (["--port=80"], "tracking.service.port"),
+        (["-p80"], "tracking.service.port"),
+        (["--secrets-cache-ttl=60", "-w", "1"], "tracking.workers"),
+        (["--workers 1"], "tracking.workers"),
+        (["--artifacts-destination=s3://other"], "storage.uri"),
+        (["--default-artifact-root=s3://other"], "storage.uri"),
+        (["--no-serve-artifacts"], "storage.uri"),
+        (["--artifacts-only"], "nothing but artifacts"),
+        (["--app-name=basic-auth"], "application that checks requests"),
+        (["--gunicorn-opts=-w 1"], "application that checks requests"),
+        (["--waitress-opts", "--threads=1"], "application that checks requests"),
+        (["--dev"], "application that checks requests"),
+        (["--backend-store-uri=sqlite:///x"], "externalDatabase"),
+        (["--registry-store-uri", "sqlite:///x"], "externalDatabase"),
+        (["--read-replica-backend-store-uri=postgresql://u:p@h/d"], "Secret"),
+        (["--static-prefix=/mlflow"], "route.path"),
+        (["--expose-prometheus=/tmp/x"], "tracking.metrics.enabled"),
+        (["--uvicorn-opts=--workers 1"], "uvicorn --workers"),
+        (["--uvicorn-opts", "--timeout-keep-alive 9 --forwarded-allow-ips=*"], "--forwarded-allow-ips"),
+        (["--uvicorn-opts=--env-file /tmp/x"], "--env-file"),
+    ],
+    ids=str,
+)
+def test_arguments_that_undo_values_are_refused(arguments: list[str], instead: str) -> None:
+    sentence = refusal({"tracking": {"extraArgs": arguments}})
+    assert "tracking.extraArgs must not" in sentence
+    assert instead in sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("NEBARI_MLFLOW_ARTIFACT_LOCATIONS", "[]", "tracking.artifactLocations"),
+        ("MLFLOW_GUNICORN_OPTS", "", "tracking.workers"),
+        ("FORWARDED_ALLOW_IPS", "*", "pass for the pod itself"),
+        ("UVICORN_HOST", "127.0.0.1", "tracking.extraArgs"),
+        ("MLFLOW_UVICORN_OPTS", "--uds /tmp/x", "--uds"),
+        ("PYTHONPATH", "/my/modules", "/mlflow/app:/my/modules"),
+    ],
+)
+def test_variables_that_undo_checks_are_refused(name: str, value: str, sentence: str) -> None:
+    assert sentence in refusal({"tracking": {"extraEnvVars": [{"name": name, "value": value}]}})
+
+
+def test_modules_beside_the_application_are_allowed() -> None:
+    entry = {"name": "PYTHONPATH", "value": "/my/modules:/mlflow/app"}
+    assert env(server(render({"tracking": {"extraEnvVars": [entry]}})))["PYTHONPATH"] == entry["value"]
+
+
+def test_the_application_is_a_package_that_python_finds(tmp_path: Path) -> None:
+    objects = render()
+    pod = one(objects, "Deployment", "demo-mlflow-tracking")["spec"]["template"]["spec"]
+    (volume,) = [volume["configMap"] for volume in pod["volumes"] if volume["name"] == "app"]
+    files = one(objects, "ConfigMap", volume["name"])["data"]
+    assert {item["key"] for item in volume["items"]} == set(files)
+    for item in volume["items"]:
+        (tmp_path / item["path"]).parent.mkdir(exist_ok=True)
+        (tmp_path / item["path"]).write_text(files[item["key"]])
+    (mount,) = [mount for mount in server(objects)["volumeMounts"] if mount["name"] == "app"]
+    assert env(server(objects))["PYTHONPATH"] == mount["mountPath"]
+    (package,) = distributions(path=[str(tmp_path)])
+    (found,) = package.entry_points.select(group="mlflow.app")
+    assert f"--app-name={found.name}" in server(objects)["args"]
+    name, _, function = found.value.partition(":")
+    assert f"def {function}(" in (tmp_path / name.replace(".", "/")).with_suffix(".py").read_text()
+
+
+@pytest.mark.parametrize(("storage", "attempts"), [(S3, "3"), (GCS, None), ({}, None)], ids=["s3", "gcs", "volume"])
+def test_s3_is_waited_for_within_bounds(storage: Object, attempts: str | None) -> None:
+    found = env(server(render({"storage": storage})))
+    assert found.get("AWS_MAX_ATTEMPTS") == attempts
+    assert found.get("AWS_RETRY_MODE") == (attempts and "standard")
+    mine = {"storage": {"uri": "s3://b", "env": {"AWS_MAX_ATTEMPTS": "9"}}}
+    assert env(server(render(mine)))["AWS_MAX_ATTEMPTS"] == "9"
+
+
+def test_locations_of_an_earlier_server_are_allowed_everywhere() -> None:
+    more = ["s3://old.bucket/a+b", "/mlflow/artifacts-of-before"]
+    found = env(server(render({"storage": GCS, "tracking": {"artifactLocations": more}})))
+    assert json.loads(found["NEBARI_MLFLOW_ARTIFACT_LOCATIONS"]) == more
+    pattern = found["MLFLOW_CREATE_MODEL_VERSION_SOURCE_VALIDATION_REGEX"]
+    assert re.search(pattern, "s3://old.bucket/a+b/1/artifacts/model")
+    assert not re.search(pattern, "s3://oldxbucket/aab/1/artifacts/model")
+    for wrong in ("s3://b/../c", "s3://b/%2e%2e/c", "bucket/x", "s3://b#x"):
+        assert "artifactLocations" in refusal({"tracking": {"artifactLocations": [wrong]}})
 
 
 def allowed(hosts: str, host: str) -> bool:

@@ -42,6 +42,7 @@ EMPTY: dict[str, Any] = {
     "service_account_annotations": {},
     "pod_labels": {},
     "volume": {},
+    "network": {"metadata": []},
 }
 
 

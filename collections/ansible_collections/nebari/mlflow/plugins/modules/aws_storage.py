@@ -98,6 +98,7 @@ storage:
     service_account_annotations: {eks.amazonaws.com/role-arn: "arn:aws:iam::111122223333:role/demo-mlflow-0a1b2c3d"}
     pod_labels: {}
     volume: {}
+    network: {metadata: []}
 changes:
   description: What was changed, or would be in check mode, in this order.
   returned: success

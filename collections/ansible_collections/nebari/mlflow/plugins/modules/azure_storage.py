@@ -120,6 +120,7 @@ storage:
     service_account_annotations: {azure.workload.identity/client-id: 00000000-0000-0000-0000-000000000000}
     pod_labels: {azure.workload.identity/use: "true"}
     volume: {}
+    network: {metadata: []}
 changes:
   description: What was changed, or would be in check mode, in this order.
   returned: success

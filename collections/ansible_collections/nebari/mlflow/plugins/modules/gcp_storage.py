@@ -95,6 +95,12 @@ storage:
       iam.gke.io/gcp-service-account: demo-mlflow-0a1b2c3d@our-project-123.iam.gserviceaccount.com
     pod_labels: {}
     volume: {}
+    network:
+      metadata:
+        - {cidr: 169.254.169.254/32, port: 80}
+        - {cidr: 169.254.169.254/32, port: 8080}
+        - {cidr: 169.254.169.252/32, port: 987}
+        - {cidr: 169.254.169.252/32, port: 988}
 changes:
   description: What was changed, or would be in check mode, in this order.
   returned: success

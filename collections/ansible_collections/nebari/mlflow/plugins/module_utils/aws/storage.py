@@ -11,6 +11,12 @@ from ..cloud.plan import Plan
 from . import bucket, key, objects, pod_identity, policies, role
 from .client import Aws
 
+POD_IDENTITY = [{"cidr": "169.254.170.23/32", "port": 80}, {"cidr": "fd00:ec2::23/128", "port": 80}]
+"""Where the EKS Pod Identity Agent answers. IRSA asks STS, at port 443 as S3.
+
+https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
+"""
+
 
 def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Bring everything to its state, and return the storage."""
@@ -59,6 +65,7 @@ def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
         "service_account_annotations": {} if by_pods else {"eks.amazonaws.com/role-arn": role_arn},
         "pod_labels": {},
         "volume": {},
+        "network": {"metadata": POD_IDENTITY if by_pods else []},
     }
 
 

@@ -54,6 +54,8 @@ def converge(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
         "service_account_annotations": {"azure.workload.identity/client-id": client_id},
         "pod_labels": {"azure.workload.identity/use": "true"},
         "volume": {},
+        # The webhook mounts a token, which Entra ID takes at port 443: no metadata service.
+        "network": {"metadata": []},
     }
 
 

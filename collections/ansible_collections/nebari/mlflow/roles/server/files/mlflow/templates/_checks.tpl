@@ -30,7 +30,7 @@
 {{- if and (contains "://" $storage.uri) $storage.volume -}}
 {{- fail (printf "storage.volume is set but storage.uri %q is an object store, which uses no volume: remove storage.volume, or set storage.uri to a path." $storage.uri) -}}
 {{- end -}}
-{{- $writable := list "/tmp" "/mlflow" "/mlflow/scripts" "/mlflow/database" "/mlflow/database-ca" -}}
+{{- $writable := list "/tmp" "/mlflow" "/mlflow/scripts" "/mlflow/app" "/mlflow/database" "/mlflow/database-ca" -}}
 {{- if or (has (trimSuffix "/" $storage.uri) $writable) (hasPrefix "/tmp/" $storage.uri) -}}
 {{- fail (printf "storage.uri %q is taken by the chart's own files: use another path, such as /mlflow/artifacts." $storage.uri) -}}
 {{- end -}}

@@ -35,19 +35,10 @@
 {{- end -}}
 {{- end }}
 
-{{/* Variables with which MLflow refuses to start, or that would undo what the chart computes. */}}
-{{- define "mlflow.checks.environment" -}}
-{{- $refused := dict "MLFLOW_WORKSPACE" "it belongs to clients and the server does not start with it" "MLFLOW_DEFAULT_ARTIFACT_ROOT" "clients would go past the server to the store; use storage.uri" -}}
-{{- $_ := set $refused "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE" "it switches host and origin checks off; use tracking.allowedHosts and tracking.corsAllowedOrigins" -}}
-{{- $_ := set $refused "MLFLOW_SERVER_ALLOWED_HOSTS" "it is computed; use tracking.allowedHosts" -}}
-{{- $_ := set $refused "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS" "it is computed; use tracking.corsAllowedOrigins" -}}
-{{- $names := keys .Values.storage.env -}}
-{{- range .Values.tracking.extraEnvVars -}}
-{{- $names = append $names .name -}}
-{{- end -}}
-{{- range $name := $names -}}
-{{- with get $refused $name -}}
-{{- fail (printf "tracking.extraEnvVars and storage.env must not set %s: %s." $name .) -}}
-{{- end -}}
+{{/* On GKE, a service account's annotation is worth nothing without the metadata server. */}}
+{{- define "mlflow.checks.identity" -}}
+{{- $annotations := merge (dict) .Values.storage.service_account_annotations .Values.serviceAccount.annotations -}}
+{{- if and .Values.networkPolicy.enabled (hasKey $annotations "iam.gke.io/gcp-service-account") (not .Values.storage.network.metadata) -}}
+{{- fail "The service account has a Google identity (iam.gke.io/gcp-service-account), but storage.network.metadata lets the server reach no metadata server: set it to [{cidr: 169.254.169.254/32, port: 80}, {cidr: 169.254.169.254/32, port: 8080}, {cidr: 169.254.169.252/32, port: 987}, {cidr: 169.254.169.252/32, port: 988}]." -}}
 {{- end -}}
 {{- end }}

@@ -37,8 +37,10 @@
 {{ .Values.tracking.modelVersionSourceRegex }}
 {{- else -}}
 {{- $prefixes := list "mlflow-artifacts:/" "models:/" "runs:/" "dummy-source$" "prompt-template$" -}}
-{{- if contains "://" .Values.storage.uri -}}
-{{- $prefixes = append $prefixes (printf "%s/" (.Values.storage.uri | trimSuffix "/" | replace "." "\\.")) -}}
+{{- range prepend .Values.tracking.artifactLocations .Values.storage.uri -}}
+{{- if contains "://" . -}}
+{{- $prefixes = append $prefixes (printf "%s/" (trimSuffix "/" . | regexQuoteMeta)) -}}
+{{- end -}}
 {{- end -}}
 ^({{ join "|" $prefixes }})
 {{- end -}}

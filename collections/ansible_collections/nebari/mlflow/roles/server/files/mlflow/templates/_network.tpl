@@ -1,7 +1,12 @@
+{{/* To the cluster's DNS. Behind its Service, OpenShift's pods listen on 5353. */}}
 {{- define "mlflow.network.dns" -}}
-- ports:
+- to:
+    {{- toYaml .Values.networkPolicy.dns | nindent 4 }}
+  ports:
     - {protocol: UDP, port: 53}
     - {protocol: TCP, port: 53}
+    - {protocol: UDP, port: 5353}
+    - {protocol: TCP, port: 5353}
 {{- end }}
 
 {{/* To PostgreSQL: the release's own pod, or wherever the external one listens. */}}

@@ -17,8 +17,3 @@ runAsNonRoot: true
 capabilities:
   drop: [ALL]
 {{- end }}
-
-{{/* "true" where a cloud identity is tied to the service account, else empty. */}}
-{{- define "mlflow.hasIdentity" -}}
-{{- if or .Values.storage.service_account_annotations .Values.serviceAccount.annotations -}}true{{- end -}}
-{{- end }}

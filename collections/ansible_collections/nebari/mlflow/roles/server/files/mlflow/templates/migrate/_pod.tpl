@@ -12,7 +12,6 @@ spec:
   {{- . | nindent 2 }}
   {{- end }}
   restartPolicy: Never
-  serviceAccountName: {{ .Values.serviceAccount.name }}
   automountServiceAccountToken: false
   enableServiceLinks: false
   {{- with .Values.tracking.nodeSelector }}

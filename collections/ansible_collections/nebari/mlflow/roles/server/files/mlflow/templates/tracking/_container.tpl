@@ -33,6 +33,7 @@ volumeMounts:
 - --workers={{ include "mlflow.workers" . }}
 - --serve-artifacts
 - --artifacts-destination={{ .Values.storage.uri }}
+- --app-name=nebari-mlflow
 {{- if .Values.tracking.metrics.enabled }}
 - --expose-prometheus=/tmp/metrics
 {{- end }}

@@ -31,4 +31,22 @@
 {{ include "mlflow.pool.env" . }}
 {{ include "mlflow.environment.keys" . | trim }}
 {{ include "mlflow.environment.restrictions" . }}
+- name: PYTHONPATH
+  value: {{ include "mlflow.tracking.appFolder" . }}
+- name: NEBARI_MLFLOW_ARTIFACT_LOCATIONS
+  value: {{ .Values.tracking.artifactLocations | toJson | quote }}
+{{- if hasPrefix "s3://" .Values.storage.uri }}
+{{ include "mlflow.tracking.s3Patience" . }}
+{{- end }}
+{{- end }}
+
+{{/*
+How long a thread waits for S3: 3 tries instead of 5, each of at most 60 s without a byte, so a transfer that goes on is
+never cut off. MLflow offers no variable for the 60 s, and Google's and Azure's libraries read none.
+*/}}
+{{- define "mlflow.tracking.s3Patience" -}}
+- name: AWS_RETRY_MODE
+  value: standard
+- name: AWS_MAX_ATTEMPTS
+  value: "3"
 {{- end }}

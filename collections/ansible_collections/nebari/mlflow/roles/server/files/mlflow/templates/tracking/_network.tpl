@@ -23,3 +23,13 @@
 {{ toYaml . }}
 {{- end }}
 {{- end }}
+
+{{/* To the metadata services that hand out the identity's tokens: none that the storage does not name. */}}
+{{- define "mlflow.network.metadata" -}}
+{{- range .Values.storage.network.metadata }}
+- to:
+    - ipBlock: {cidr: {{ .cidr | quote }}}
+  ports:
+    - {protocol: TCP, port: {{ .port }}}
+{{- end }}
+{{- end }}

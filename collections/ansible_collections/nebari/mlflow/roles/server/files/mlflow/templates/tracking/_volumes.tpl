@@ -5,6 +5,7 @@
 
 {{- define "mlflow.tracking.volumeMounts" -}}
 - {name: temporary, mountPath: /tmp}
+- {name: app, mountPath: {{ include "mlflow.tracking.appFolder" . }}, readOnly: true}
 {{- if include "mlflow.storage.hasVolume" . }}
 - {name: artifacts, mountPath: {{ .Values.storage.uri }}}
 {{- end }}
@@ -21,6 +22,7 @@
   emptyDir: {sizeLimit: {{ .Values.tracking.temporaryStorage.sizeLimit }}}
 - name: scripts
   configMap: {name: {{ include "mlflow.migrate.name" . }}, defaultMode: 0444}
+{{ include "mlflow.tracking.appVolume" . }}
 {{- if include "mlflow.storage.hasVolume" . }}
 - name: artifacts
   persistentVolumeClaim: {claimName: {{ include "mlflow.artifacts.name" . }}}

@@ -1,0 +1,1 @@
+"""What stands in front of MLflow in the server's pod: files of the chart, mounted, no image of their own."""

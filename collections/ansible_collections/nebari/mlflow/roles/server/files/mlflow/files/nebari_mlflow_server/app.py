@@ -1,0 +1,91 @@
+"""MLflow's application with what stands in front of it. `mlflow server --app-name nebari-mlflow` runs it.
+
+Nothing of MLflow is imported before the application is created: the parent of the workers reads this file, too.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+from nebari_mlflow_server.locations import LocationError, Locations
+from nebari_mlflow_server.origins import Origins
+from nebari_mlflow_server.slots import BusyError, Slots, hold_other_store
+
+RESOLVED = frozenset({"runs", "models"})
+"""Schemes whose repositories stand for another location, which is checked when it is opened in turn."""
+
+LOCATIONS = "NEBARI_MLFLOW_ARTIFACT_LOCATIONS"
+"""Environment variable: a JSON list of the locations beside the store."""
+
+
+def create_app() -> Any:
+    """Return the application that each of uvicorn's workers serves."""
+    from mlflow.server import ARTIFACTS_DESTINATION_ENV_VAR, handlers
+    from mlflow.server.fastapi_app import app
+    from mlflow.server.fastapi_security import get_allowed_origins
+    from mlflow.store.artifact.artifact_repository_registry import get_registered_artifact_repositories
+
+    locations = Locations(os.environ[ARTIFACTS_DESTINATION_ENV_VAR], json.loads(os.environ.get(LOCATIONS, "[]")))
+    keep_to(locations, handlers, get_registered_artifact_repositories())
+    app.add_middleware(Slots)
+    app.add_middleware(Origins, allowed=get_allowed_origins())
+    return app
+
+
+def keep_to(locations: Locations, handlers: Any, repositories: dict[str, Callable[..., Any]]) -> None:
+    """Check a location when a client gives it, and each time before one is opened.
+
+    MLflow opens all of them through its repositories, but for those of the proxy, which it resolves to paths first.
+    A release of MLflow that has lost one of these functions ends here, rather than serve without the check.
+    """
+    for scheme, repository in list(repositories.items()):
+        if scheme not in RESOLVED:
+            repositories[scheme] = _checked(repository, locations)
+    validate, resolve = handlers._validate_storage_location_uri, handlers._get_proxied_run_artifact_destination_path
+
+    @functools.wraps(validate)
+    def validated(value: str, field_name: str) -> Any:
+        found = validate(value, field_name)
+        _as_mlflow_says(locations.check, value)
+        return found
+
+    @functools.wraps(resolve)
+    def resolved(proxied_artifact_root: str, relative_path: str | None = None) -> Any:
+        path = resolve(proxied_artifact_root, relative_path)
+        _as_mlflow_says(locations.check_below_store, path, proxied_artifact_root)
+        return path
+
+    handlers._validate_storage_location_uri = validated
+    handlers._get_proxied_run_artifact_destination_path = resolved
+
+
+def _checked(repository: Callable[..., Any], locations: Locations) -> Callable[..., Any]:
+    def check(artifact_uri: str) -> None:
+        locations.check(artifact_uri)
+        if not locations.in_store(artifact_uri):
+            hold_other_store()
+
+    @functools.wraps(repository)
+    def opened(artifact_uri: str, *arguments: Any, **named: Any) -> Any:
+        _as_mlflow_says(check, artifact_uri)
+        return repository(artifact_uri, *arguments, **named)
+
+    return opened
+
+
+def _as_mlflow_says(check: Callable[..., None], *arguments: str) -> None:
+    """Turn a refusal into MLflow's own, which its handlers answer with 400 or 503."""
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+
+    try:
+        check(*arguments)
+    except LocationError as error:
+        raise MlflowException.invalid_parameter_value(str(error)) from None
+    except BusyError:
+        text = "All places for requests to stores of tracking.artifactLocations are taken: try again."
+        raise MlflowException(text, TEMPORARILY_UNAVAILABLE) from None
