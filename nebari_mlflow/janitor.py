@@ -8,12 +8,21 @@ from __future__ import annotations
 
 import shutil
 import sys
+import time
+from pathlib import Path
+
+PATIENCE = 300  # times 0.2 s, while the programs of the killed run come to their end and still write
 
 
 def main() -> None:
     """Wait for the end of the pipe, then remove the folder."""
     sys.stdin.buffer.read()
-    shutil.rmtree(sys.argv[1], ignore_errors=True)
+    folder = Path(sys.argv[1])
+    for _ in range(PATIENCE):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.2)
 
 
 if __name__ == "__main__":
