@@ -141,7 +141,7 @@ def _check_names(path: Path, code: str, **given: str) -> None:
         name = str(rule["name"]).removeprefix("mlflow_")
         value = given.get(name)
         if value is not None and not re.match(rule["pattern"], value):
-            raise InputError(code, f"{path}: {name} is {value!r}.", str(rule["allowed"]))
+            raise InputError(code, f"{path}: {name} is {value!r}.", f"Allowed: {rule['allowed']}")
 
 
 def find(config: Path | None, variables: Path | None, kubeconfig: str) -> Target:

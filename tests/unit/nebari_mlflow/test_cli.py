@@ -101,7 +101,7 @@ def test_a_plan_of_a_cluster_that_is_not_there_names_the_task(
     assert (result.exit_code, error["code"], error["task"]) == (
         1,
         "NML403",
-        "server : Deploy the release and run the smoke test",
+        "server : Plan the deploy",
     )
     assert "CANARY" not in result.stdout + result.stderr + Path(error["log"]).read_text()
 

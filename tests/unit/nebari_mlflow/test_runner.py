@@ -50,7 +50,7 @@ def test_a_failure_names_task_cause_and_log() -> None:
     with pytest.raises(PlayError) as caught:
         run("fail", {})
     error = caught.value
-    assert (error.task, error.cause, error.code) == ("Find the cause", "The kubeconfig /x does not exist.", "NML403")
+    assert (error.task, error.cause, error.code) == ("Find the cause", "The kubeconfig /x does not exist.", "NML401")
     log = Path(error.log)
     assert "this one does not count" in log.read_text()
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
