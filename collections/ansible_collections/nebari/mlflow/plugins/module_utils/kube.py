@@ -110,6 +110,7 @@ class Api:
                     timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
                 )
             except urllib3.exceptions.HTTPError as error:
+                self._reached |= isinstance(error, urllib3.exceptions.ProtocolError)  # it answered, and was cut off
                 if not self._reached or time.monotonic() > give_up:
                     raise from_exception(error, self.server) from error
             else:
