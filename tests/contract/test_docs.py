@@ -40,3 +40,24 @@ def test_every_link_to_a_file_leads_to_one(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
         if not target.startswith(("http://", "https://")):
             assert (ROOT / page.parent / target).exists(), target
+
+
+def test_the_index_lists_every_error_page_with_its_title() -> None:
+    index = (ROOT / "docs/index.md").read_text()
+    listed = re.findall(r"^\| \[(NML\d+)\]\(reference/errors/\1\.md\) \| (.+) \|$", index, re.M)
+    pages = sorted((ROOT / "docs/reference/errors").iterdir())
+    titles = [page.read_text().partition("\n")[0] for page in pages]
+    assert [f"# {code}: {title}" for code, title in listed] == titles
+
+
+def test_the_index_links_every_other_page() -> None:
+    index = (ROOT / "docs/index.md").read_text()
+    pages = (ROOT / "docs").glob("*/*.md")
+    assert {str(page.relative_to(ROOT / "docs")) for page in pages} <= set(re.findall(r"\]\(([^)]+)\)", index))
+
+
+def test_the_collections_readme_lists_every_role_and_module() -> None:
+    collection = ROOT / "collections/ansible_collections/nebari/mlflow"
+    listed = set(re.findall(r"^\| (?:\[|`)(\w+)", (collection / "README.md").read_text(), re.M))
+    assert {role.name for role in (collection / "roles").iterdir()} <= listed
+    assert {module.stem for module in (collection / "plugins/modules").glob("*.py")} <= listed
