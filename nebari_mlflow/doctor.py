@@ -59,7 +59,7 @@ def examine(find: Callable[[], Target]) -> Iterator[Check]:
 
 def _ansible() -> Check:
     path = shutil.which("ansible-playbook", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
-    fix = f"{sys.executable} -m pip install 'ansible>=12.3,<13'"
+    fix = f"{sys.executable} -m pip install 'ansible>=12.3'"
     return Check("ansible", OK, path) if path else Check("ansible", FAIL, "ansible-playbook is not found.", fix)
 
 

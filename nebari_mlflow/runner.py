@@ -102,7 +102,7 @@ def run(
         raise SetupError(
             "NML303",
             "The program ansible-playbook is not found.",
-            "Install it beside this package: pip install 'ansible>=12.3,<13'.",
+            "Install it beside this package: pip install 'ansible>=12.3'.",
         )
     log = Logfile(name, redact)
     record = _Record()
