@@ -9,7 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 LINT := .venv-lint
 
-# A cluster of one's own, if KUBECONFIG names one; else the kind cluster of this checkout.
+# Your own cluster, if KUBECONFIG names one; otherwise the kind cluster of this checkout.
 OWN_KUBECONFIG := $(KUBECONFIG)
 export KUBECONFIG := $(or $(OWN_KUBECONFIG),$(CURDIR)/.cluster/kubeconfig)
 export PATH := $(CURDIR)/.cluster/bin:$(CURDIR)/$(VENV)/bin:$(PATH)
@@ -69,7 +69,7 @@ format: $(LINT)/.done  ## Format the Python code
 bench: $(VENV)/.done up  ## Measure, each against its baseline in the same run
 	@for bench in benchmarks/bench_*.py; do python -m $$(echo $${bench%.py} | tr / .); done
 
-lock: $(UV)  ## Resolve the locked requirements anew
+lock: $(UV)  ## Resolve and lock the requirements again
 	@$(UV) pip compile -q --universal --generate-hashes --no-header requirements/uv.in -o requirements/uv.txt
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --group build -o requirements/build.txt
 	@$(UV) pip compile -q --universal --generate-hashes --no-header pyproject.toml --group test -o requirements/test.txt

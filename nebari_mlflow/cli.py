@@ -50,15 +50,17 @@ class Commands(TyperGroup):
 
 app = typer.Typer(
     cls=Commands,
-    help="Plan, deploy and look after MLflow.",
+    help="Plan, deploy and operate MLflow.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-CONFIG = typer.Option(None, "--config", "-c", help="Nebari's configuration file. Default: nebari-config.yaml here.")
-VARS = typer.Option(None, "--vars", "-e", help="A file of mlflow_* variables instead, without Nebari.")
+CONFIG = typer.Option(
+    None, "--config", "-c", help="Nebari's configuration file. Defaults to nebari-config.yaml in this directory."
+)
+VARS = typer.Option(None, "--vars", "-e", help="File of mlflow_* variables, to work without Nebari.")
 KUBECONFIG = typer.Option(
-    "", "--kubeconfig", help="Kubeconfig file. Default: KUBECONFIG, or the one that Nebari wrote."
+    "", "--kubeconfig", help="Kubeconfig file. Defaults to KUBECONFIG, then to the one that Nebari wrote."
 )
 JSON = typer.Option(False, "--json", help="Print one JSON object.")
 COMPONENTS = ("tracking", "postgresql", "migrate", "verify")
@@ -120,7 +122,7 @@ def plan(
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
 ) -> None:
-    """Say what a deploy would change. Exit code 0: nothing, 2: something, 1: an error."""
+    """Show what a deploy would change. Exit code 0: no changes, 2: changes, 1: an error."""
     from .names import DEPLOY, DESTROY
     from .progress import show_changes
 
@@ -143,7 +145,7 @@ def deploy(
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
 ) -> None:
-    """Deploy MLflow, or repair it; what is as it should be is left alone."""
+    """Deploy MLflow, or repair what differs from the configuration."""
     from .names import DEPLOY, DESTROY
     from .progress import show_summary
 
@@ -165,10 +167,10 @@ def status(
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
     watch: bool = typer.Option(
-        False, "--watch", "-w", help="Look again every 5 s until Ctrl-C; with --json a line each."
+        False, "--watch", "-w", help="Repeat every 5 s until Ctrl-C; with --json, one line each time."
     ),
 ) -> None:
-    """Say how MLflow is doing: Active, Waiting, Blocked or Absent. Exit code 0 only when Active."""
+    """Show the state of MLflow: Active, Waiting, Blocked or Absent. Exit code 0 only if Active."""
     from . import status as states
     from .report import show_status
 
@@ -195,7 +197,7 @@ def doctor(
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
 ) -> None:
-    """Check this machine, the configuration and the cluster, before a deploy and after."""
+    """Check this machine, the configuration and the cluster."""
     from .doctor import FAIL, examine
     from .report import show_check
 
@@ -216,7 +218,7 @@ def verify(
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
 ) -> None:
-    """Log a run, an artifact and a model version in the cluster, and read them back."""
+    """Run the smoke test: log a run, an artifact and a model version and read them back."""
     from .verification import use
 
     console = _consoles(as_json)
@@ -261,10 +263,10 @@ def open_ui(
     vars_file: MaybePath = VARS,
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
-    port: int = typer.Option(5000, help="Port on this machine; where it is taken, the next free one."),
-    browser: bool = typer.Option(True, help="Open a browser too."),
+    port: int = typer.Option(5000, help="Local port. If it is in use, the next free port."),
+    browser: bool = typer.Option(True, help="Open a browser."),
 ) -> None:
-    """Make the UI reachable on this machine until Ctrl-C, without a domain or a login."""
+    """Forward the UI to a local port until Ctrl-C, without a domain or a login."""
     from .forward import forward
 
     target = _target(config, vars_file, kubeconfig)
@@ -288,10 +290,12 @@ def destroy(
     vars_file: MaybePath = VARS,
     kubeconfig: str = KUBECONFIG,
     as_json: bool = JSON,
-    delete_data: str = typer.Option("", help="The project's name, to delete database, artifacts and keys for good."),
+    delete_data: str = typer.Option(
+        "", help="The project's name, to delete database, artifacts and keys for good as well."
+    ),
     yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
 ) -> None:
-    """Remove the release and keep all data, unless the data is named."""
+    """Remove the release. Keep all data unless --delete-data repeats the project's name."""
     from .names import DESTROY
     from .report import show_removed
 

@@ -1,4 +1,4 @@
-"""Give notebooks and Dask pods what leads to the server, through the configuration that Nebari's own stages read.
+"""Point notebooks and Dask pods at the tracking server, through the configuration that Nebari's own stages read.
 
 What a person set by hand stays: in a notebook's environment because nothing is overwritten, in a Dask pod because
 it comes by `envFrom`, which every `env` entry beats: a profile's `environment` and a user's cluster options alike.
@@ -17,7 +17,7 @@ DASK_PODS = ("worker_extra_container_config", "scheduler_extra_container_config"
 
 
 def configure(config: Any) -> None:
-    """Change Nebari's merged configuration in place. Stages that are not there are left out; twice is as once."""
+    """Change Nebari's merged configuration in place. Missing stages are skipped. Idempotent."""
     jupyterhub = getattr(config, "jupyterhub", None)
     if jupyterhub is not None:
         uri = names.tracking_uri(config.project_name, config.namespace)
@@ -30,7 +30,7 @@ def configure(config: Any) -> None:
 def add_to_notebooks(overrides: dict[str, Any], variables: dict[str, str]) -> None:
     """Set JupyterHub's `singleuser.extraEnv`, which is a mapping or, as the chart also takes it, a list.
 
-    Who names another server gets nothing.
+    If MLFLOW_TRACKING_URI is already set, nothing is added.
     """
     singleuser = overrides.get("singleuser")
     if singleuser is None:

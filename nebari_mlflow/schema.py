@@ -36,7 +36,7 @@ class Network(Strict):
 
 
 class Storage(Strict):
-    """A store of one's own on any provider, in the shape that every provider role returns."""
+    """Your own storage on any provider, in the shape that every provider role returns."""
 
     uri: str = Field(description="s3://, gs://, wasbs:// or a path on `volume`.", pattern=r"^((s3|gs|wasbs)://.+|/.+)$")
     env: dict[str, str] = Field(default={}, description="Environment of the server. Holds no secret value.")
@@ -84,9 +84,9 @@ class Mlflow(Strict):
     image_registry: str = Field(default="", description="Registry to pull every image from instead of its own.")
     timeout: int = Field(default=600, description="Seconds until a deploy gives up waiting.", ge=30, le=7200)
     verify: bool = Field(default=True, description="Log a run, an artifact and a model version before calling it done.")
-    storage: Storage | None = Field(default=None, description="A store of one's own, instead of the provider's.")
+    storage: Storage | None = Field(default=None, description="Your own storage, instead of the provider's.")
     database: Database | None = Field(
-        default=None, description="A PostgreSQL of one's own, instead of one beside the server."
+        default=None, description="External PostgreSQL database (replaces the bundled one)."
     )
     new_secrets: list[Literal["keys", "postgresql"]] = Field(
         default=[],

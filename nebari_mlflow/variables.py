@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def role(config: Any) -> str:
-    """The provider role that gives the storage: `existing` for a store of one's own, `local` for a volume."""
+    """The provider role that gives the storage: `existing` for your own storage, `local` for a volume."""
     if config.mlflow.storage is not None:
         return "existing"
     provider = name_of(config)

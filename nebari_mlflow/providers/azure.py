@@ -18,13 +18,14 @@ OUTPUTS = (
 
 
 class AzureNetwork(Strict):
-    """Who may reach the storage account. Nothing given leaves it open to every network, with identity in front."""
+    """Networks that may reach the storage account. By default all networks may, behind the identity."""
 
     default_action: Literal["Deny", "Allow"] | None = Field(
         default=None,
-        description="What happens to everybody else: Deny, if a list is given. Alone, Deny leaves private endpoints.",
+        description="What happens to all other networks. Defaults to Deny if a list is given. "
+        "Deny alone leaves private endpoints.",
     )
-    bypass: str = Field(default="", description="Services that are let in, as Azure writes them: AzureServices.")
+    bypass: str = Field(default="", description="Azure services that may pass, such as AzureServices.")
     ip_rules: list[str] = Field(default=[], description="Public IPv4 addresses and ranges that may reach the account.")
     subnet_ids: list[str] = Field(default=[], description="Ids of subnets that may reach the account.")
 
@@ -32,14 +33,17 @@ class AzureNetwork(Strict):
 class Azure(Strict):
     """The storage account and the managed identity that the server uses."""
 
-    subscription_id: str = Field(default="", description="Subscription. Empty: the deployer's ARM_SUBSCRIPTION_ID.")
-    replication: Literal["LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS"] | None = Field(
-        default=None, description="How Azure copies the data. Left out: LRS for a new account, else as it is."
+    subscription_id: str = Field(
+        default="", description="Subscription id. Defaults to the deployer's ARM_SUBSCRIPTION_ID."
     )
-    network_rules: AzureNetwork | None = Field(default=None, description="Who may reach the storage account.")
+    replication: Literal["LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS"] | None = Field(
+        default=None,
+        description="Replication of the storage account. Defaults to LRS for new accounts; existing accounts keep theirs.",
+    )
+    network_rules: AzureNetwork | None = Field(default=None, description="Networks that may reach the storage account.")
     tags: dict[str, str] = Field(default={}, description="Tags beyond those of `azure.tags`.")
     interpreter: str = Field(
-        default="", description="Python with Azure's SDKs, when they are not installed beside Nebari."
+        default="", description="Python with Azure's SDKs, if they are not installed in Nebari's environment."
     )
 
 

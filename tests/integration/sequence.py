@@ -49,7 +49,7 @@ def deploy(given: dict[str, Any]) -> dict[str, Any]:
     if not failed(steps) and not done["ready"] and not (done["revision"] < 2 and due):
         steps.append(run("workloads_ready", given))
     if not failed(steps) and due:
-        steps.append(run("helm_test", given))
+        steps.append(run("helm_test", given, assume_changed=bool(done.get("changed"))))
         done = {**done, "verified": steps[-1].get("verified", False)}
     merged = {**planned, **done, **(steps[-1] if failed(steps) else {})}
     merged["changes"] = unique([change for step in steps for change in step.get("changes", [])])

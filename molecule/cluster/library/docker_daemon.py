@@ -44,7 +44,7 @@ EXAMPLES = """
 """
 
 RETURN = """
-users: {returned: always, type: list, description: Who needs the daemon now.}
+users: {returned: always, type: list, description: Programs that need the daemon now.}
 """
 
 START = 60  # seconds until a started daemon must answer

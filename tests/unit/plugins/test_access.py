@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import urllib3
 import yaml
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
-from ansible_collections.nebari.mlflow.plugins.module_utils.access import ARGUMENTS, LEFT_OUT, NAME, VARIABLES, settle
+from ansible_collections.nebari.mlflow.plugins.module_utils.access import (
+    ARGUMENTS,
+    LEFT_OUT,
+    NAME,
+    VARIABLES,
+    hide,
+    settle,
+)
 from ansible_collections.nebari.mlflow.plugins.module_utils.connection import Connection, impersonating
 from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ReleaseError
 from ansible_collections.nebari.mlflow.plugins.module_utils.kubeconfig import load
@@ -104,6 +112,15 @@ def test_a_proxy_is_used_but_where_no_proxy_names_the_host(no_proxy: str, used: 
 def test_a_kubeconfig_may_be_a_mapping(kubeconfig: Path) -> None:
     path, context = settle({"kubeconfig": yaml.safe_load(kubeconfig.read_text())}, {})
     assert (context, load(path, "").server) == ("", "http://test:1")
+
+
+def test_a_path_is_shown_and_the_texts_of_a_mapping_are_hidden(kubeconfig: Path) -> None:
+    shown = SimpleNamespace(params={"kubeconfig": str(kubeconfig)}, no_log_values=set())
+    hidden = SimpleNamespace(params={"kubeconfig": yaml.safe_load(kubeconfig.read_text())}, no_log_values=set())
+    for module in (shown, hidden):
+        hide(module)  # type: ignore[arg-type]
+    assert shown.no_log_values == set()
+    assert "token of prod" in hidden.no_log_values
 
 
 def test_a_context_that_does_not_exist_is_refused(kubeconfig: Path) -> None:

@@ -10,19 +10,23 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_MAP, AUTH_ARG_SPEC
 
 from .exceptions import ClusterUnusable
 from .kubeconfig import ASK, find_entries
 
 LEFT_OUT = {"proxy_headers", "persist_config"}  # neither Helm nor a kubeconfig has them
-ARGUMENTS: dict[str, dict[str, Any]] = {name: spec for name, spec in AUTH_ARG_SPEC.items() if name not in LEFT_OUT}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    **{name: spec for name, spec in AUTH_ARG_SPEC.items() if name not in LEFT_OUT},
+    "kubeconfig": {"type": "raw", "no_log": False},  # a path belongs into messages; `hide` is for a mapping
+}
 VARIABLES = {
     **{option: f"K8S_AUTH_{name.upper()}" for name, option in AUTH_ARG_MAP.items() if option not in LEFT_OUT},
     "impersonate_user": "K8S_AUTH_IMPERSONATE_USER",
@@ -58,6 +62,23 @@ def settle(params: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, 
         return str(kubeconfig), context
     cluster, user = _base(str(kubeconfig), context, given)
     return _in_memory(_document(cluster, user, given)), NAME
+
+
+def hide(module: AnsibleModule) -> None:
+    """Keep the texts of a kubeconfig that is given as a mapping out of everything that Ansible prints."""
+    if isinstance(module.params["kubeconfig"], dict):
+        module.no_log_values.update(_texts(module.params["kubeconfig"]))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str) and value:
+        yield value
 
 
 def _given(params: Mapping[str, Any], environ: Mapping[str, str], option: str) -> Any:

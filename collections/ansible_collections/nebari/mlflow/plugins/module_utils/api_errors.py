@@ -84,7 +84,7 @@ def from_exception(error: urllib3.exceptions.HTTPError, server: str) -> ClusterU
     if tls and "CERTIFICATE_VERIFY_FAILED" in text.upper().replace(" ", "_"):
         return ClusterUnusable(
             f"The certificate of {server} does not verify ({_short(text)}).",
-            "Set `certificate-authority-data` in the kubeconfig to the cluster's own CA, or fetch the kubeconfig anew.",
+            "Set `certificate-authority-data` in the kubeconfig to the cluster's own CA, or download it again.",
         )
     if tls:
         return ClusterUnusable(

@@ -71,7 +71,7 @@ def connect(cluster: dict[str, Any], user: dict[str, Any], folder: Path) -> Conn
     """Use plain credentials; relative paths in a kubeconfig start at its `folder`."""
     server = str(cluster.get("server") or "").rstrip("/")
     if not server:
-        raise ClusterUnusable("The kubeconfig's cluster has no `server`.", "Fetch the kubeconfig anew.")
+        raise ClusterUnusable("The kubeconfig's cluster has no `server`.", "Download the kubeconfig again.")
     options: dict[str, Any] = {}
     if server.startswith("https:"):
         options["ssl_context"] = _tls(cluster, user, folder)
@@ -155,7 +155,7 @@ def _tls(cluster: dict[str, Any], user: dict[str, Any], folder: Path) -> ssl.SSL
                 context.load_cert_chain(file.name)
     except (OSError, ValueError) as error:
         raise ClusterUnusable(
-            f"The kubeconfig's `{what}` cannot be used ({error}).", "Fetch the kubeconfig anew."
+            f"The kubeconfig's `{what}` cannot be used ({error}).", "Download the kubeconfig again."
         ) from error
     return context
 

@@ -40,6 +40,7 @@ def run_module(
     module: AnsibleModule, ensure: Ensure, fields: Callable[[Outcome], dict[str, Any]], *, with_helm: bool
 ) -> None:
     """Run a module to its end; every failure has `code`, `cause` and `fix`."""
+    access.hide(module)
     params = {**module.params}
     progress = Progress(params["_progress"], str(params.get("name") or params.get("release")))
     try:

@@ -59,7 +59,7 @@ def refusal(found: Comparison) -> ReleaseError:
 
 
 def _replace_job(session: Session, found: Comparison, live: Object) -> Step:
-    """A Job runs once: one that gave up, or that has another template by now, is made anew."""
+    """A Job runs once: one that gave up, or that has another template by now, is replaced."""
     if not workloads.has_failed(live) and workloads.state(live):
         raise ReleaseError(
             f"{found.key} is still running and would have to be replaced. Nothing was changed.",

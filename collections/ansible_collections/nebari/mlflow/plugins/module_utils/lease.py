@@ -34,7 +34,7 @@ STAMP = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 @dataclass(frozen=True)
 class Holder:
-    """Who writes in the Lease."""
+    """The identity that this process writes into the Lease."""
 
     identity: str
     host: str
@@ -135,7 +135,7 @@ class Lease:
             self._lost = self._lost or "given back too late"  # it expires by itself
 
     def check(self) -> None:
-        """Raise when the Lease was lost: somebody else may be working now."""
+        """Raise when the Lease was lost: another deploy may be working now."""
         if self._lost:
             raise Busy(f"The Lease {self._namespace}/{self._name} was lost: {self._lost}.", "Run it again.")
 
@@ -185,7 +185,7 @@ class Lease:
         return True
 
     def _write(self, changes: dict[str, Any]) -> None:
-        """Replace the Lease as we last saw it; a conflict means that somebody else wrote it.
+        """Replace the Lease as we last saw it; a conflict means that another deploy wrote it.
 
         Or that we did, and the answer was lost: then what is there is ours, and is written once more.
         """

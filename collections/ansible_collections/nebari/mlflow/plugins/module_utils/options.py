@@ -55,6 +55,7 @@ class Options:
     helm: str = "helm"
     timeout: int = 600
     verify_timeout: int = 60
+    assume_changed: bool = False
 
     @classmethod
     def from_params(cls, params: dict[str, Any]) -> Options:

@@ -103,7 +103,7 @@ def _plan_objects(session: Session, plan: Plan) -> None:
 
 
 def _plan_deletion(session: Session, plan: Plan, which: Key, item: Object, *, by_helm: bool) -> None:
-    """Plan to remove an object that an earlier revision made, unless it is kept, gone or somebody else's by now."""
+    """Plan to remove an object that an earlier revision made, unless it is kept, gone or owned by others by now."""
     resource = session.discovery.find(item["apiVersion"], item["kind"])
     if resource is None:
         return

@@ -48,7 +48,7 @@ class Patience:
         self._seen: dict[tuple[str, str], float] = {}
 
     def note(self, problems: list[Problem]) -> None:
-        """Take these for all there are now; one that went away and comes back starts anew."""
+        """Take these for all there are now; one that went away and comes back starts again."""
         now = time.monotonic()
         keys = [(problem.where, problem.kind) for problem in problems]
         self._seen = {key: self._seen.get(key, now) for key in keys}
@@ -101,7 +101,7 @@ def job_failed(owner: str, message: str, pod: str, container: str) -> Problem:
         "job",
         "failed",
         f"{owner} failed: {message.rstrip('.') or 'no message'}.",
-        "Remove that cause and run it again: the Job is made anew.",
+        "Fix that cause and run it again; it replaces the Job.",
         grace=0,
         pod=pod,
         log_of=container,

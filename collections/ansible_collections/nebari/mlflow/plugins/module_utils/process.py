@@ -86,7 +86,7 @@ def _with_environment(mark: str) -> list[int]:
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             environment = (folder / "environ").read_bytes().split(b"\0")
-        except OSError:  # somebody else's, or gone
+        except OSError:  # another user's, or gone
             continue
         if mark.encode() in environment and _start(int(folder.name)):
             found.append(int(folder.name))

@@ -75,8 +75,10 @@ def verify(session: Session, tests: list[Object], check: Callable[[], None], arr
             return False
         log = error.output.rpartition("POD LOGS:")[2].strip().splitlines()
         raise SmokeTestFailed(
-            "The release is up, but using it failed. The last lines of its test:\n" + "\n".join(log[-LINES:]) + "\n",
-            "Remove the cause that they name; the next run tests it again.",
+            "The release is running, but its smoke test failed. The last lines of the test:\n"
+            + "\n".join(log[-LINES:])
+            + "\n",
+            "Fix the cause that they name; the next run repeats the test.",
         ) from error
     return True
 

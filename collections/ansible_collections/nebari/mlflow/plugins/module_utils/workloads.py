@@ -56,7 +56,7 @@ def _job(item: Object) -> str:
 
 
 def has_failed(item: Object) -> bool:
-    """Whether a Job has given up. It never tries again; it has to be made anew."""
+    """Whether a Job has given up. It never retries, so it has to be replaced."""
     conditions = (item.get("status") or {}).get("conditions") or []
     return item["kind"] == "Job" and any(c["type"] == "Failed" and c["status"] == "True" for c in conditions)
 

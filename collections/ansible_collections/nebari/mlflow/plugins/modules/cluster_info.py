@@ -148,6 +148,7 @@ def run(params: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    access.hide(module)
     try:
         result = run(module.params)
     except ReleaseError as error:

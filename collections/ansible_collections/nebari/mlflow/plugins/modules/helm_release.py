@@ -16,8 +16,8 @@ description:
     M(nebari.mlflow.helm_test) runs its tests.
   - A second run changes nothing and writes nothing, not even a new revision. What differs is found by comparing Helm's
     record with the rendered chart, and each live object with a server-side dry run, so drift is seen and repaired.
-  - Whatever ended the last run, the next one finishes the job. A release left pending or failed is taken up again, a
-    Job that gave up is made anew, and objects of interrupted revisions are removed.
+  - Whatever ended the last run, the next one finishes the job. It resumes a release that was left pending or
+    failed, replaces a Job that gave up, and removes objects of interrupted revisions.
   - Two runs for one release take turns by a Lease in the namespace; the second one fails and says who is first.
 notes:
   - Everything runs on the controller or wherever the task runs, so that host needs Helm and a kubeconfig.

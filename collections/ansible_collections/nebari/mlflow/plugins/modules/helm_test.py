@@ -42,6 +42,10 @@ options:
       - Cloud IAM grants can take up to ten minutes to propagate; the tests wait for them.
     type: int
     default: 60
+  assume_changed:
+    description: Whether check mode shall assume that a deploy before this task changed the release.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Says whether the tests would run.
@@ -115,6 +119,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "helm": {"type": "str", "default": "helm"},
     "timeout": {"type": "int", "default": 600},
     "verify_timeout": {"type": "int", "default": 60},
+    "assume_changed": {"type": "bool", "default": False},
 }
 
 
