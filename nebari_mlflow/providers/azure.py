@@ -38,9 +38,9 @@ class Azure(Strict):
     )
     replication: Literal["LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS"] | None = Field(
         default=None,
-        description="Replication of the storage account. Defaults to LRS for new accounts; existing accounts keep theirs.",
+        description="Replication of the account. Defaults to LRS for new accounts; existing accounts keep theirs.",
     )
-    network_rules: AzureNetwork | None = Field(default=None, description="Networks that may reach the storage account.")
+    network_rules: AzureNetwork | None = Field(default=None, description="Networks that may reach the account.")
     tags: dict[str, str] = Field(default={}, description="Tags beyond those of `azure.tags`.")
     interpreter: str = Field(
         default="", description="Python with Azure's SDKs, if they are not installed in Nebari's environment."
