@@ -23,12 +23,16 @@ GROUPS = {
 ORDER = [
     "nebari on clouds",
     "nebari",
+    "security/test_data.py",
+    "clouds",
+    "security/test_database.py",
     "test_release_recovery.py",
     "test_release_faults.py",
     "demo",
     "test_molecule.py",
+    "security/test_server.py",
     "test_chart.py",
-    "clouds",
+    "test_takeover.py",
 ]
 
 
