@@ -37,12 +37,11 @@ def leaves(values: Any, schema: dict[str, Any], path: str = "") -> Iterator[str]
 def test_a_value_is_explained_and_closed(key: str, schema: dict[str, Any]) -> None:
     assert schema["description"].endswith((".", ")")), key
     if "properties" in schema:
-        assert schema["additionalProperties"] is False, key
+        assert schema["additionalProperties"] is (key == "global"), key
 
 
 def test_values_and_schema_have_the_same_keys() -> None:
-    optional = {"storage.volume.size", "storage.volume.storage_class", "storage.volume.access_mode"}
-    optional |= {"tracking.strategy.rollingUpdate"}
+    optional = {"enabled", "tracking.strategy.rollingUpdate"}
     known = {key for key, _ in keys(SCHEMA) if not key.endswith(".claims")}
     assert set(leaves(VALUES, SCHEMA)) == known - optional
 
@@ -50,7 +49,13 @@ def test_values_and_schema_have_the_same_keys() -> None:
 def test_every_value_is_used_by_a_template() -> None:
     templates = "".join(file.read_text(encoding="utf-8") for file in (CHART / "templates").rglob("*.*"))
     names = {key.rpartition(".")[2] for key, schema in keys(SCHEMA) if "properties" not in schema}
-    assert {name for name in names if name not in templates} <= {"requests", "limits", "claims", "rollingUpdate"}
+    assert {name for name in names if name not in templates} <= {
+        "requests",
+        "limits",
+        "claims",
+        "rollingUpdate",
+        "enabled",
+    }
 
 
 def test_the_readme_explains_the_values() -> None:
@@ -72,7 +77,7 @@ def test_the_readme_explains_the_values() -> None:
         ({"tracking": {"allowedHosts": ["*:*"]}}, "allowedHosts"),
         ({"tracking": {"extraEnvVars": {"A": "b"}}}, "extraEnvVars"),
         ({"storage": {"volume": {"size": "ten"}}}, "size"),
-        ({"storage": {"volume": {"access_mode": "RWO"}}}, "access_mode"),
+        ({"storage": {"volume": {"accessMode": "RWO"}}}, "accessMode"),
         ({"storage": {"uri": "mlflow/artifacts"}}, "uri"),
         ({"storage": {"env": {"A": 1}}}, "env"),
         ({"postgresql": {"auth": {"password": "p"}}}, "password"),

@@ -50,6 +50,4 @@ def test_a_plugin_that_nobody_may_write_to_works(
     places = f"{ROOT / 'nebari_mlflow'} {ROOT / 'collections'}"
     done = mounted(READ_ONLY, places, *command, "--json", PATH=path_with_helm, XDG_STATE_HOME=str(tmp_path))
     error = json.loads(done.stdout)["error"]
-    assert (error["code"], error["task"]) == ("NML403", "server : Plan the deploy"), (
-        "it got as far as the cluster"
-    )
+    assert (error["code"], error["task"]) == ("NML403", "server : Plan the deploy"), "it got as far as the cluster"
