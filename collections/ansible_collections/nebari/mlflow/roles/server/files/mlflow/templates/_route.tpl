@@ -1,3 +1,6 @@
+{{/*
+The UI's address outside the cluster.
+*/}}
 {{- define "mlflow.route.prefix" -}}{{ .Values.route.path | trimSuffix "/" }}{{- end }}
 
 {{/* Traefik 2 before 2.10 knows only traefik.containo.us; Traefik 3 only traefik.io. */}}

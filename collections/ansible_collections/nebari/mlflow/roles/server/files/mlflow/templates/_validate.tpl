@@ -1,5 +1,5 @@
 {{/*
-What the schema cannot say: refusals, each naming the key, the value and the way out, and warnings.
+Refusals of what the schema cannot express, each with the key, the value and the way out, and warnings.
 */}}
 {{- define "mlflow.validate.version" -}}
 {{- $version := regexFind "^v?[0-9]+\\.[0-9]+\\.[0-9]+" .Values.image.tag | trimPrefix "v" -}}
@@ -165,19 +165,19 @@ What the schema cannot say: refusals, each naming the key, the value and the way
 {{- end -}}
 {{- end }}
 
-{{/* Choices that are allowed and may surprise; one a line, shown after an install. */}}
+{{/* Allowed choices that may surprise, one a line. NOTES.txt shows them. */}}
 {{- define "mlflow.warnings" -}}
 {{- if not .Values.networkPolicy.enabled }}
 networkPolicy.enabled is false: every pod of the cluster can read and change everything in MLflow, which has no login.
 {{- end }}
 {{- if .Values.route.externalAuthentication }}
-route.externalAuthentication is true: nothing that this chart makes asks for a login at {{ .Values.route.domain }}.
+route.externalAuthentication is true: nothing that this chart creates asks for a login at {{ .Values.route.domain }}.
 {{- end }}
 {{- if eq .Values.tracking.strategy.type "RollingUpdate" }}
 tracking.strategy.type is RollingUpdate: an upgrade to another database schema waits until the server is scaled to 0.
 {{- end }}
 {{- if .Values.tracking.modelCodeExecution }}
-tracking.modelCodeExecution is true: code of anybody who can register a model runs in the server.
+tracking.modelCodeExecution is true: anyone who can register a model can run code in the server.
 {{- end }}
 {{- include "mlflow.warnings.database" . }}
 {{- if ne .Values.tracking.service.type "ClusterIP" }}
