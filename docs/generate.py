@@ -90,9 +90,9 @@ def page() -> str:
     return "\n".join(parts)
 
 
-def comments(node: yaml.MappingNode, lines: list[str], path: tuple[str, ...] = ()) -> Iterator[tuple[Any, str]]:
+def comments(node: yaml.Node | None, lines: list[str], path: tuple[str, ...] = ()) -> Iterator[tuple[Any, str]]:
     """Yield the path of each key that has a comment `# -- text` above it, and the text."""
-    for key, value in node.value:
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
         above: list[str] = []
         for line in reversed(lines[: key.start_mark.line]):
             if not line.lstrip().startswith("#"):
@@ -101,8 +101,7 @@ def comments(node: yaml.MappingNode, lines: list[str], path: tuple[str, ...] = (
             if above[0].startswith("-- "):
                 yield (*path, key.value), " ".join(above).removeprefix("-- ")
                 break
-        if isinstance(value, yaml.MappingNode):
-            yield from comments(value, lines, (*path, key.value))
+        yield from comments(value, lines, (*path, key.value))
 
 
 def needed(schema: dict[str, Any], values: dict[str, Any]) -> None:

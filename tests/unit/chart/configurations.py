@@ -27,7 +27,7 @@ MINIO = {
     "env": {"MLFLOW_S3_ENDPOINT_URL": "http://minio.storage.svc:9000"},
     "secret": "minio-credentials",
 }
-TRAEFIK = {
+TRAEFIK: dict[str, Any] = {
     "type": "traefik",
     "domain": "nebari.example.org",
     "traefik": {"forwardAuth": {"name": "traefik-forward-auth"}},
