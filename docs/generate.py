@@ -1,9 +1,14 @@
-"""Write the reference pages that come from the roles' argument specifications: python docs/generate.py."""
+"""Write what is said in one place to every place that shows it: python docs/generate.py.
+
+The page of variables comes from the roles' argument specifications. The descriptions of the chart's values.schema.json
+and the table of its README come from the comments of its values.yaml.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +17,12 @@ import yaml
 ROOT = Path(__file__).parents[1]
 ROLES = ROOT / "collections/ansible_collections/nebari/mlflow/roles"
 PAGE = ROOT / "docs/reference/variables.md"
+CHART = ROLES / "server/files/mlflow"
+README = CHART / "README.md"
+SCHEMA = CHART / "values.schema.json"
+VALUES = CHART / "values.yaml"
+START = "<!-- values: `python docs/generate.py` writes this table from values.yaml -->"
+END = "<!-- end of values -->"
 
 HEAD = """# Variables of the playbooks
 
@@ -79,5 +90,68 @@ def page() -> str:
     return "\n".join(parts)
 
 
+def comments(node: yaml.Node | None, lines: list[str], path: tuple[str, ...] = ()) -> Iterator[tuple[Any, str]]:
+    """Yield the path of each key that has a comment `# -- text` above it, and the text."""
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        above: list[str] = []
+        for line in reversed(lines[: key.start_mark.line]):
+            if not line.lstrip().startswith("#"):
+                break
+            above.insert(0, line.strip().removeprefix("#").strip())
+            if above[0].startswith("-- "):
+                yield (*path, key.value), " ".join(above).removeprefix("-- ")
+                break
+        yield from comments(value, lines, (*path, key.value))
+
+
+def needed(schema: dict[str, Any], values: dict[str, Any]) -> None:
+    """Require what no template can do without, so that Helm names a key that is set to null."""
+    required = []
+    for name, value in values.items():
+        child = schema["properties"][name]
+        free = isinstance(value, (dict, list)) and "properties" not in child and "minItems" not in child
+        if value is not None and not free:
+            required.append(name)
+        if "properties" in child and name != "resources":
+            needed(child, value)
+    properties = schema.pop("properties")
+    schema.update(required=required, properties=properties)
+
+
+def chart_schema() -> str:
+    """Return the schema of the chart's values with the descriptions of values.yaml."""
+    schema: dict[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    written = VALUES.read_text(encoding="utf-8")
+    for path, description in comments(yaml.compose(written), written.splitlines()):
+        node = schema
+        for name in path:
+            node = node["properties"][name]
+        node["description"] = description
+    needed(schema, yaml.safe_load(written))
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def value_rows(schema: dict[str, Any], values: dict[str, Any], path: str = "") -> Iterator[str]:
+    """Yield a table row for each value of the chart."""
+    for key, child in schema["properties"].items():
+        name = f"{path}{key}"
+        if "properties" in child and key != "resources":
+            yield f"| **`{name}`** | | {child['description']} |"
+            yield from value_rows(child, values[key], f"{name}.")
+        else:
+            default = f"`{json.dumps(values[key], ensure_ascii=False)}` " if key in values else ""
+            yield f"| `{name}` | {default}| {child['description']} |"
+
+
+def chart_readme() -> str:
+    """Return the chart's README with the table of its values."""
+    written = README.read_text(encoding="utf-8")
+    rows = value_rows(json.loads(chart_schema()), yaml.safe_load(VALUES.read_text(encoding="utf-8")))
+    table = "\n".join(["| Value | Default | Meaning |", "| --- | --- | --- |", *rows])
+    return f"{written[: written.index(START)]}{START}\n{table}\n{written[written.index(END) :]}"
+
+
 if __name__ == "__main__":
     PAGE.write_text(page())
+    SCHEMA.write_text(chart_schema(), encoding="utf-8")
+    README.write_text(chart_readme(), encoding="utf-8")

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from ansible_collections.nebari.mlflow.plugins.filter.secrets import plain_secrets
-from ansible_collections.nebari.mlflow.plugins.filter.unknown import unknown_keys, unknown_names
+from ansible_collections.nebari.mlflow.plugins.filter.unknown import refused_values, unknown_names
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from .collection import CHART
@@ -58,7 +58,7 @@ def supported(version: str) -> str:
 def helm_value_errors(values: dict[str, Any]) -> list[str]:
     """Return a sentence for each Helm value that the chart does not know."""
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
-    return unknown_keys(values, schema, "overrides")
+    return refused_values(values, schema, "overrides")
 
 
 def no_secrets(block: BaseModel) -> None:

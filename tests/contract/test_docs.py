@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -21,6 +24,27 @@ PAGES = [
 def test_the_page_of_variables_is_up_to_date() -> None:
     generated = runpy.run_path(str(ROOT / "docs/generate.py"))
     assert generated["PAGE"].read_text() == generated["page"](), "run: python docs/generate.py"
+
+
+def test_values_schema_and_readme_of_the_chart_agree() -> None:
+    generated = runpy.run_path(str(ROOT / "docs/generate.py"))
+    for name in ("schema", "readme"):
+        file = generated[name.upper()]
+        assert file.read_text(encoding="utf-8") == generated[f"chart_{name}"](), "run: python docs/generate.py"
+
+
+def test_every_key_of_the_charts_values_has_a_comment() -> None:
+    generated = runpy.run_path(str(ROOT / "docs/generate.py"))
+    written = generated["VALUES"].read_text(encoding="utf-8")
+    said = {path for path, _ in generated["comments"](yaml.compose(written), written.splitlines())}
+
+    def commented(schema: dict[str, Any], values: dict[str, Any], path: tuple[str, ...] = ()) -> None:
+        for key, value in values.items():
+            assert (*path, key) in said
+            if "properties" in schema["properties"][key] and key != "resources":
+                commented(schema["properties"][key], value, (*path, key))
+
+    commented(json.loads(generated["SCHEMA"].read_text(encoding="utf-8")), yaml.safe_load(written))
 
 
 def test_make_help_explains_every_target_and_the_readme_names_no_other() -> None:

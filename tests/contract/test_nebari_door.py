@@ -60,17 +60,17 @@ def test_clients_get_the_address_that_the_play_returns() -> None:
 
 
 def test_notebooks_and_dask_pods_go_through_the_server_alike() -> None:
-    template = (ROLES / "server/files/mlflow/templates/_environment.tpl").read_text()
-    charted = re.search(r'define "mlflow.client.environment" -}}\n(.*?){{- end', template, re.S)
+    template = (ROLES / "server/files/mlflow/templates/tracking/client.yaml").read_text()
+    charted = re.search(r"^data:\n(.*)", template, re.S | re.M)
     assert charted
-    found = dict(re.findall(r'^(\w+): "(\w+)"$', charted[1], re.M))
+    found = dict(re.findall(r'^  (\w+): "(\w+)"$', charted[1], re.M))
     assert found == names.THROUGH_THE_SERVER
     assert f"{names.TRACKING_VARIABLE}: " in charted[1]
 
 
 def test_dask_pods_read_the_configmap_that_the_chart_makes() -> None:
     template = (ROLES / "server/files/mlflow/templates/tracking/client.yaml").read_text()
-    assert "name: {{ .Release.Name }}-client" in template
+    assert 'name: {{ include "mlflow.fullname" . }}-client' in template
     profile = SimpleNamespace()
     clients.add_to_dask(profile, names.client_config("demo"))
     assert profile.worker_extra_container_config["envFrom"][0]["configMapRef"]["name"] == "demo-mlflow-client"

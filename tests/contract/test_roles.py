@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.nebari.mlflow.plugins.filter.mapping import EMPTY
+from ansible_collections.nebari.mlflow.plugins.filter.mapping import CHARTED, EMPTY
 from jinja2.nativetypes import NativeEnvironment
 
 COLLECTION = Path(__file__).parents[2] / "collections/ansible_collections/nebari/mlflow"
@@ -106,9 +106,10 @@ def test_the_storage_has_one_shape_from_provider_to_chart() -> None:
     taken = specs("server")["main"]["options"]["server_storage"]["options"]
     schema = json.loads((COLLECTION / "roles/server/files/mlflow/values.schema.json").read_text())
     charted = schema["properties"]["storage"]["properties"]
-    assert set(given) == set(taken) == set(charted) == set(EMPTY)
-    volumes = [shape["volume"] for shape in (given, taken)]
-    assert {frozenset(volume["options"]) for volume in volumes} == {frozenset(charted["volume"]["properties"])}
+    assert set(given) == set(taken) == set(EMPTY)
+    assert {CHARTED.get(name, name) for name in given} == set(charted)
+    volumes = [{CHARTED.get(name, name) for name in shape["volume"]["options"]} for shape in (given, taken)]
+    assert volumes == [set(charted["volume"]["properties"])] * 2
 
 
 @pytest.mark.parametrize("role", ROLES)

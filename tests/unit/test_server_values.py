@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.nebari.mlflow.plugins.filter.mapping import EMPTY
+from ansible_collections.nebari.mlflow.plugins.filter.mapping import chart_storage
 
 from tests.support import ROOT, environment
 
@@ -94,7 +94,36 @@ def test_only_a_clouds_identity_gets_the_time_that_its_grants_need(
 
 
 def test_a_storage_needs_only_its_uri(found: dict[str, dict[str, Any]]) -> None:
-    assert found["only_a_uri"]["values"]["storage"] == {**EMPTY, "uri": "s3://bucket/artifacts"}
+    assert found["only_a_uri"]["values"]["storage"] == chart_storage({"uri": "s3://bucket/artifacts"})
+
+
+def test_clouds_know_the_service_account_by_its_name(found: dict[str, dict[str, Any]]) -> None:
+    assert {case["values"]["serviceAccount"]["name"] for case in found.values()} == {"nebari-mlflow"}
+
+
+VOLUME = {"size": "5Gi", "storage_class": "nfs", "access_mode": "ReadWriteMany"}
+
+
+@pytest.mark.parametrize(
+    ("volume", "charted"),
+    [
+        ({}, {}),
+        (VOLUME, {"size": "5Gi", "storageClass": "nfs", "accessMode": "ReadWriteMany"}),
+        ({"size": None, "storage_class": "", "access_mode": "ReadWriteOnce"}, {"accessMode": "ReadWriteOnce"}),
+    ],
+    ids=["none", "whole", "empty parts"],
+)
+def test_the_chart_gets_a_storage_by_its_own_names(volume: dict[str, Any], charted: dict[str, Any]) -> None:
+    identity = {"service_account_annotations": {"a_b": "c"}, "pod_labels": {"d_e": "f"}}
+    assert chart_storage({"uri": "/data", **identity, "volume": volume}) == {
+        "uri": "/data",
+        "env": {},
+        "secret": "",
+        "serviceAccountAnnotations": {"a_b": "c"},
+        "podLabels": {"d_e": "f"},
+        "volume": charted,
+        "network": {"metadata": []},
+    }
 
 
 @pytest.mark.parametrize(

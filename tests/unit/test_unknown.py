@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from ansible_collections.nebari.mlflow.plugins.filter.unknown import unknown_keys, unknown_names
+from ansible_collections.nebari.mlflow.plugins.filter.unknown import refused_values, unknown_keys, unknown_names
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.unit.chart.rendering import CHART
 
 SCHEMA = {
     "additionalProperties": False,
@@ -60,3 +64,23 @@ def test_a_misspelt_helm_value_is_named_with_its_path(values: dict[str, object],
 )
 def test_what_the_schema_leaves_free_is_free(values: dict[str, object]) -> None:
     assert unknown_keys(values, SCHEMA) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "part"),
+    [
+        ({"storage": {"service_account_annotations": {}}}, "did you mean serviceAccountAnnotations?"),
+        ({"storage": {"pod_labels": {}}}, "did you mean podLabels?"),
+        ({"storage": {"volume": {"storage_class": "a"}}}, "did you mean storageClass?"),
+        ({"storage": {"volume": {"access_mode": "a"}}}, "did you mean accessMode?"),
+        ({"global": {"imageRegistyr": "a"}}, "did you mean imageRegistry?"),
+        ({"enabled": True}, "x.enabled is not a known value"),
+        ({"fullnameOverride": "a"}, "x.fullnameOverride must be left out; the project's name is the prefix"),
+        ({"nameOverride": "a"}, "x.nameOverride must be left out"),
+    ],
+    ids=str,
+)
+def test_the_playbooks_refuse_what_the_chart_leaves_to_others(values: dict[str, object], part: str) -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    (sentence,) = refused_values(values, schema, "x")
+    assert part in sentence

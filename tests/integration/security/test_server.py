@@ -350,6 +350,6 @@ def test_the_server_holds_no_token_of_kubernetes() -> None:
     accounts = own(
         "get", "pod", "-o", 'jsonpath={range .items[*]}{.metadata.name}={.spec.serviceAccountName}{"\\n"}{end}'
     )
-    bearers = [line.partition("=")[0] for line in accounts.split() if line.endswith("=nebari-mlflow")]
+    bearers = [line.partition("=")[0] for line in accounts.split() if line.endswith(f"={RELEASE}")]
     assert bearers
     assert all(name.startswith(f"{RELEASE}-tracking-") for name in bearers)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+PLAYBOOKS = {"serviceAccount": {"name": "nebari-mlflow"}}
+"""What the role `server` always sets; releases that are out there have these names."""
+
 S3 = {
     "uri": "s3://bucket/path",
     "env": {"AWS_REGION": "eu-west-1"},
-    "service_account_annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/mlflow"},
+    "serviceAccountAnnotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/mlflow"},
 }
 AZURE = {
     "uri": "wasbs://nebari-mlflow@account.blob.core.windows.net/mlflow",
-    "service_account_annotations": {"azure.workload.identity/client-id": "1b"},
-    "pod_labels": {"azure.workload.identity/use": "true"},
+    "serviceAccountAnnotations": {"azure.workload.identity/client-id": "1b"},
+    "podLabels": {"azure.workload.identity/use": "true"},
 }
 GCS = {
     "uri": "gs://bucket",
-    "service_account_annotations": {"iam.gke.io/gcp-service-account": "m@p.iam"},
+    "serviceAccountAnnotations": {"iam.gke.io/gcp-service-account": "m@p.iam"},
     "network": {"metadata": [{"cidr": "169.254.169.254/32", "port": 80}, {"cidr": "169.254.169.252/32", "port": 988}]},
 }
 MINIO = {
@@ -24,7 +27,7 @@ MINIO = {
     "env": {"MLFLOW_S3_ENDPOINT_URL": "http://minio.storage.svc:9000"},
     "secret": "minio-credentials",
 }
-TRAEFIK = {
+TRAEFIK: dict[str, Any] = {
     "type": "traefik",
     "domain": "nebari.example.org",
     "traefik": {"forwardAuth": {"name": "traefik-forward-auth"}},

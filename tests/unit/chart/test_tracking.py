@@ -325,7 +325,7 @@ def test_artifacts_on_a_volume() -> None:
     values = {
         "storage": {
             "uri": "/data/mlflow",
-            "volume": {"size": "1Ti", "storage_class": "nfs", "access_mode": "ReadWriteMany"},
+            "volume": {"size": "1Ti", "storageClass": "nfs", "accessMode": "ReadWriteMany"},
         }
     }
     objects = render(values | {"tracking": {"replicaCount": 2}})
@@ -347,9 +347,9 @@ def test_artifacts_in_an_object_store(storage: dict[str, Any]) -> None:
     assert storage.get("env", {}).items() <= env(container).items()
     assert not [item for item in objects if item["kind"] == "PersistentVolumeClaim"]
     account = one(objects, "ServiceAccount")["metadata"]
-    assert account.get("annotations", {}) == storage.get("service_account_annotations", {})
+    assert account.get("annotations", {}) == storage.get("serviceAccountAnnotations", {})
     labels = one(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
-    assert storage.get("pod_labels", {}).items() <= labels.items()
+    assert storage.get("podLabels", {}).items() <= labels.items()
     sources = [source["secretRef"]["name"] for source in container.get("envFrom", [])]
     assert sources == ([storage["secret"]] if "secret" in storage else [])
 

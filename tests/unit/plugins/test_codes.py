@@ -49,7 +49,7 @@ def of_helm(text: str) -> ReleaseError:
         (creation("ReplicaSet/demo", "pods is forbidden: exceeded quota: small").error(), "NML407"),
         (creation("ReplicaSet/demo", "violates PodSecurity").error(), "NML407"),
         (of_helm('unable to build: no matches for kind "IngressRoute" in version "traefik.io/v1alpha1"'), "NML411"),
-        (of_helm("execution error at (mlflow/templates/checks.yaml:1:4): route.domain is empty"), "NML402"),
+        (of_helm("execution error at (mlflow/templates/validate.yaml:1:4): route.domain is empty"), "NML402"),
         (from_exception(REFUSED, "https://127.0.0.1:6443"), "NML403"),
         (from_response("GET", "/api", 401, b"{}"), "NML403"),
         (held_error("demo", "dev", {"spec": {"holderIdentity": "me"}}, datetime.now(UTC)), "NML404"),

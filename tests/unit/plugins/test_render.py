@@ -53,6 +53,21 @@ def test_a_key_at_the_top_and_one_below_a_reference() -> None:
 
 
 @pytest.mark.parametrize(
+    "output",
+    [
+        HEAD + "- at '': missing property 'tracking'\n- at '/storage': missing properties 'uri', 'env'\n",
+        HEAD + "- (root): tracking is required\n- storage: uri is required\n- storage: env is required\n",
+    ],
+)
+def test_a_null_is_called_by_its_name(output: str) -> None:
+    message = str(explain(HelmError("template", output), SCHEMA))
+    for key in ("tracking", "storage.uri", "storage.env"):
+        assert message.count(f"'{key}' is null, which removes the chart's default") == 1
+    assert "missing" not in message
+    assert "required" not in message
+
+
+@pytest.mark.parametrize(
     ("output", "words"),
     [
         (

@@ -1,4 +1,4 @@
-"""Filters that complete what a person gives: a mapping that arrives as JSON text, a storage without its empty parts."""
+"""Filters that complete a person's input, JSON text or a storage with few parts, and hand a storage to the chart."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ version_added: 0.1.0
 short_description: Read a mapping that may be JSON text or empty
 description:
   - Returns the mapping itself, the mapping that a JSON text holds, or an empty mapping for nothing.
-  - The same plugin file holds P(nebari.mlflow.storage#filter).
+  - The same plugin file holds P(nebari.mlflow.storage#filter) and P(nebari.mlflow.chart_storage#filter).
 options:
   _input:
     description: A mapping, JSON text, an empty text or nothing.
@@ -44,6 +44,13 @@ EMPTY: dict[str, Any] = {
     "volume": {},
     "network": {"metadata": []},
 }
+CHARTED = {
+    "service_account_annotations": "serviceAccountAnnotations",
+    "pod_labels": "podLabels",
+    "storage_class": "storageClass",
+    "access_mode": "accessMode",
+}
+"""Names of a storage's parts, and the chart's names for them where they differ."""
 
 
 def mapping(value: Any) -> dict[str, Any]:
@@ -66,8 +73,15 @@ def storage(value: Any) -> dict[str, Any]:
     return {**EMPTY, **given}
 
 
+def chart_storage(value: Any) -> dict[str, Any]:
+    """Return a storage as values of the chart, whose defaults take the place of a volume's empty parts."""
+    whole = storage(value)
+    volume = {CHARTED.get(name, name): part for name, part in whole["volume"].items() if part not in (None, "")}
+    return {CHARTED.get(name, name): part for name, part in {**whole, "volume": volume}.items()}
+
+
 class FilterModule:
     """Ansible finds filters by this class."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
-        return {"mapping": mapping, "storage": storage}
+        return {"mapping": mapping, "storage": storage, "chart_storage": chart_storage}

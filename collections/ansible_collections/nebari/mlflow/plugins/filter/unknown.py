@@ -16,7 +16,7 @@ version_added: 0.1.0
 short_description: Sentences about names that are not among the known ones
 description:
   - Returns one sentence for each name that is not known, with the nearest known one; an empty list when all are.
-  - The same plugin file holds P(nebari.mlflow.unknown_keys#filter).
+  - The same plugin file holds P(nebari.mlflow.unknown_keys#filter) and P(nebari.mlflow.refused_values#filter).
 options:
   _input:
     description: The names in use.
@@ -92,9 +92,31 @@ def unknown_keys(
     return errors
 
 
+NAMES_OBJECTS = ("nameOverride", "fullnameOverride")
+PARENTS = ("enabled", *NAMES_OBJECTS)
+"""Values for releases that another chart or a person installs."""
+
+
+def refused_values(values: Any, schema: Mapping[str, Any], where: str) -> list[str]:
+    """Return a sentence for each Helm value that a release of the playbooks does not take.
+
+    The schema lets parent charts put anything into `global`, and lets them name objects.
+    """
+    properties = {name: child for name, child in schema["properties"].items() if name not in PARENTS}
+    properties["global"] = {**properties["global"], "additionalProperties": False}
+    given = values if isinstance(values, Mapping) else {}
+    named = [
+        f"{where}.{name} must be left out; the project's name is the prefix of every object's name."
+        for name in NAMES_OBJECTS
+        if name in given
+    ]
+    rest = {name: value for name, value in given.items() if name not in NAMES_OBJECTS}
+    return named + unknown_keys(rest, {**schema, "properties": properties}, where)
+
+
 class FilterModule:
     """What Ansible looks for in a filter plugin's file."""
 
     def filters(self) -> dict[str, Callable[..., list[str]]]:
         """Return the filters by name."""
-        return {"unknown_names": unknown_names, "unknown_keys": unknown_keys}
+        return {"unknown_names": unknown_names, "unknown_keys": unknown_keys, "refused_values": refused_values}

@@ -25,6 +25,9 @@ EXTRA = re.compile(
     r"|(?P<dotted>\S+): Additional property (?P<key>\S+) is not allowed)$",
     re.M,
 )
+NULL = re.compile(
+    r"^- (?:at '(?P<path>[^']*)': missing propert\S+ (?P<keys>'.*')|(?P<dotted>\S+): (?P<key>\S+) is required)$", re.M
+)
 WRONG = re.compile(r"^- (?:at '(?P<path>[^']*)': (?P<text>.+)|(?P<dotted>\S+): (?P<old>.+))$", re.M)
 FAILED = re.compile(r"execution error at \([^)]*\): (?P<text>.+)", re.S)
 TEMPLATE = re.compile(
@@ -56,13 +59,14 @@ def explain(error: HelmError, values_schema: dict[str, Any]) -> ReleaseError:
     """Turn Helm's complaint into a sentence that names the key, what is allowed, and the nearest right name."""
     text = error.output
     if "don't meet the specifications of the schema" in text:
-        extra = [_unknown(*found, values_schema) for match in EXTRA.finditer(text) for found in _extra_keys(match)]
+        extra = [_unknown(*found, values_schema) for match in EXTRA.finditer(text) for found in _keys(match)]
+        null = [_null(*found) for match in NULL.finditer(text) for found in _keys(match)]
         wrong = [
             f"{_dotted(match['path'], match['dotted'])}: {match['text'] or match['old']}"
             for match in WRONG.finditer(text)
-            if not EXTRA.match(match[0])
+            if not EXTRA.match(match[0]) and not NULL.match(match[0])
         ]
-        return RefusedInput(f"The chart refuses the values. {'; '.join([*extra, *wrong])}.", CORRECT)
+        return RefusedInput(f"The chart refuses the values. {'; '.join([*extra, *null, *wrong])}.", CORRECT)
     if failed := FAILED.search(text):
         return RefusedInput(f"The chart refuses the values: {failed['text'].strip()}", CORRECT)
     if kind := NO_KIND.search(text):
@@ -79,7 +83,7 @@ def explain(error: HelmError, values_schema: dict[str, Any]) -> ReleaseError:
     return ReleaseError(f"The chart cannot be rendered: {error.cause.partition(': ')[2]}")
 
 
-def _extra_keys(match: re.Match[str]) -> list[tuple[str, str]]:
+def _keys(match: re.Match[str]) -> list[tuple[str, str]]:
     if match["key"]:
         return [(_dotted(None, match["dotted"]), match["key"])]
     return [(_dotted(match["path"], None), key) for key in re.findall(r"'([^']+)'", match["keys"])]
@@ -89,6 +93,11 @@ def _dotted(path: str | None, dotted: str | None) -> str:
     if dotted is not None:
         return "" if dotted == "(root)" else dotted
     return (path or "").strip("/").replace("/", ".")
+
+
+def _null(parent: str, key: str) -> str:
+    full = f"{parent}.{key}" if parent else key
+    return f"{full!r} is null, which removes the chart's default: leave it out, or give a value"
 
 
 def _unknown(parent: str, key: str, values_schema: dict[str, Any]) -> str:

@@ -1,4 +1,7 @@
 {{/*
+The database: how the server, the migration and the container before the server reach it, and the scripts that touch it.
+*/}}
+{{/*
 The server's way to the database. A password by itself never enters a URI: libpq takes it from PGPASSWORD, so no
 character needs escaping. A URI out of a Secret never reaches the server, whose errors would print it: the
 container before the server hands over, as a service file, the connection that worked.
@@ -21,9 +24,9 @@ container before the server hands over, as a service file, the connection that w
 {{- if .Values.postgresql.enabled }}
 {{- $auth := .Values.postgresql.auth }}
 - name: MLFLOW_BACKEND_STORE_URI
-  value: postgresql+psycopg2://{{ $auth.username }}@{{ include "mlflow.postgresql.name" . }}:5432/{{ $auth.database }}
+  value: postgresql+psycopg2://{{ $auth.username }}@{{ include "mlflow.fullname" . }}-postgresql:5432/{{ $auth.database }}
 - name: PGPASSWORD
-  valueFrom: {secretKeyRef: {name: {{ include "mlflow.postgresql.secret" . }}, key: password}}
+  valueFrom: {secretKeyRef: {name: {{ include "mlflow.postgresqlSecret" . }}, key: password}}
 {{- else if include "mlflow.database.byUri" . }}
 - name: MLFLOW_BACKEND_STORE_URI
   valueFrom: {secretKeyRef: {name: {{ $external.existingSecret }}, key: {{ $external.existingSecretUriKey }}}}
@@ -47,4 +50,97 @@ container before the server hands over, as a service file, the connection that w
 {{- define "mlflow.database.externalUri" -}}
 {{- $external := .Values.externalDatabase -}}
 postgresql+psycopg2://{{ $external.user | urlquery | replace "+" "%20" }}@{{ $external.host }}:{{ $external.port }}/{{ $external.database | urlquery | replace "+" "%20" }}
+{{- end }}
+
+{{/* A server that asks for the password in clear text, or by md5, gets nothing. */}}
+{{- define "mlflow.database.clientEnv" -}}
+- name: PGCONNECT_TIMEOUT
+  value: "10"
+{{- with ternary "scram-sha-256" .Values.externalDatabase.requireAuth .Values.postgresql.enabled }}
+- name: PGREQUIREAUTH
+  value: {{ . }}
+{{- end }}
+{{- end }}
+
+{{- define "mlflow.database.byUri" -}}
+{{- if and (not .Values.postgresql.enabled) .Values.externalDatabase.existingSecretUriKey -}}true{{- end -}}
+{{- end }}
+
+{{/* Where the pod keeps what only its own containers know: the system's authorities, the server's connection. */}}
+{{- define "mlflow.database.directory" -}}/mlflow/database{{- end }}
+
+{{- define "mlflow.database.roots" -}}
+{{- $external := .Values.externalDatabase -}}
+{{- if $external.caSecret -}}
+/mlflow/database-ca/ca.crt
+{{- else if hasPrefix "verify-" $external.sslMode -}}
+{{ include "mlflow.database.directory" . }}/roots.crt
+{{- end -}}
+{{- end }}
+
+{{/* List of the root and whether the pod's own directory is read-only in this container. */}}
+{{- define "mlflow.database.mounts" -}}
+{{- $root := first . -}}
+{{- if not $root.Values.postgresql.enabled }}
+- {name: database, mountPath: {{ include "mlflow.database.directory" $root }}, readOnly: {{ last . }}}
+{{- if $root.Values.externalDatabase.caSecret }}
+- {name: database-ca, mountPath: /mlflow/database-ca, readOnly: true}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* In memory: what is in it may hold the password. */}}
+{{- define "mlflow.database.volumes" -}}
+{{- if not .Values.postgresql.enabled }}
+- name: database
+  emptyDir: {medium: Memory, sizeLimit: 1Mi}
+{{- with .Values.externalDatabase.caSecret }}
+- name: database-ca
+  secret: {secretName: {{ . }}, defaultMode: 0440}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "mlflow.environment.keys" -}}
+{{- $secret := include "mlflow.keysSecret" . -}}
+{{- range list "MLFLOW_CRYPTO_KEK_PASSPHRASE" "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY" "MLFLOW_FLASK_SERVER_SECRET_KEY" }}
+- name: {{ . }}
+  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ . }}}}
+{{- end }}
+{{- end }}
+
+{{/* The scripts of files/ that touch the database. */}}
+{{- define "mlflow.migrate.scripts" -}}
+{{- range $name := list "mlflow_uri.py" "mlflow_tls.py" "mlflow_schema.py" "mlflow_keys.py" "migrate.py" "wait_for_schema.py" }}
+{{ $name }}: |
+  {{- $.Files.Get (printf "files/%s" $name) | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{- define "mlflow.migrate.env" -}}
+{{ include "mlflow.environment.common" . }}
+- name: TIMEOUT_SECONDS
+  value: {{ .Values.migrate.timeoutSeconds | quote }}
+{{ include "mlflow.database.ownEnv" . | trim }}
+{{- if not .Values.postgresql.enabled }}
+- name: DATABASE_ROOTS
+  value: {{ include "mlflow.database.directory" . }}/roots.crt
+{{- end }}
+{{- if include "mlflow.database.byUri" . }}
+- name: DATABASE_URI_FROM
+  value: {{ printf "Secret %s, key %s" .Values.externalDatabase.existingSecret .Values.externalDatabase.existingSecretUriKey | quote }}
+{{- end }}
+{{ include "mlflow.environment.keys" . | trim }}
+- name: CREDENTIALS_FROM
+  value: Secret {{ include "mlflow.keysSecret" . }}
+- name: ACCEPT_UNREADABLE_ROWS
+  value: {{ .Values.secrets.acceptLostKeys | quote }}
+{{- end }}
+
+{{- define "mlflow.migrate.volumeMounts" -}}
+- {name: scripts, mountPath: /mlflow/scripts, readOnly: true}
+- {name: temporary, mountPath: /tmp}
+{{- with include "mlflow.database.mounts" (list . false) | trim }}
+{{- . | nindent 0 }}
+{{- end }}
 {{- end }}

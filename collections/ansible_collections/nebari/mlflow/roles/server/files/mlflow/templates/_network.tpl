@@ -1,3 +1,6 @@
+{{/*
+Rules that several NetworkPolicies share.
+*/}}
 {{/* To the cluster's DNS. Behind its Service, OpenShift's pods listen on 5353. */}}
 {{- define "mlflow.network.dns" -}}
 - to:
@@ -15,7 +18,8 @@
 - to:
     - podSelector:
         matchLabels:
-          {{- include "mlflow.selector" (list . "postgresql") | nindent 10 }}
+          {{- include "mlflow.selectorLabels" . | nindent 10 }}
+          app.kubernetes.io/component: postgresql
   ports:
     - {protocol: TCP, port: 5432}
 {{- else -}}
@@ -35,7 +39,7 @@
 
 {{/* Ports of the artifact store: the named ones and those of URLs in storage.env. */}}
 {{- define "mlflow.network.storagePorts" -}}
-{{- $ports := .Values.networkPolicy.storagePorts -}}
+{{- $ports := .Values.networkPolicy.storagePorts | default list -}}
 {{- range $value := .Values.storage.env -}}
 {{- if regexMatch "^https?://[^/:]+:[0-9]+" (toString $value) -}}
 {{- $ports = append $ports (regexFind ":[0-9]+" (toString $value) | trimPrefix ":" | int) -}}
@@ -52,7 +56,8 @@
 - to:
     - podSelector:
         matchLabels:
-          {{- include "mlflow.selector" (list . "tracking") | nindent 10 }}
+          {{- include "mlflow.selectorLabels" . | nindent 10 }}
+          app.kubernetes.io/component: tracking
   ports:
     - {protocol: TCP, port: 5000}
 {{- end }}

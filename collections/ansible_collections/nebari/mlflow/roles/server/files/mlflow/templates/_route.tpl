@@ -1,8 +1,6 @@
-{{/* Labels of the routing objects, and the prefix without a slash at its end; empty for the root. */}}
-{{- define "mlflow.route.labels" -}}
-{{ include "mlflow.labels" (list . "route") }}
-{{- end }}
-
+{{/*
+The UI's address outside the cluster.
+*/}}
 {{- define "mlflow.route.prefix" -}}{{ .Values.route.path | trimSuffix "/" }}{{- end }}
 
 {{/* Traefik 2 before 2.10 knows only traefik.containo.us; Traefik 3 only traefik.io. */}}
@@ -14,7 +12,7 @@
 
 {{/* Login first; nothing that is not logged in gets as far as a redirect. */}}
 {{- define "mlflow.route.middlewares" -}}
-{{- $own := include "mlflow.tracking.name" . -}}
+{{- $own := printf "%s-tracking" (include "mlflow.fullname" .) -}}
 {{- with .Values.route.traefik.forwardAuth }}
 {{- if .name }}
 - name: {{ .name }}
@@ -30,4 +28,8 @@
 - name: {{ $own }}-slash
 - name: {{ $own }}-prefix
 {{- end }}
+{{- end }}
+
+{{- define "mlflow.uiUrl" -}}
+{{ ternary "https" "http" .Values.route.tls }}://{{ .Values.route.domain }}{{ .Values.route.path | trimSuffix "/" }}/
 {{- end }}

@@ -1,0 +1,187 @@
+{{/*
+The server: how many processes and connections it has, what it answers to, and its application.
+*/}}
+{{/* Numbers that follow from the resources: workers, database connections. */}}
+{{- define "mlflow.maxReplicas" -}}
+{{- with .Values.tracking -}}
+{{ ternary .autoscaling.maxReplicas .replicaCount .autoscaling.enabled | int | max 1 }}
+{{- end -}}
+{{- end }}
+
+{{/* A CPU quantity in whole cores, 0 if it has none. */}}
+{{- define "mlflow.cores" -}}
+{{- $quantity := toString . -}}
+{{- if regexMatch "^[0-9]+m$" $quantity -}}
+{{ div (trimSuffix "m" $quantity | int) 1000 }}
+{{- else -}}
+{{ $quantity | float64 | floor | int }}
+{{- end -}}
+{{- end }}
+
+{{/* A memory quantity in MiB, 0 if it is written in a unit that is not Mi, Gi, M or G. */}}
+{{- define "mlflow.mebibytes" -}}
+{{- $quantity := toString . -}}
+{{- $number := regexFind "^[0-9.]+" $quantity | float64 -}}
+{{- $factor := get (dict "Mi" 1.0 "Gi" 1024.0 "M" 0.953 "G" 953.0) (regexFind "[A-Za-z]+$" $quantity) | default 0.0 -}}
+{{ mulf $number $factor | floor | int }}
+{{- end }}
+
+{{/*
+One worker for each core of the limit, as long as memory lasts: 256 MiB each, 256 MiB for their parent, and
+1 GiB for the processes of job execution.
+*/}}
+{{- define "mlflow.workers" -}}
+{{- if .Values.tracking.workers -}}
+{{ .Values.tracking.workers | int }}
+{{- else -}}
+{{- $limits := dig "limits" (dict) .Values.tracking.resources -}}
+{{- $workers := include "mlflow.cores" ($limits.cpu | default "2") | int -}}
+{{- $memory := include "mlflow.mebibytes" ($limits.memory | default "0") | int -}}
+{{- if $memory -}}
+{{- $rest := ternary 1280 256 .Values.tracking.jobExecution -}}
+{{- $workers = min $workers (div (sub $memory $rest) 256) -}}
+{{- end -}}
+{{ max 1 $workers }}
+{{- end -}}
+{{- end }}
+
+{{/*
+Pools of a replica: each worker has one for tracking and one for the registry. With job execution each has one
+more, and eight processes that run jobs have one each. The parent process of a pod holds two connections.
+*/}}
+{{- define "mlflow.poolsPerReplica" -}}
+{{- $workers := include "mlflow.workers" . | int -}}
+{{- ternary (add 8 (mul 3 $workers)) (mul 2 $workers) .Values.tracking.jobExecution -}}
+{{- end }}
+
+{{/* Connections that one pool may hold. 15 stay free: 3 for superusers, the rest for migration, backups and people. */}}
+{{- define "mlflow.connectionsPerPool" -}}
+{{- $limit := ternary .Values.postgresql.maxConnections .Values.externalDatabase.maxConnections .Values.postgresql.enabled | int -}}
+{{- $replicas := include "mlflow.maxReplicas" . | int -}}
+{{ div (sub (sub $limit 15) (mul 2 $replicas)) (mul $replicas (include "mlflow.poolsPerReplica" . | int)) }}
+{{- end }}
+
+{{- define "mlflow.pool.env" -}}
+{{- $connections := include "mlflow.connectionsPerPool" . | int -}}
+{{- $size := max 1 (min 5 (sub $connections 1)) -}}
+- name: MLFLOW_SQLALCHEMYSTORE_POOL_SIZE
+  value: {{ $size | quote }}
+- name: MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW
+  value: {{ max 1 (min 10 (sub $connections $size)) | quote }}
+{{- end }}
+
+{{/* Connections that the database must offer for pools of two, the smallest that MLflow can be told. */}}
+{{- define "mlflow.minConnections" -}}
+{{- $replicas := include "mlflow.maxReplicas" . | int -}}
+{{ add 15 (mul 2 $replicas) (mul 2 $replicas (include "mlflow.poolsPerReplica" . | int)) }}
+{{- end }}
+
+{{/* What every container in MLflow's image needs on a read-only root. */}}
+{{- define "mlflow.environment.common" -}}
+- name: HOME
+  value: /tmp
+- name: PYTHONUNBUFFERED
+  value: "1"
+- name: PYTHONDONTWRITEBYTECODE
+  value: "1"
+- name: MLFLOW_DISABLE_TELEMETRY
+  value: {{ not .Values.tracking.telemetry | quote }}
+{{- end }}
+
+{{/* What the chart sets, less what storage.env and tracking.extraEnvVars set themselves: names stay unique. */}}
+{{- define "mlflow.tracking.env" -}}
+{{- $more := list -}}
+{{- range $name, $value := .Values.storage.env -}}
+{{- $more = append $more (dict "name" $name "value" $value) -}}
+{{- end -}}
+{{- $entries := include "mlflow.tracking.ownEnv" . | fromYamlArray -}}
+{{- range $added := list $more (.Values.tracking.extraEnvVars | default list) -}}
+{{- $names := list -}}
+{{- range $added -}}{{- $names = append $names .name -}}{{- end -}}
+{{- $kept := list -}}
+{{- range $entries -}}
+{{- if not (has .name $names) -}}{{- $kept = append $kept . -}}{{- end -}}
+{{- end -}}
+{{- $entries = concat $kept $added -}}
+{{- end -}}
+{{ toYaml $entries }}
+{{- end }}
+
+{{/* MLflow compares the Host header exactly, port included, so each address is listed with and without one. */}}
+{{- define "mlflow.allowedHosts" -}}
+{{- $service := printf "%s-tracking" (include "mlflow.fullname" .) -}}
+{{- $namespaced := printf "%s.%s" $service .Release.Namespace -}}
+{{- $names := list $service $namespaced (printf "%s.svc" $namespaced) (printf "%s.svc.%s" $namespaced .Values.clusterDomain) -}}
+{{- $names = concat $names (list "localhost" "127.0.0.1") -}}
+{{- if ne .Values.route.type "none" -}}
+{{- $names = append $names .Values.route.domain -}}
+{{- end -}}
+{{- $hosts := list -}}
+{{- range $names -}}
+{{- $hosts = concat $hosts (list . (printf "%s:*" .)) -}}
+{{- end -}}
+{{- /* Prometheus scrapes by the pod's address. */ -}}
+{{- if .Values.tracking.metrics.enabled -}}
+{{- $hosts = concat $hosts (list "$(POD_IP):5000" "[$(POD_IP)]:5000") -}}
+{{- end -}}
+{{- concat $hosts (.Values.tracking.allowedHosts | default list) | uniq | join "," -}}
+{{- end }}
+
+{{/* MLflow checks the Origin of the UI's own requests too, so the UI's address must be here. */}}
+{{- define "mlflow.corsOrigins" -}}
+{{- $origins := list -}}
+{{- if ne .Values.route.type "none" -}}
+{{- $origins = append $origins (printf "%s://%s" (ternary "https" "http" .Values.route.tls) .Values.route.domain) -}}
+{{- end -}}
+{{- concat $origins (.Values.tracking.corsAllowedOrigins | default list) | uniq | join "," -}}
+{{- end }}
+
+{{/* Sources of model versions that need no request of the server to an address of the client's choice. */}}
+{{- define "mlflow.modelVersionSourceRegex" -}}
+{{- if .Values.tracking.modelVersionSourceRegex -}}
+{{ .Values.tracking.modelVersionSourceRegex }}
+{{- else -}}
+{{- $prefixes := list "mlflow-artifacts:/" "models:/" "runs:/" "dummy-source$" "prompt-template$" -}}
+{{- range prepend (.Values.tracking.artifactLocations | default list) .Values.storage.uri -}}
+{{- if contains "://" . -}}
+{{- $prefixes = append $prefixes (printf "%s/" (trimSuffix "/" . | regexQuoteMeta)) -}}
+{{- end -}}
+{{- end -}}
+^({{ join "|" $prefixes }})
+{{- end -}}
+{{- end }}
+
+{{/* A storage URI without a scheme is a path on a volume of the chart's own. */}}
+{{- define "mlflow.storage.hasVolume" -}}
+{{- if not (contains "://" .Values.storage.uri) -}}true{{- end -}}
+{{- end }}
+
+{{/*
+The application in front of MLflow. MLflow finds it by name as it finds every application: by the entry point of a
+package on Python's path.
+*/}}
+{{- define "mlflow.tracking.appFolder" -}}/mlflow/app{{- end }}
+
+{{- define "mlflow.tracking.app" -}}
+METADATA: |
+  Metadata-Version: 2.1
+  Name: nebari-mlflow-server
+  Version: {{ .Chart.Version }}
+entry_points.txt: |
+  [mlflow.app]
+  nebari-mlflow = nebari_mlflow_server.app:create_app
+{{- range $path, $_ := .Files.Glob "files/nebari_mlflow_server/*.py" }}
+{{ base $path }}: |
+  {{- $.Files.Get $path | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* A ConfigMap's keys have no directories, so the volume puts the files into theirs. */}}
+{{- define "mlflow.tracking.appFiles" -}}
+{{- range list "METADATA" "entry_points.txt" }}
+- {key: {{ . }}, path: nebari_mlflow_server-{{ $.Chart.Version }}.dist-info/{{ . }}}
+{{- end }}
+{{- range $path, $_ := .Files.Glob "files/nebari_mlflow_server/*.py" }}
+- {key: {{ base $path }}, path: nebari_mlflow_server/{{ base $path }}}
+{{- end }}
+{{- end }}
