@@ -22,7 +22,7 @@ STAGE = """
 import json, sys, time
 import click, pydantic, typer, yaml
 began = time.perf_counter()
-from nebari_mlflow.deployment import execute
+from nebari_mlflow.play.deployment import execute
 from nebari_mlflow.names import DEPLOY
 execute(DEPLOY, json.loads(sys.argv[1]))
 print("SECONDS", time.perf_counter() - began)

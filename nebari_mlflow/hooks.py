@@ -9,7 +9,7 @@ from pluggy import HookimplMarker
 if TYPE_CHECKING:
     import typer
 
-    from .stage import MlflowStage
+    from .plugin.stage import MlflowStage
 
 hookimpl = HookimplMarker("nebari")
 
@@ -17,7 +17,7 @@ hookimpl = HookimplMarker("nebari")
 @hookimpl
 def nebari_stage() -> list[type[MlflowStage]]:
     """Register the stage."""
-    from .stage import MlflowStage
+    from .plugin.stage import MlflowStage
 
     return [MlflowStage]
 
@@ -25,6 +25,6 @@ def nebari_stage() -> list[type[MlflowStage]]:
 @hookimpl
 def nebari_subcommand(cli: typer.Typer) -> None:
     """Mount the command line as `nebari mlflow`."""
-    from .cli import app
+    from .cli.app import app
 
     cli.add_typer(app, name="mlflow", rich_help_panel="Plugins")

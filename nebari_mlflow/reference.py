@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .schema import Mlflow
+from .plugin.schema import Mlflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import yaml
 
-from nebari_mlflow import rundir
+from nebari_mlflow.play import workspace
 from tests.support import kubectl
 
 from .support import ONE_WORKER, Project, project
@@ -69,7 +69,7 @@ def test_a_killed_deploy_is_finished_by_the_next(broken: Project) -> None:
     assert code == 0, output
     again = json.loads(kubectl("-n", broken.namespace, "get", "secret", f"{broken.release}-keys", "-o", "json"))
     assert again["data"] == secrets["data"]
-    assert rundir.sweep() == []
+    assert workspace.sweep() == []
 
 
 def test_two_projects_at_once_and_no_secret_anywhere(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from nebari_mlflow import rundir
+from nebari_mlflow.play import workspace
 
 CLI = str(Path(sys.executable).with_name("nebari-mlflow"))
 HELM = """#!{python}
@@ -33,7 +33,7 @@ def canaries(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 def folders() -> list[Path]:
-    return [folder for root in rundir.candidates() for folder in root.glob(f"{rundir.PREFIX}*")]
+    return [folder for root in workspace.candidates() for folder in root.glob(f"{workspace.PREFIX}*")]
 
 
 def files() -> Iterator[Path]:
@@ -89,4 +89,6 @@ def test_a_killed_deploy_leaves_no_credentials(
     process.send_signal(signal.SIGKILL)
     process.wait()
     until(lambda: holding([*cloud, canaries["token"]]) == [], seconds=10)
-    until(lambda: not [folder for folder in folders() if f"{rundir.PREFIX}{process.pid}-" in str(folder)], seconds=40)
+    until(
+        lambda: not [folder for folder in folders() if f"{workspace.PREFIX}{process.pid}-" in str(folder)], seconds=40
+    )

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
-from nebari_mlflow import deployment, names, teardown
+from nebari_mlflow import names
 from nebari_mlflow.errors import UntrustedError
+from nebari_mlflow.play import deployment
+from nebari_mlflow.plugin import teardown
 from tests.support import give_away, play
 
 CLI = str(Path(sys.executable).with_name("nebari-mlflow"))
@@ -148,8 +150,8 @@ def test_the_playbook_by_itself_refuses_it_too(tmp_path: Path, mark: Path) -> No
 def test_the_current_folder_runs_no_code(tmp_path: Path, mark: Path) -> None:
     """A folder that everybody may write to holds a module of a name that Python imports."""
     (tmp_path / "ctypes.py").write_text(f"open({str(mark)!r}, 'w')\n")
-    (tmp_path / "nebari_mlflow").mkdir()
-    (tmp_path / "nebari_mlflow/leash.py").write_text(f"open({str(mark)!r}, 'w')\n")
+    (tmp_path / "nebari_mlflow/play").mkdir(parents=True)
+    (tmp_path / "nebari_mlflow/play/with_parent.py").write_text(f"open({str(mark)!r}, 'w')\n")
     (tmp_path / "kubectl").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "kubectl").chmod(0o755)
     own = tmp_path / "config"

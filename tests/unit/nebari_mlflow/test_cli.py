@@ -16,9 +16,11 @@ import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
-from nebari_mlflow import doctor, names, rundir, target
-from nebari_mlflow.cli import SHAPE, app
+from nebari_mlflow import names
+from nebari_mlflow.cli import context, doctor
+from nebari_mlflow.cli.app import SHAPE, app
 from nebari_mlflow.errors import InputError
+from nebari_mlflow.play import workspace
 from tests.support import takes_ctrl_c
 
 
@@ -74,7 +76,7 @@ def test_watching_looks_again_until_ctrl_c(variables: str, gone: str, monkeypatc
         if len(pauses) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("nebari_mlflow.cli.time.sleep", pause)
+    monkeypatch.setattr("nebari_mlflow.cli.app.time.sleep", pause)
     result = invoke("status", "--vars", variables, "--kubeconfig", gone, "--json", "--watch")
     assert (result.exit_code, pauses) == (0, [5, 5, 5])
     assert [json.loads(line)["state"] for line in result.stdout.splitlines()] == ["Blocked"] * 3
@@ -84,9 +86,9 @@ def test_ctrl_c_while_it_looks_ends_it_in_order(variables: str, gone: str, monke
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nebari_mlflow.status.look", interrupted)
+    monkeypatch.setattr("nebari_mlflow.cli.status.look", interrupted)
     assert invoke("status", "--vars", variables, "--kubeconfig", gone, "--watch").exit_code == 0
-    monkeypatch.setattr("nebari_mlflow.cluster.connect", interrupted)
+    monkeypatch.setattr("nebari_mlflow.cli.cluster.connect", interrupted)
     result = invoke("logs", "--vars", variables, "--kubeconfig", gone, "--json")
     assert (result.exit_code, shape(result, "logs")["error"]["code"]) == (130, "NML501")
 
@@ -120,7 +122,7 @@ def test_the_doctor_names_a_command_for_what_it_finds(
     variables: str, gone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path(gone).chmod(0o644)
-    monkeypatch.setattr("nebari_mlflow.rundir.ROOM", 2**60)
+    monkeypatch.setattr("nebari_mlflow.play.workspace.ROOM", 2**60)
     monkeypatch.setattr(sys, "executable", "/nonexistent/python")
     monkeypatch.setenv("PATH", str(tmp_path))
     arguments = ("doctor", "--vars", variables, "--kubeconfig", gone, "--json")
@@ -138,7 +140,7 @@ def test_the_doctor_names_a_command_for_what_it_finds(
 
 
 def test_the_doctor_knows_the_cluster_s_troubles(variables: str, gone: str) -> None:
-    about = target.find(None, Path(variables), gone)
+    about = context.find(None, Path(variables), gone)
     classes = [{"metadata": {"name": "fast"}}, {"metadata": {"name": "slow"}}]
     found = doctor._storage_class(classes, about)
     mark = "storageclass.kubernetes.io/is-default-class=true"
@@ -150,7 +152,7 @@ def test_the_doctor_knows_the_cluster_s_troubles(variables: str, gone: str) -> N
 
 
 def test_a_command_that_is_told_is_about_the_same_release(variables: str, gone: str) -> None:
-    about = target.find(None, Path(variables), gone)
+    about = context.find(None, Path(variables), gone)
     assert about.command("verify") == f"nebari-mlflow verify --vars {variables} --kubeconfig {gone}"
 
 
@@ -179,7 +181,7 @@ def test_destroy_asks_first(variables: str, gone: str) -> None:
 
 def test_short_names_are_those_of_the_playbook(variables: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", "/nonexistent")
-    found = target.find(None, Path(variables), "")
+    found = context.find(None, Path(variables), "")
     assert found.variables == {
         f"mlflow_{name}": value for name, value in yaml.safe_load(Path(variables).read_text()).items()
     }
@@ -220,7 +222,7 @@ def test_a_name_in_nebari_s_configuration_is_checked_too(tmp_path: Path) -> None
 
 def test_two_sources_are_one_too_many(variables: str) -> None:
     with pytest.raises(InputError, match="NML104"):
-        target.find(Path("nebari-config.yaml"), Path(variables), "")
+        context.find(Path("nebari-config.yaml"), Path(variables), "")
 
 
 KUBECTL = """#!{python}
@@ -275,7 +277,7 @@ def test_kubectl_ends_with_the_command(
     process.send_signal(signal.Signals[name])
     assert process.wait(10) == code
     deadline = time.monotonic() + 10
-    while rundir.started(int(kubectl.read_text())) is not None:
+    while workspace.started(int(kubectl.read_text())) is not None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
 

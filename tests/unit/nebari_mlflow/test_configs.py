@@ -15,10 +15,11 @@ import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
-from nebari_mlflow import config_file, upstream, variables
+from nebari_mlflow.cli import config_file, upstream
 from nebari_mlflow.errors import UpstreamError
-from nebari_mlflow.providers import PROVIDERS
-from nebari_mlflow.stage_outputs import COMMON, Output
+from nebari_mlflow.plugin import variables
+from nebari_mlflow.plugin.providers import PROVIDERS
+from nebari_mlflow.plugin.stage_outputs import COMMON, Output
 
 CASES = Path(__file__).parent / "configs"
 HAPPY = sorted(CASES.glob("*.happy.*.yaml"))

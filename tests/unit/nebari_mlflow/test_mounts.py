@@ -17,9 +17,9 @@ READ_ONLY = 'for folder in $0; do mount --bind "$folder" "$folder" && mount -o r
 RUN = """
 import sys
 from pathlib import Path
-from nebari_mlflow import rundir, runner
-rundir.ROOM = 0
-rundir.candidates = lambda: [Path(sys.argv[1])]
+from nebari_mlflow.play import runner, workspace
+workspace.ROOM = 0
+workspace.candidates = lambda: [Path(sys.argv[1])]
 runner.run("x.y.z", {"large": "x" * 100_000}, name="test")
 """
 

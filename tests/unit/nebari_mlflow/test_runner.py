@@ -12,8 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from nebari_mlflow import rundir, runner
 from nebari_mlflow.errors import Cancelled, PlayError, SetupError
+from nebari_mlflow.play import runner, workspace
 
 PLAYS = Path(__file__).parent / "plays"
 
@@ -28,7 +28,7 @@ def run(play: str, variables: dict[str, Any], **options: Any) -> runner.Result:
 
 
 def left_over() -> list[Path]:
-    return [path for root in rundir.candidates() for path in root.glob(f"{rundir.PREFIX}{os.getpid()}-*")]
+    return [path for root in workspace.candidates() for path in root.glob(f"{workspace.PREFIX}{os.getpid()}-*")]
 
 
 def test_outputs_come_back_with_their_types() -> None:

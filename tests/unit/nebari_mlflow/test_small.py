@@ -17,12 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from nebari_mlflow import config_file, deployment, environment, failures, kubeconfig, names, progress, report
-from nebari_mlflow.doctor import Check
+from nebari_mlflow import names
+from nebari_mlflow.cli import config_file, report
+from nebari_mlflow.cli.context import Target
+from nebari_mlflow.cli.doctor import Check
 from nebari_mlflow.errors import InputError, PlayError, SetupError, UntrustedError
-from nebari_mlflow.redact import Redactor
-from nebari_mlflow.runner import Result
-from nebari_mlflow.target import Target
+from nebari_mlflow.play import deployment, environment, failures, kubeconfig, view
+from nebari_mlflow.play.redact import Redactor
+from nebari_mlflow.play.runner import Result
 
 TEXT = st.text(st.characters(codec="ascii", min_codepoint=33), min_size=8, max_size=40)
 PROJECT = st.from_regex(r"^[A-Za-z][A-Za-z0-9\-_]{1,14}[A-Za-z0-9]\Z", fullmatch=True)
@@ -129,7 +131,7 @@ OUTPUTS: dict[str, Any] = {
 
 def test_forty_columns_cut_no_address() -> None:
     console, stream = show(40)
-    progress.show_summary(console, OUTPUTS, Result(OUTPUTS, True, 75.0, ""))
+    view.show_summary(console, OUTPUTS, Result(OUTPUTS, True, 75.0, ""))
     text = stream.getvalue()
     assert OUTPUTS["tracking_uri"] in text
     assert "(1 min 15 s)" in text
@@ -166,14 +168,14 @@ def test_what_stays_although_it_was_to_go_is_shown_with_its_reason() -> None:
 
 def test_a_message_with_brackets_is_shown_as_it_is() -> None:
     console, stream = show(80)
-    progress.show_failure(console, PlayError("NML401", "[red]not markup[/red]", "Try [this].", task="a [b]", log="/l"))
+    view.show_failure(console, PlayError("NML401", "[red]not markup[/red]", "Try [this].", task="a [b]", log="/l"))
     assert "[red]not markup[/red]" in stream.getvalue()
     assert "Try [this]." in stream.getvalue()
 
 
 def test_without_a_terminal_every_line_stays() -> None:
     console, stream = show(80)
-    with progress.Progress(console) as shown:
+    with view.Progress(console) as shown:
         shown({"event": "playbook_on_task_start", "event_data": {"task": "Run the server"}})
         shown({"event": "verbose", "stdout": "  demo: waiting (1 s of 600 s)"})
         shown({"event": "verbose", "stdout": "[WARNING]: noise"})
@@ -186,7 +188,7 @@ def test_a_terminal_shows_the_whole_of_what_is_waited_for(width: int) -> None:
     console, stream = show(width, terminal=True)
     line = "demo-mlflow: waiting for Deployment/demo-mlflow-tracking 0/1 ready: "
     line += "Pod/demo-mlflow-tracking-6c458df454-mk5vq running, 0/1 ready (28 s of 600 s)"
-    with progress.Progress(console) as shown:
+    with view.Progress(console) as shown:
         shown({"event": "playbook_on_task_start", "event_data": {"task": "Run the server"}})
         shown({"event": "verbose", "stdout": f"  {line}"})
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue()).replace("\r", "\n")
@@ -196,15 +198,15 @@ def test_a_terminal_shows_the_whole_of_what_is_waited_for(width: int) -> None:
 
 
 def test_a_console_sends_no_control_characters_of_a_text() -> None:
-    console = progress.make_console()
+    console = view.make_console()
     stream = io.StringIO()
     console.file = stream
     attack = "\x1b]0;TITLE\x07\x1b[2J"
-    progress.show_failure(console, PlayError("NML401", attack, attack, task=attack, log="/l"))
-    progress.show_changes(console, [{"action": "create", "kind": attack, "name": attack, "fields": [attack]}])
+    view.show_failure(console, PlayError("NML401", attack, attack, task=attack, log="/l"))
+    view.show_changes(console, [{"action": "create", "kind": attack, "name": attack, "fields": [attack]}])
     report.show_kept(console, [{"kind": attack, "name": attack}])
     report.show_check(console, Check("cluster", "ok", attack, attack))
-    with progress.Progress(console) as shown:
+    with view.Progress(console) as shown:
         shown({"event": "playbook_on_task_start", "event_data": {"task": attack}})
         shown({"event": "verbose", "stdout": f"  {attack}"})
     assert "\x1b" not in stream.getvalue()
@@ -214,7 +216,7 @@ def test_a_console_sends_no_control_characters_of_a_text() -> None:
 def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     console, stream = show(80, terminal=True)
-    progress.show_failure(console, PlayError("NML401", "x"))
+    view.show_failure(console, PlayError("NML401", "x"))
     assert "\x1b[31m" not in stream.getvalue()
     assert "\x1b[1;31m" not in stream.getvalue()
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from nebari_mlflow import stage
 from nebari_mlflow.errors import PlayError
-from nebari_mlflow.runner import Result
-from nebari_mlflow.schema import Mlflow
-from nebari_mlflow.stage import MlflowStage, StageFailed
+from nebari_mlflow.play.runner import Result
+from nebari_mlflow.plugin import stage
+from nebari_mlflow.plugin.schema import Mlflow
+from nebari_mlflow.plugin.stage import MlflowStage, StageFailed
 
 OUTPUTS: dict[str, Any] = {
     "tracking_uri": "http://demo-mlflow-tracking.dev.svc:5000",
@@ -87,7 +87,7 @@ def test_a_teardown_goes_on_whatever_happens(error: type[BaseException], monkeyp
     def broken(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("nebari_mlflow.teardown.remove", broken)
+    monkeypatch.setattr("nebari_mlflow.plugin.teardown.remove", broken)
     status: dict[str, bool] = {}
     with make().destroy({}, status):
         pass

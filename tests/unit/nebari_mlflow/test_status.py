@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from nebari_mlflow import status
-from nebari_mlflow.status import ACTIVE, BLOCKED, WAITING, Status
+from nebari_mlflow.cli import status
+from nebari_mlflow.cli.status import ACTIVE, BLOCKED, WAITING, Status
 
 PODS = Path(__file__).parents[1] / "plugins/pods"
 DEPLOY = "nebari-mlflow deploy --config nebari-config.yaml"

@@ -12,8 +12,8 @@ from ansible.parsing.dataloader import DataLoader
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nebari_mlflow import runner, texts
-from nebari_mlflow.texts import Template
+from nebari_mlflow.play import runner, texts
+from nebari_mlflow.play.texts import Template
 
 PLAY = Path(__file__).parent / "plays/report.yml"
 ATTACKS = [

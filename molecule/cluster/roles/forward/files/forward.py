@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 from types import FrameType
 
+from nebari_mlflow.cli.forward import free_port
 from nebari_mlflow.errors import InputError
-from nebari_mlflow.forward import free_port
 
 SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of linux/prctl.h
 WAIT = 20  # seconds until the port must answer

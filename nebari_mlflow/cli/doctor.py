@@ -1,0 +1,153 @@
+"""Checks of this machine, the configuration and the cluster, each with its cause and the command that repairs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.nebari.mlflow.plugins.module_utils.namespace import is_terminating, terminating
+
+from ..errors import MlflowError, SetupError, UntrustedError
+from ..play import workspace
+from ..play.kubeconfig import named, read
+from . import cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .context import Target
+
+OK, WARN, FAIL = "ok", "warning", "failed"
+GET_HELM = (
+    "Install Helm 3.15 or a later 3 by your system's package manager, or as https://helm.sh/docs/intro/install "
+    "says from a release whose checksum you compared."
+)
+
+
+@dataclass
+class Check:
+    """One result. `fix` is a command where there is one."""
+
+    name: str
+    result: str
+    cause: str = ""
+    fix: str = ""
+
+    def report(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def examine(find: Callable[[], Target]) -> Iterator[Check]:
+    """Yield each result as soon as it is known. What cannot be asked any more is left out."""
+    yield _ansible()
+    yield _helm()
+    yield _memory()
+    try:
+        target = find()
+    except MlflowError as error:
+        yield Check("configuration", FAIL, error.cause, error.fix)
+        return
+    yield Check("configuration", OK, target.source)
+    yield _kubeconfig(target)
+    yield from _cluster(target)
+
+
+def _ansible() -> Check:
+    path = shutil.which("ansible-playbook", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
+    fix = f"{sys.executable} -m pip install 'ansible>=12.3'"
+    return Check("ansible", OK, path) if path else Check("ansible", FAIL, "ansible-playbook is not found.", fix)
+
+
+def _helm() -> Check:
+    path = shutil.which("helm")
+    if path is None:
+        return Check("helm", FAIL, "helm is not on PATH; 3.15 or a later 3 is needed.", GET_HELM)
+    try:
+        said = subprocess.run(
+            [path, "version", "--short"], capture_output=True, text=True, timeout=20, check=False
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Check("helm", FAIL, f"{path} cannot be run: {error}.", GET_HELM)
+    match = re.match(r"v(\d+)\.(\d+)", said)
+    version = (int(match[1]), int(match[2])) if match else (0, 0)
+    if (3, 15) <= version < (4, 0):
+        return Check("helm", OK, f"{path} {said.strip()}")
+    return Check("helm", FAIL, f"{path} is {said.strip() or 'not Helm'}; 3.15 or a later 3 is needed.", GET_HELM)
+
+
+def _memory() -> Check:
+    left = workspace.sweep()
+    root = next(filter(workspace.usable, workspace.candidates()), None)
+    if root is None:
+        tried = " ".join(map(str, workspace.candidates()))
+        cause = f"None of these has room and may be written: {tried}."
+        return Check("temporary files", FAIL, cause, "export XDG_RUNTIME_DIR=$(mktemp -d -p ~)")
+    return Check("temporary files", OK, f"{root}" + (f", {len(left)} left-over folders removed" if left else ""))
+
+
+def _kubeconfig(target: Target) -> Check:
+    try:
+        found = read(named(target.kubeconfig))
+    except UntrustedError as error:
+        return Check("kubeconfig", FAIL, error.cause, error.fix)
+    except SetupError as error:
+        return Check("kubeconfig", FAIL, error.cause, "export KUBECONFIG=/path/to/kubeconfig")
+    listed = " ".join(str(file.path) for file in found)
+    if any(file.open_to_others for file in found):
+        return Check("kubeconfig", WARN, f"Other users of this machine can read {listed}.", f"chmod 600 {listed}")
+    return Check("kubeconfig", OK, listed)
+
+
+def _cluster(target: Target) -> Iterator[Check]:
+    try:
+        with cluster.asking():
+            api = cluster.connect_to(target)
+            version = api.request("GET", "/version")["gitVersion"]
+            yield Check("cluster", OK, f"{api.server} {version}")
+            yield _storage_class(api.request("GET", "/apis/storage.k8s.io/v1/storageclasses")["items"], target)
+            yield _namespace(api.find(f"/api/v1/namespaces/{target.namespace}"), target)
+    except MlflowError as error:
+        yield Check("cluster", FAIL, error.cause, error.fix)
+        return
+    from . import status
+
+    found = status.look(target, sizes=False)
+    if found.state == status.ABSENT:
+        yield Check("release", WARN if target.enabled else OK, found.cause, found.fix if target.enabled else "")
+    elif found.state == status.ACTIVE:
+        yield Check(
+            "release", OK, f"{target.release} revision {found.release['revision']}, MLflow {found.versions['mlflow']}"
+        )
+        if not found.release["verified"]:
+            cause = "Logging a run was not shown to work in this revision."
+            yield Check("use", WARN, cause, target.command("verify"))
+    else:
+        yield Check("release", FAIL if found.state == status.BLOCKED else WARN, found.cause, found.fix)
+
+
+def _storage_class(classes: list[dict[str, Any]], target: Target) -> Check:
+    mark = "storageclass.kubernetes.io/is-default-class"
+    default = [c["metadata"]["name"] for c in classes if (c["metadata"].get("annotations") or {}).get(mark) == "true"]
+    if default:
+        return Check("storage class", OK, default[0])
+    names = [c["metadata"]["name"] for c in classes]
+    cause = f"None is the default, so volumes of {target.release} wait. There is: {', '.join(names) or 'none'}."
+    if not names:
+        return Check("storage class", WARN, cause, "Install a provisioner of volumes, such as a cloud's CSI driver.")
+    fix = target.told_kubectl("annotate", "storageclass", names[0], f"{mark}=true", "--overwrite")
+    return Check("storage class", WARN, cause, fix)
+
+
+def _namespace(namespace: dict[str, Any] | None, target: Target) -> Check:
+    if namespace is None:
+        return Check("namespace", OK, f"{target.namespace} will be made")
+    if is_terminating(namespace):
+        fix = target.told_kubectl("wait", "--for=delete", f"namespace/{target.namespace}", "--timeout=10m")
+        return Check("namespace", FAIL, terminating(namespace).cause, fix)
+    return Check("namespace", OK, target.namespace)

@@ -1,0 +1,84 @@
+"""Print what the commands found, one fact a line, so that it fits a narrow terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from .context import Target
+    from .doctor import Check
+    from .status import Status
+
+COLOURS = {"Active": "green", "Waiting": "yellow", "Blocked": "red", "Absent": "dim"}
+SIGNS = {"ok": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "failed": "[red]✗[/red]"}
+
+
+def size(number: int | None) -> str:
+    """Return bytes as a person reads them."""
+    if number is None:
+        return ""
+    value = float(number)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
+def show_status(console: Console, found: Status) -> None:
+    """Print the word, why, and the facts that there are."""
+    colour = COLOURS[found.state]
+    console.print(f"[bold {colour}]{found.state}[/bold {colour}] {escape(found.cause)}".rstrip())
+    if found.fix:
+        console.print(f"  [bold]Fix:[/bold] {escape(found.fix)}")
+    if not found.release:
+        return
+    database = [found.database.get("kind"), size(found.database.get("bytes")), _volume(found.database)]
+    rows = {
+        "release": f"{found.release['name']} in {found.release['namespace']}, "
+        f"revision {found.release['revision']} ({found.release['status']})",
+        "versions": f"MLflow {found.versions['mlflow']}, chart {found.versions['chart']}",
+        "replicas": f"{found.replicas['ready']} of {found.replicas['wanted']} ready",
+        "tracking": found.tracking_uri,
+        "UI": found.ui_url,
+        "artifacts": " ".join(filter(None, (found.storage.get("uri"), _volume(found.storage)))),
+        "database": ", ".join(part for part in database if part),
+        "backup": found.last_backup or "none",
+    }
+    for name, value in rows.items():
+        if value:
+            console.print(f"  {name + ':':<11}{value}", markup=False)
+
+
+def _volume(facts: dict[str, Any]) -> str:
+    return f"on {facts['claim']} ({facts['size']}, {facts['phase']})" if facts.get("claim") else ""
+
+
+def show_check(console: Console, check: Check) -> None:
+    """Print one result of the doctor."""
+    console.print(f"{SIGNS[check.result]} {check.name}: {escape(check.cause)}")
+    if check.fix:
+        console.print(f"    {check.fix}", markup=False)
+
+
+def show_removed(console: Console, target: Target, outputs: dict[str, Any]) -> None:
+    """Print what is gone and what is kept."""
+    changes = outputs.get("changes") or []
+    console.print(f"{target.release}: {'removed.' if changes else 'was not there.'}", markup=False)
+    kept = outputs.get("kept") or []
+    show_kept(console, kept)
+    if any(not item.get("reason") for item in kept):
+        deletion = f"{target.command('destroy')} --delete-data {target.project}"
+        console.print(f"  To delete it for good: {deletion}", markup=False)
+
+
+def show_kept(console: Console, kept: list[dict[str, Any]]) -> None:
+    """Print one line for each thing that stays, with the reason if its deletion was asked for."""
+    for item in kept:
+        where = f" in namespace {item['namespace']}" if item.get("namespace") else ""
+        why = f": {item['reason']}" if item.get("reason") else ""
+        console.print(f"  kept: {item.get('kind')} {item.get('name')}{where}{why}", markup=False)

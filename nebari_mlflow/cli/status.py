@@ -1,0 +1,167 @@
+"""How a release is doing, in four words: Active, Waiting, Blocked or Absent, with the cause and the fix."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .. import names
+from ..errors import ClusterError, SetupError
+from . import cluster
+
+if TYPE_CHECKING:
+    from ansible_collections.nebari.mlflow.plugins.module_utils.kube import Api
+    from ansible_collections.nebari.mlflow.plugins.module_utils.record import Record
+
+    from .context import Target
+
+ACTIVE, WAITING, BLOCKED, ABSENT = "Active", "Waiting", "Blocked", "Absent"
+SIZE_QUERY = "select pg_database_size(current_database())"
+
+
+@dataclass
+class Status:
+    """One look. Blocked needs a person; Waiting may end by itself."""
+
+    state: str
+    cause: str = ""
+    fix: str = ""
+    release: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    tracking_uri: str = ""
+    ui_url: str = ""
+    replicas: dict[str, int] = field(default_factory=dict)
+    storage: dict[str, Any] = field(default_factory=dict)
+    database: dict[str, Any] = field(default_factory=dict)
+    last_backup: str | None = None
+
+    def report(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def look(target: Target, *, sizes: bool = True) -> Status:
+    """Ask the cluster. An unreachable one is a status too."""
+    try:
+        with cluster.asking():
+            api = cluster.connect_to(target)
+            record = cluster.newest_record(api, target.release, target.namespace)
+            if record is None:
+                return _absent(api, target)
+            return _deployed(api, target, record, sizes=sizes)
+    except (ClusterError, SetupError) as error:
+        return Status(BLOCKED, error.cause, error.fix)
+
+
+def _absent(api: Api, target: Target) -> Status:
+    claims = api.request(
+        "GET",
+        f"/api/v1/namespaces/{target.namespace}/persistentvolumeclaims",
+        query={"labelSelector": f"app.kubernetes.io/instance={target.release}"},
+    ).get("items", [])
+    kept = f" Its data is kept: {', '.join(claim['metadata']['name'] for claim in claims)}." if claims else ""
+    cause = f"{target.release} is not deployed in namespace {target.namespace}.{kept}"
+    return Status(ABSENT, cause, target.command("deploy"))
+
+
+def _deployed(api: Api, target: Target, record: Record, *, sizes: bool) -> Status:
+    from ansible_collections.nebari.mlflow.plugins.module_utils.record import PENDING
+
+    root = f"/api/v1/namespaces/{target.namespace}"
+    deployment = api.find(f"/apis/apps/v1/namespaces/{target.namespace}/deployments/{target.release}-tracking") or {}
+    pods = cluster.pods(api, target.release, target.namespace)
+    route = _merged(record).get("route") or {}
+    again = target.command("deploy")
+    status = Status(
+        ACTIVE,
+        release={
+            "name": target.release,
+            "namespace": target.namespace,
+            "revision": record.revision,
+            "status": record.status,
+            "updated": str(record.release["info"].get("last_deployed", "")),
+            "verified": record.verified,
+        },
+        versions={"mlflow": _version(deployment, record), "chart": str(record.chart.get("version", ""))},
+        tracking_uri=names.tracking_uri(target.project, target.namespace),
+        ui_url=f"https://{route['domain']}{route.get('path', names.PATH)}"
+        if route.get("type", "none") != "none"
+        else "",
+        replicas={
+            "wanted": int((deployment.get("spec") or {}).get("replicas") or 0),
+            "ready": int((deployment.get("status") or {}).get("readyReplicas") or 0),
+        },
+        storage=_storage(api, root, target, record),
+        database=_database(api, root, target, record, sizes=sizes),
+    )
+    if record.status in PENDING:
+        status.state, status.fix = BLOCKED, again
+        status.cause = f"Revision {record.revision} is {record.status}: a deploy runs, or was cut off."
+    elif record.status == "failed":
+        status.state, status.fix = BLOCKED, again
+        status.cause = f"Revision {record.revision} failed: {record.description}"
+    else:
+        _judge_pods(status, pods, again)
+    return status
+
+
+def _judge_pods(status: Status, pods: list[dict[str, Any]], again: str) -> None:
+    from ansible_collections.nebari.mlflow.plugins.module_utils.podstate import is_ready, of_pod
+
+    lasting = [pod for pod in pods if pod["status"].get("phase") != "Succeeded"]
+    problems = [problem for pod in lasting if not is_ready(pod) for problem in of_pod(pod)]
+    definite = next((problem for problem in problems if problem.cause and problem.grace is not None), None)
+    if definite is not None:
+        status.state, status.cause, status.fix = BLOCKED, definite.cause, definite.fix
+    elif problems or status.replicas["ready"] < status.replicas["wanted"]:
+        first = f"{problems[0].where} {problems[0].brief}" if problems else "pods are being made"
+        status.state, status.cause = WAITING, f"{status.replicas['ready']}/{status.replicas['wanted']} ready: {first}."
+        status.fix = problems[0].fix if problems else ""
+    elif not status.replicas["wanted"]:
+        status.state, status.cause, status.fix = BLOCKED, "The server is scaled to 0.", again
+
+
+def _merged(record: Record) -> dict[str, Any]:
+    """The chart's own values under those that the release was given."""
+    defaults = (record.release.get("chart") or {}).get("values") or {}
+    merged = dict(defaults)
+    for key, given in record.config.items():
+        merged[key] = {**defaults[key], **given} if isinstance(given, dict) and defaults.get(key) else given
+    return merged
+
+
+def _version(deployment: dict[str, Any], record: Record) -> str:
+    containers = ((deployment.get("spec") or {}).get("template") or {}).get("spec", {}).get("containers") or []
+    tag = str(containers[0]["image"]).rpartition(":")[2] if containers else ""
+    return tag.removeprefix("v").removesuffix("-full") or str(record.chart.get("appVersion", ""))
+
+
+def _claim(api: Api, root: str, name: str) -> dict[str, Any]:
+    found = api.find(f"{root}/persistentvolumeclaims/{name}")
+    if found is None:
+        return {}
+    capacity = (found.get("status") or {}).get("capacity") or {}
+    return {"claim": name, "size": str(capacity.get("storage", "")), "phase": str(found["status"].get("phase", ""))}
+
+
+def _storage(api: Api, root: str, target: Target, record: Record) -> dict[str, Any]:
+    uri = str((_merged(record).get("storage") or {}).get("uri", ""))
+    return {"uri": uri, **({} if "://" in uri else _claim(api, root, f"{target.release}-artifacts"))}
+
+
+def _database(api: Api, root: str, target: Target, record: Record, *, sizes: bool) -> dict[str, Any]:
+    if not (_merged(record).get("postgresql") or {}).get("enabled", True):
+        return {"kind": "external"}
+    pod = f"{target.release}-postgresql-0"
+    found: dict[str, Any] = {"kind": "in-cluster", **_claim(api, root, f"data-{pod}")}
+    return {**found, "bytes": _size(target, pod)} if sizes else found
+
+
+def _size(target: Target, pod: str) -> int | None:
+    """Bytes of the database; None when its pod cannot be asked. kubectl asks in a tenth of the library's time."""
+    command = ["exec", pod, "-c", "postgresql", "--", "psql", "-U", "postgres", "-d", "mlflow", "-Atc", SIZE_QUERY]
+    line = target.kubectl("-n", target.namespace, *command)
+    try:
+        return int(subprocess.run(line, capture_output=True, check=True, timeout=5).stdout)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,59 @@
+"""Point notebooks and Dask pods at the tracking server, through the configuration that Nebari's own stages read.
+
+What a person set by hand stays: in a notebook's environment because nothing is overwritten, in a Dask pod because
+it comes by `envFrom`, which every `env` entry beats: a profile's `environment` and a user's cluster options alike.
+(Nebari merges a profile's `environment` over the user's options, so the address may not stand there.)
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from .. import names
+
+LOG = logging.getLogger("nebari_mlflow")
+DASK_PODS = ("worker_extra_container_config", "scheduler_extra_container_config")
+
+
+def configure(config: Any) -> None:
+    """Change Nebari's merged configuration in place. Missing stages are skipped. Idempotent."""
+    jupyterhub = getattr(config, "jupyterhub", None)
+    if jupyterhub is not None:
+        uri = names.tracking_uri(config.project_name, config.namespace)
+        add_to_notebooks(jupyterhub.overrides, {names.TRACKING_VARIABLE: uri, **names.THROUGH_THE_SERVER})
+    profiles = getattr(config, "profiles", None)
+    for profile in (getattr(profiles, "dask_worker", None) or {}).values():
+        add_to_dask(profile, names.client_config(config.project_name))
+
+
+def add_to_notebooks(overrides: dict[str, Any], variables: dict[str, str]) -> None:
+    """Set JupyterHub's `singleuser.extraEnv`, which is a mapping or, as the chart also takes it, a list.
+
+    If MLFLOW_TRACKING_URI is already set, nothing is added.
+    """
+    singleuser = overrides.get("singleuser")
+    if singleuser is None:
+        singleuser = overrides["singleuser"] = {}
+    environment = singleuser.get("extraEnv")
+    if environment is None:
+        environment = singleuser["extraEnv"] = {}
+    there = set(environment) if isinstance(environment, dict) else {entry.get("name") for entry in environment}
+    if names.TRACKING_VARIABLE in there:
+        return
+    missing = {name: value for name, value in variables.items() if name not in there}
+    if isinstance(environment, dict):
+        environment.update(missing)
+    else:
+        environment.extend({"name": name, "value": value} for name, value in missing.items())
+
+
+def add_to_dask(profile: Any, config_map: str) -> None:
+    """Let worker and scheduler read the release's ConfigMap. A pod starts without it too."""
+    source = {"configMapRef": {"name": config_map, "optional": True}}
+    for field in DASK_PODS:
+        container = dict(getattr(profile, field, None) or {})
+        sources = list(container.get("envFrom") or [])
+        if source not in sources:
+            container["envFrom"] = [source, *sources]
+            setattr(profile, field, container)

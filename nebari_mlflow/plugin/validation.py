@@ -1,0 +1,68 @@
+"""Checks that pydantic's types cannot say: unknown keys with the nearest name, versions, secrets."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from ansible_collections.nebari.mlflow.plugins.filter.secrets import plain_secrets
+from ansible_collections.nebari.mlflow.plugins.filter.unknown import refused_values, unknown_names
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from ..collection import CHART
+
+OLDEST = (3, 17)
+
+
+class Strict(BaseModel):
+    """A block that refuses unknown keys, says which one was probably meant, and never prints a value."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nearest_name(cls, data: object) -> object:
+        if isinstance(data, dict):
+            unknown = unknown_names(map(str, data), cls.model_fields)
+            if unknown:
+                raise ValueError(" ".join(sentence.replace("variable", "key") for sentence in unknown))
+        return data
+
+
+def check_block(value: object) -> object:
+    """Take a bare `mlflow:` for the defaults, and anything but a mapping for a mistake."""
+    if value is None:
+        return {}
+    if not isinstance(value, (dict, BaseModel)):
+        kinds = ((list, "a list"), (str, "a text"), (bool, "true or false"))
+        kind = next((said for kind, said in kinds if isinstance(value, kind)), "not a mapping")
+        raise ValueError(f"mlflow is {kind}. Write keys below it, for example `enabled: true`, or leave it out.")
+    return value
+
+
+def supported(version: str) -> str:
+    """Refuse MLflow before 3.17, whose known holes can be reached over the network."""
+    if not version:
+        return version
+    match = re.fullmatch(r"v?([0-9]+)\.([0-9]+)(\.[0-9]+)?", version)
+    if match is None:
+        raise ValueError(f"version is {version!r}. Give a release such as 3.17.2, or leave it out.")
+    if (int(match[1]), int(match[2])) < OLDEST:
+        raise ValueError(
+            f"version is {version!r}, and 3.17 is the oldest that is supported. Leave it out, or give 3.17.2."
+        )
+    return version.removeprefix("v")
+
+
+def helm_value_errors(values: dict[str, Any]) -> list[str]:
+    """Return a sentence for each Helm value that the chart does not know."""
+    schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    return refused_values(values, schema, "overrides")
+
+
+def no_secrets(block: BaseModel) -> None:
+    """Refuse secrets in any text of the block: nebari-config.yaml is kept in git."""
+    errors = plain_secrets(block.model_dump(exclude_none=True), "mlflow")
+    if errors:
+        raise ValueError(" ".join(errors))

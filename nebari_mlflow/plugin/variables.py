@@ -1,0 +1,101 @@
+"""The play's variables, from Nebari's configuration and what its earlier stages returned. Pure.
+
+Without `stage_outputs` (None: at render time) the variables that they would give are left out, so that what is
+written down is what the configuration alone says.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UpstreamError
+from .mappings import Variables, filled, plain
+from .providers import PROVIDERS, name_of
+from .stage_outputs import COMMON, Output, read
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .schema import Mlflow
+
+
+def role(config: Any) -> str:
+    """The provider role that gives the storage: `existing` for your own storage, `local` for a volume."""
+    if config.mlflow.storage is not None:
+        return "existing"
+    provider = name_of(config)
+    return "local" if provider == "existing" else provider
+
+
+def upstream_of(config: Any) -> tuple[Output, ...]:
+    """The outputs of earlier stages that this configuration needs."""
+    wanted = COMMON if config.mlflow.access.ui else COMMON[:1]
+    return wanted + PROVIDERS[role(config)].outputs
+
+
+def build(config: Any, stage_outputs: Mapping[str, Mapping[str, Any]] | None, *, removal: bool = False) -> Variables:
+    """Return every variable that differs from the roles' defaults, and no other.
+
+    `removal` needs the kubeconfig only: a teardown must not fail for what a half-made platform lacks.
+    """
+    block: Mlflow = config.mlflow
+    variables: Variables = {
+        "mlflow_provider": role(config),
+        "mlflow_project_name": config.project_name,
+        "mlflow_namespace": config.namespace,
+        "mlflow_timeout": block.timeout,
+        **filled(
+            mlflow_version=block.version,
+            mlflow_image_registry=block.image_registry,
+            mlflow_overrides=plain(block.overrides),
+            mlflow_database=block.database.model_dump() if block.database else {},
+            mlflow_new_secrets=[*block.new_secrets],
+            mlflow_context=_context(config),
+            mlflow_domain=(getattr(config, "domain", None) or "") if block.access.ui else "",
+        ),
+        **({"mlflow_replicas": block.replicas} if block.replicas != 1 else {}),
+        **({} if block.verify else {"mlflow_verify": False}),
+        **_storage(config),
+    }
+    found = {} if stage_outputs is None else _found(config, stage_outputs, removal=removal)
+    if "mlflow_gcp_project" in found:
+        found["mlflow_gcp_workload_pool"] = f"{found['mlflow_gcp_project']}.svc.id.goog"
+    if block.access.ui:
+        found["mlflow_route"] = _route(config, found.get("mlflow_route"))
+    return dict(sorted({**variables, **found}.items()))
+
+
+def _storage(config: Any) -> Variables:
+    if config.mlflow.storage is not None:
+        return {"mlflow_storage": config.mlflow.storage.model_dump(exclude_none=True)}
+    provider = name_of(config)
+    return PROVIDERS[provider].variables(config, getattr(config.mlflow, provider))
+
+
+def _found(config: Any, stage_outputs: Mapping[str, Mapping[str, Any]], *, removal: bool) -> Variables:
+    found = {}
+    for output in upstream_of(config):
+        try:
+            found[output.variable] = read(stage_outputs, output)
+        except UpstreamError:
+            if not removal or output is COMMON[0]:
+                raise
+    return found
+
+
+def _route(config: Any, middleware: Any) -> dict[str, Any]:
+    """Nebari's own login in front of the UI; its Middleware is in the release's namespace."""
+    given = config.mlflow.access.middleware
+    upstream = middleware.get("name") if isinstance(middleware, dict) else middleware
+    return {
+        "type": "traefik",
+        "traefik": {
+            "forwardAuth": {"name": given or upstream or "traefik-forward-auth", "namespace": config.namespace}
+        },
+    }
+
+
+def _context(config: Any) -> str:
+    """`existing` uses the person's own kubeconfig, which has several contexts. The others get one of their own."""
+    provider = name_of(config)
+    return str(getattr(getattr(config, provider, None), "kube_context", None) or "") if provider == "existing" else ""

@@ -1,0 +1,69 @@
+"""Every notebook and every Dask pod gets the address, and what a person wrote stays."""
+
+from __future__ import annotations
+
+import copy
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from nebari_mlflow.plugin import notebooks
+
+URI = "http://demo-mlflow-tracking.dev.svc:5000"
+VARIABLES = {
+    "MLFLOW_TRACKING_URI": URI,
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
+}
+OURS = {"configMapRef": {"name": "demo-mlflow-client", "optional": True}}
+
+
+def config(overrides: dict[str, Any], **profile: Any) -> Any:
+    return SimpleNamespace(
+        project_name="demo",
+        namespace="dev",
+        jupyterhub=SimpleNamespace(overrides=overrides),
+        profiles=SimpleNamespace(dask_worker={"Small": SimpleNamespace(**profile)}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({}, VARIABLES),
+        ({"singleuser": None}, VARIABLES),
+        ({"singleuser": {"extraEnv": None}}, VARIABLES),
+        ({"singleuser": {"extraEnv": {"A": "1"}}}, {"A": "1", **VARIABLES}),
+        ({"singleuser": {"extraEnv": {"MLFLOW_TRACKING_URI": "mine"}}}, {"MLFLOW_TRACKING_URI": "mine"}),
+        (
+            {"singleuser": {"extraEnv": [{"name": "A", "value": "1"}]}},
+            [{"name": "A", "value": "1"}, *({"name": name, "value": value} for name, value in VARIABLES.items())],
+        ),
+        (
+            {"singleuser": {"extraEnv": [{"name": "MLFLOW_TRACKING_URI", "value": "mine"}]}},
+            [{"name": "MLFLOW_TRACKING_URI", "value": "mine"}],
+        ),
+    ],
+    ids=["nothing", "null", "null environment", "another plugin's", "by hand", "a list", "by hand in a list"],
+)
+def test_notebooks(given: dict[str, Any], wanted: Any) -> None:
+    made = config(copy.deepcopy(given))
+    notebooks.configure(made)
+    once = copy.deepcopy(made.jupyterhub.overrides)
+    notebooks.configure(made)
+    assert made.jupyterhub.overrides == once
+    assert once["singleuser"]["extraEnv"] == wanted
+
+
+@pytest.mark.parametrize("field", notebooks.DASK_PODS)
+def test_dask_pods_keep_their_own_sources_above_ours(field: str) -> None:
+    theirs = {"secretRef": {"name": "s3-keys"}}
+    made = config({}, **{field: {"envFrom": [theirs], "volumeMounts": []}})
+    notebooks.configure(made)
+    notebooks.configure(made)
+    assert getattr(made.profiles.dask_worker["Small"], field) == {"envFrom": [OURS, theirs], "volumeMounts": []}
+
+
+def test_stages_that_are_not_there_are_left_out() -> None:
+    notebooks.configure(SimpleNamespace(project_name="demo", namespace="dev"))
