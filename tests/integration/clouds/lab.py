@@ -20,6 +20,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.progress import Prog
 from tests.simulators.http import Request, Response
 from tests.simulators.proxy import Fault, Proxy
 
+from . import role
 from .play import Played, environment, play
 
 HERE = Path(__file__).parent
@@ -46,7 +47,7 @@ class Lab(ABC):
     """What the tests of all clouds need of one."""
 
     provider: str
-    converge_function: entry.Converge
+    converge_function: Any
     variables: dict[str, Any]  # of the role
     params: dict[str, Any]  # of the module
     most_reads: int  # calls of a run that has nothing to do
@@ -112,7 +113,10 @@ class Lab(ABC):
         self.cloud.calls.clear()
         params = {**common, **self.params, **changed}
         shown = Progress(str(progress) if progress else None, PROJECT)
-        done = entry.run(type(self).converge_function, params, check, shown)
+        if hasattr(self, "converge_function"):
+            done = entry.run(type(self).converge_function, params, check, shown)
+        else:
+            done = role.converge(self.provider, params, check, shown)
         if params["state"] == "present":
             self.storage = done["storage"]
         return done
