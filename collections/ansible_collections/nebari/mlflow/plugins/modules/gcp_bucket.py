@@ -139,7 +139,7 @@ def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     found = named.read()
     bucket.check_owner(named, found, params["owner"])
     if params["state"] == "present":
-        labels = {**{key: naming.text(value) for key, value in params["labels"].items()}, naming.OWNER: params["owner"]}
+        labels = naming.marked(params["labels"], params["owner"])
         bucket.ensure_present(plan, named, found, labels, params["location"])
     elif found is not None:
         bucket.ensure_absent(plan, named, found, params["adopted"], params["delete_data"])
