@@ -1,6 +1,6 @@
 """Run the tasks of a provider's role in this process: Ansible's own templates, the modules' own functions.
 
-It knows what these roles use: modules of this collection, `when`, `register`, `vars` and set_fact. The checks of the
+It knows what these roles use: modules of this collection, blocks, `when`, `register`, `vars` and set_fact. The checks of the
 inputs are left out. tests/integration/clouds/test_every_cloud.py runs the same roles by ansible-playbook.
 """
 
@@ -32,23 +32,24 @@ class Role:
         self._variables: dict[str, Any] = {
             **self._load("defaults/main.yml"),
             **self._load("vars/main.yml"),
-            "ansible_playbook_python": "",
             **given,
         }
         self.facts: dict[str, Any] = {}
         self.results: list[dict[str, Any]] = []
 
-    def run(self, tasks: str) -> None:
-        for task in self._load(f"tasks/{tasks}.yml"):
-            if "ansible.builtin.include_tasks" not in task:
+    def run(self, entry_point: str) -> None:
+        self._tasks(self._load(f"tasks/{entry_point}.yml"))
+
+    def _tasks(self, tasks: list[dict[str, Any]]) -> None:
+        for task in tasks:
+            if "block" in task:
+                self._tasks(task["block"])
+            elif "ansible.builtin.include_tasks" not in task:
                 self._task(task)
 
     def _task(self, task: dict[str, Any]) -> None:
-        templar = Templar(self._loader, {**self._variables, **self.facts})
-        templar = Templar(self._loader, {**templar.available_variables, **task.get("vars", {})})
-        conditions = task.get("when", [])
-        due = all(templar.evaluate_conditional(each) for each in self._listed(conditions))
-        if not due:
+        templar = Templar(self._loader, {**self._variables, **self.facts, **task.get("vars", {})})
+        if not templar.evaluate_conditional(task.get("when", True)):
             self.facts[task["register"]] = {"skipped": True, "changed": False}
             return
         facts = task.get("ansible.builtin.set_fact")
@@ -65,10 +66,6 @@ class Role:
         assert result["changed"] is bool(result["changes"]) or action.endswith("_info")
         self.facts[task["register"]] = result
         self.results.append(result)
-
-    @staticmethod
-    def _listed(value: Any) -> list[Any]:
-        return value if isinstance(value, list) else [value]
 
     def _load(self, path: str) -> Any:
         return self._loader.load_from_file(str(self._folder / path), trusted_as_template=True)
