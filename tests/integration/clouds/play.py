@@ -78,7 +78,7 @@ def play(provider: str, cloud: dict[str, str], variables: dict[str, Any], *flags
     failures = [result.get("msg", "") for _, result in results if result.get("failed")]
     stats = report.get("stats", {}).get("localhost", {})
     shown = [report.get("global_custom_stats", {}), *report.get("custom_stats", {}).values()]
-    returned = next((each for each in shown if "storage" in each), {})
+    returned: dict[str, Any] = next((each for each in shown if "storage" in each), {})
     return Played(
         code=done.returncode,
         changed=stats.get("changed", -1),

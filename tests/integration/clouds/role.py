@@ -1,7 +1,7 @@
 """Run the tasks of a provider's role in this process: Ansible's own templates, the modules' own functions.
 
-It knows what these roles use: modules of this collection, blocks, `when`, `register`, `vars` and set_fact. The checks of the
-inputs are left out. tests/integration/clouds/test_every_cloud.py runs the same roles by ansible-playbook.
+It knows what these roles use: modules of this collection, blocks, includes, `when`, `register`, `vars`, set_fact. The
+checks of the inputs are left out. test_every_cloud.py runs the same roles by ansible-playbook.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class Role:
     """One run of one entry point of a role."""
 
     def __init__(self, provider: str, given: dict[str, Any], check: bool, progress: Progress) -> None:
+        self._provider = provider
         self._folder = ROLES / provider
         self._loader = DataLoader()
         self._check = check
@@ -38,16 +39,19 @@ class Role:
         self.results: list[dict[str, Any]] = []
 
     def run(self, entry_point: str) -> None:
-        self._tasks(self._load(f"tasks/{entry_point}.yml"))
+        self._tasks(self._load(f"tasks/{entry_point}.yml"), {})
 
-    def _tasks(self, tasks: list[dict[str, Any]]) -> None:
+    def _tasks(self, tasks: list[dict[str, Any]], defaults: dict[str, Any]) -> None:
         for task in tasks:
+            included = Path(task.get("ansible.builtin.include_tasks", "")).name
             if "block" in task:
-                self._tasks(task["block"])
-            elif "ansible.builtin.include_tasks" not in task:
-                self._task(task)
+                self._tasks(task["block"], task.get("module_defaults", {}).get(f"group/{PREFIX}{self._provider}", {}))
+            elif not included:
+                self._task(task, defaults)
+            elif included != "preflight.yml":
+                self._tasks(self._load(f"tasks/{included}"), defaults)
 
-    def _task(self, task: dict[str, Any]) -> None:
+    def _task(self, task: dict[str, Any], defaults: dict[str, Any]) -> None:
         templar = Templar(self._loader, {**self._variables, **self.facts, **task.get("vars", {})})
         if not templar.evaluate_conditional(task.get("when", True)):
             self.facts[task["register"]] = {"skipped": True, "changed": False}
@@ -59,7 +63,9 @@ class Role:
         action = next(key for key in task if key.startswith(PREFIX))
         module = importlib.import_module(f"{MODULES}.{action.removeprefix(PREFIX)}")
         rules = getattr(module, "RULES", {})
-        validated = ArgumentSpecValidator(module.ARGUMENTS, **rules).validate(templar.template(task[action]))
+        validated = ArgumentSpecValidator(module.ARGUMENTS, **rules).validate(
+            templar.template({**defaults, **task[action]})
+        )
         assert not validated.error_messages, (task["name"], validated.error_messages)
         act = module.look if action.endswith("_info") else module.ensure
         result = entry.run(act, validated.validated_parameters, self._check, self._progress)

@@ -12,8 +12,8 @@ author:
   - nebari-mlflow maintainers
 short_description: Ensure the IAM role of one Kubernetes service account for one S3 bucket
 description:
-  - Creates and repairs a role that only the service account C(nebari-mlflow) of one namespace of one cluster may take, and
-    whose policy C(artifacts) allows only what MLflow does with artifacts in one bucket.
+  - Creates and repairs a role that only the service account C(nebari-mlflow) of one namespace of one cluster may
+    take, and whose policy C(artifacts) allows only what MLflow does with artifacts in one bucket.
   - Reads before it writes, so a second run makes no write call. Policies that other people attached stay. A role with
     another owner's tag is refused.
 extends_documentation_fragment:

@@ -12,10 +12,11 @@ author:
   - nebari-mlflow maintainers
 short_description: Ensure a KMS key and its alias
 description:
-  - Creates a key once, even if a run is interrupted before the key has its alias. Ensures that it is enabled and rotates.
+  - Creates a key once, even if a run is interrupted before the key has its alias. Ensures that it is enabled and
+    rotates.
   - Reads before it writes, so a second run makes no write call. A key with another owner's tag is refused.
-  - Unlike C(amazon.aws.kms_key), it predicts every change in check mode, cancels a pending deletion, and never deletes a
-    key that other people use.
+  - Unlike C(amazon.aws.kms_key), it predicts every change in check mode, cancels a pending deletion, and never
+    deletes a key that other people use.
 extends_documentation_fragment:
   - nebari.mlflow.cloud.resource
   - nebari.mlflow.cloud.aws
@@ -31,8 +32,8 @@ options:
   needed_by:
     description:
       - With O(state=absent), what stays and needs the key, which therefore stays too.
-      - A key that other aliases, grants or statements of its policy use stays as well. Any other is deleted 30 days later;
-        until then the deletion can be cancelled.
+      - A key that other aliases, grants or statements of its policy use stays as well. Any other is deleted 30 days
+        later; until then the deletion can be cancelled.
     type: str
     default: ""
 

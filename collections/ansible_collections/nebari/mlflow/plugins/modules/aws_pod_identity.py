@@ -14,8 +14,8 @@ short_description: Ensure an EKS Pod Identity association
 description:
   - Associates the Kubernetes service account C(nebari-mlflow) of one namespace with a role. The cluster needs the Pod
     Identity add-on.
-  - Reads before it writes, so a second run makes no write call. An association that gives another role and does not carry
-    the mark O(owner) is refused, and one that gives another role is never removed.
+  - Reads before it writes, so a second run makes no write call. An association that gives another role and does not
+    carry the mark O(owner) is refused, and one that gives another role is never removed.
 extends_documentation_fragment:
   - nebari.mlflow.cloud.resource
   - nebari.mlflow.cloud.aws

@@ -15,8 +15,8 @@ description:
   - Creates and repairs a bucket without public access or ACLs, with versioning and a policy that requires TLS.
   - Reads before it writes and writes only what differs, so a second run makes no write call. Tags, policy statements,
     lifecycle and an encryption that other people set stay.
-  - Every call names the account, so that a bucket of another account is never touched. A bucket with another owner's tag
-    is refused.
+  - Every call names the account, so that a bucket of another account is never touched. A bucket with another owner's
+    tag is refused.
 extends_documentation_fragment:
   - nebari.mlflow.cloud.resource
   - nebari.mlflow.cloud.aws

@@ -12,9 +12,9 @@ author:
   - nebari-mlflow maintainers
 short_description: Look at a deployment's storage and identity on AWS
 description:
-  - Reads the bucket, the KMS key, the IAM role, the cluster's OIDC provider or Pod Identity association, and refuses what
-    another deployment or another account owns. Returns the derived names, and which of the role's tasks have something
-    to do.
+  - Reads the bucket, the KMS key, the IAM role, the cluster's OIDC provider or Pod Identity association, and refuses
+    what another deployment or another account owns. Returns the derived names, and which of the role's tasks have
+    something to do.
   - Everything carries the tag C(nebari-mlflow-owner). What carries another owner's is refused.
 extends_documentation_fragment:
   - nebari.mlflow.cloud.look
@@ -98,7 +98,7 @@ cluster_arn:
   type: str
   sample: arn:aws:eks:eu-west-1:111122223333:cluster/demo
 key:
-  description: The ARN of the key that the bucket's objects are encrypted with, and whether an adopted bucket brought it.
+  description: ARN of the key that encrypts the bucket's objects, and whether an adopted bucket brought it.
   returned: success
   type: dict
   sample: {arn: "arn:aws:kms:eu-west-1:111122223333:key/0a1b2c3d", adopted: false}

@@ -13,8 +13,8 @@ author:
 short_description: Ensure an Azure managed identity
 description:
   - Creates and repairs a user-assigned managed identity.
-  - Reads before it writes, so a second run makes no write call. Tags that other people set stay. An identity with another
-    owner's tag is refused.
+  - Reads before it writes, so a second run makes no write call. Tags that other people set stay. An identity with
+    another owner's tag is refused.
 extends_documentation_fragment:
   - nebari.mlflow.cloud.resource
   - nebari.mlflow.cloud.azure
@@ -30,8 +30,8 @@ options:
   scope:
     description:
       - With O(state=absent), the resource id on which the identity has a role from this deployment.
-      - An identity with a role elsewhere in the resource group, or with other federated credentials, stays, and loses only
-        the credential C(nebari-mlflow).
+      - An identity with a role elsewhere in the resource group, or with other federated credentials, stays, and loses
+        only the credential C(nebari-mlflow).
     type: str
     default: ""
 

@@ -27,7 +27,8 @@ options:
     type: str
     default: ""
   gone:
-    description: With O(state=absent), resource ids that earlier tasks of the play delete. Any other resource spares the group.
+    description:
+      - With O(state=absent), ids of the resources that earlier tasks of the play delete. Any other spares the group.
     type: list
     elements: str
     default: []

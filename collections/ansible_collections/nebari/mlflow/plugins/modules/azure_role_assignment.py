@@ -12,8 +12,8 @@ author:
   - nebari-mlflow maintainers
 short_description: Ensure a managed identity's role on a blob container
 description:
-  - Grants the role C(Storage Blob Data Contributor) on one container to a managed identity, and waits until Azure knows an
-    identity that was created a moment ago.
+  - Grants the role C(Storage Blob Data Contributor) on one container to a managed identity, and waits until Azure
+    knows an identity that was created a moment ago.
   - Reads before it writes, so a second run makes no write call. A grant that someone else made is not made twice. The
     assignment's name is derived from scope and identity, so that it is made once.
 extends_documentation_fragment:

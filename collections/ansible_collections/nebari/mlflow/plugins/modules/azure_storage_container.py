@@ -25,8 +25,8 @@ options:
   delete_data:
     description:
       - With O(state=absent), whether to delete the container. Without it, the container stays.
-      - A container that holds other blobs than those below C(artifacts/), or that a legal hold or an immutability policy
-        protects, stays.
+      - A container that holds other blobs than those below C(artifacts/), or that a legal hold or an immutability
+        policy protects, stays.
     type: bool
     default: false
 

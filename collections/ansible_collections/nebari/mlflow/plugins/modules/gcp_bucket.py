@@ -12,7 +12,8 @@ author:
   - nebari-mlflow maintainers
 short_description: Ensure a private, versioned Google Cloud Storage bucket
 description:
-  - Creates and repairs a bucket with uniform access, no public access, versioning and at least seven days of soft delete.
+  - Creates and repairs a bucket with uniform access, no public access, versioning and at least seven days of soft
+    delete.
   - Reads before it writes and patches only what differs, so a second run makes no write call. Labels, lifecycle, CORS
     and a longer soft delete that other people set stay.
   - A bucket of another project, or with another owner's label, is refused.

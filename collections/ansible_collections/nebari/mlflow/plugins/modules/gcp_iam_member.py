@@ -13,8 +13,8 @@ author:
 short_description: Grant a role on a Google Cloud Storage bucket or a service account
 description:
   - Adds or removes one member of one role. Other members, roles and conditions stay.
-  - The policy is written with its etag, and read again if someone else wrote meanwhile. A member that was created a moment
-    ago is waited for.
+  - The policy is written with its etag, and read again if someone else wrote meanwhile. A member that was created a
+    moment ago is waited for.
 extends_documentation_fragment:
   - nebari.mlflow.cloud.resource
   - nebari.mlflow.cloud.gcp
@@ -101,7 +101,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "member": {"type": "str", "required": True},
     "state": STATE,
 }
-RULES: dict[str, Any] = {"mutually_exclusive": [("bucket", "service_account")], "required_one_of": [("bucket", "service_account")]}
+RULES: dict[str, Any] = {
+    "mutually_exclusive": [("bucket", "service_account")],
+    "required_one_of": [("bucket", "service_account")],
+}
 
 
 def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:

@@ -193,6 +193,4 @@ def _delete(azure: Azure, target: str) -> None:
 def _delete_credential(azure: Azure, plan: Plan, path: str) -> None:
     target, permission = f"{path}/{CHILD}/{CREDENTIAL_NAME}", f"{CREDENTIALS}/delete"
     gone = ("NotFound", "ResourceNotFound")
-    plan.delete(
-        CREDENTIAL, CREDENTIAL_NAME, lambda: azure.call("DELETE", target, VERSION, permission, absent=gone)
-    )
+    plan.delete(CREDENTIAL, CREDENTIAL_NAME, lambda: azure.call("DELETE", target, VERSION, permission, absent=gone))
