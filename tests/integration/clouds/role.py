@@ -61,20 +61,24 @@ class Role:
             self.facts.update(templar.template(facts))
             return
         action = next(key for key in task if key.startswith(PREFIX))
-        module = importlib.import_module(f"{MODULES}.{action.removeprefix(PREFIX)}")
-        rules = getattr(module, "RULES", {})
-        validated = ArgumentSpecValidator(module.ARGUMENTS, **rules).validate(
-            templar.template({**defaults, **task[action]})
-        )
-        assert not validated.error_messages, (task["name"], validated.error_messages)
-        act = module.look if action.endswith("_info") else module.ensure
-        result = entry.run(act, validated.validated_parameters, self._check, self._progress)
-        assert result["changed"] is bool(result["changes"]) or action.endswith("_info")
+        params = templar.template({**defaults, **task[action]})
+        result = run(action.removeprefix(PREFIX), params, self._check, self._progress)
         self.facts[task["register"]] = result
         self.results.append(result)
 
     def _load(self, path: str) -> Any:
         return self._loader.load_from_file(str(self._folder / path), trusted_as_template=True)
+
+
+def run(name: str, params: dict[str, Any], check: bool, progress: Progress) -> dict[str, Any]:
+    """Run one module in this process."""
+    module = importlib.import_module(f"{MODULES}.{name}")
+    validated = ArgumentSpecValidator(module.ARGUMENTS, **getattr(module, "RULES", {})).validate(params)
+    assert not validated.error_messages, (name, validated.error_messages)
+    looks = name.endswith("_info")
+    result = entry.run(module.look if looks else module.ensure, validated.validated_parameters, check, progress)
+    assert looks or result["changed"] is bool(result["changes"])
+    return result
 
 
 def variables(provider: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -100,6 +104,8 @@ def converge(provider: str, params: dict[str, Any], check: bool, progress: Progr
     assert changed is bool(report["changes"])
     diffs = [result["diff"] for result in role.results]
     return {
+        "found": role.facts[f"__{provider}_found"],
+        "modules": len(role.results),
         "storage": role.facts[f"{provider}_storage"],
         "changed": changed,
         "changes": report["changes"],
