@@ -54,7 +54,6 @@ options:
     description: ARN of a policy that bounds the role. Empty leaves the role's own as it is.
     type: str
     default: ""
-
   tags:
     description: Tags to set. Other tags stay.
     type: dict

@@ -36,7 +36,6 @@ options:
         later; until then the deletion can be cancelled.
     type: str
     default: ""
-
   tags:
     description: Tags to set. Other tags stay.
     type: dict

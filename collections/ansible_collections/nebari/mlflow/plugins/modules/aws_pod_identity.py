@@ -36,7 +36,6 @@ options:
     description: Mark of the deployment, written as the tag C(nebari-mlflow-owner).
     type: str
     required: true
-
   tags:
     description: Tags to set. Other tags stay.
     type: dict

@@ -49,7 +49,6 @@ options:
       - The data cannot be brought back.
     type: bool
     default: false
-
   tags:
     description: Tags to set. Other tags stay.
     type: dict

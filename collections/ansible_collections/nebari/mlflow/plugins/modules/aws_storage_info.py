@@ -103,10 +103,12 @@ key:
   type: dict
   sample: {arn: "arn:aws:kms:eu-west-1:111122223333:key/0a1b2c3d", adopted: false}
 bucket:
-  description: The bucket, and the prefix of the artifacts in it.
+  description:
+    - The bucket, and the prefix of the artifacts in it.
+    - C(stays) says whether it remains, which with O(delete_data) depends on what other people keep in it.
   returned: success
   type: dict
-  sample: {name: demo-mlflow-0a1b2c3d, exists: true, adopted: false, prefix: artifacts}
+  sample: {name: demo-mlflow-0a1b2c3d, exists: true, adopted: false, stays: true, prefix: artifacts}
 storage:
   description: Where artifacts live and what a pod needs to reach them, in the shape that every provider role returns.
   returned: success

@@ -30,7 +30,6 @@ options:
     description: The cluster's OIDC issuer. Required with O(state=present).
     type: str
     default: ""
-
   resource_group:
     description: Name of the resource group.
     type: str

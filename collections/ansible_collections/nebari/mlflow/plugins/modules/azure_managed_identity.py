@@ -34,17 +34,14 @@ options:
         only the credential C(nebari-mlflow).
     type: str
     default: ""
-
   resource_group:
     description: Name of the resource group.
     type: str
     required: true
-
   owner:
     description: Mark of the deployment, written as the tag C(nebari-mlflow-owner).
     type: str
     required: true
-
   tags:
     description: Tags to set. Other tags stay.
     type: dict

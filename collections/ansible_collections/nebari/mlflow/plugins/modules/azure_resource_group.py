@@ -32,12 +32,10 @@ options:
     type: list
     elements: str
     default: []
-
   owner:
     description: Mark of the deployment, written as the tag C(nebari-mlflow-owner).
     type: str
     required: true
-
   tags:
     description: Tags to set. Other tags stay.
     type: dict

@@ -40,17 +40,14 @@ options:
       - The data cannot be brought back.
     type: bool
     default: false
-
   resource_group:
     description: Name of the resource group.
     type: str
     required: true
-
   owner:
     description: Mark of the deployment, written as the tag C(nebari-mlflow-owner).
     type: str
     required: true
-
   replication:
     description: How the account is replicated. Empty is V(LRS) for a new one, and leaves one that exists as it is.
     type: str
@@ -79,7 +76,6 @@ options:
         type: list
         elements: str
         default: []
-
   tags:
     description: Tags to set. Other tags stay.
     type: dict

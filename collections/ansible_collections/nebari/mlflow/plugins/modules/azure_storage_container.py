@@ -29,7 +29,6 @@ options:
         policy protects, stays.
     type: bool
     default: false
-
   resource_group:
     description: Name of the resource group.
     type: str

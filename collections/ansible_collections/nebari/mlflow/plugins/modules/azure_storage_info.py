@@ -36,7 +36,6 @@ options:
     description: The cluster's OIDC issuer. Required with O(state=present).
     type: str
     default: ""
-
   replication:
     description: How the account is replicated. Empty is V(LRS) for a new one, and leaves one that exists as it is.
     type: str
@@ -65,7 +64,6 @@ options:
         type: list
         elements: str
         default: []
-
   tags:
     description: More tags for everything that is created.
     type: dict

@@ -33,7 +33,7 @@ def look(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
         "oidc_provider_arn": "",
         "cluster_arn": f"arn:{aws.partition}:eks:{aws.region}:{aws.account}:cluster/{params['cluster_name']}",
         "key": {"arn": "", "adopted": False},
-        "bucket": {"name": chosen.name, "exists": exists, "adopted": adopted, "prefix": prefix},
+        "bucket": {"name": chosen.name, "exists": exists, "adopted": adopted, "stays": exists, "prefix": prefix},
     }
     if params["state"] == "present":
         _look_at_all(aws, survey, params, found, chosen)
@@ -42,6 +42,8 @@ def look(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
             objects.check(chosen, owner)
         role.find(aws, name, tags)
         key.find(aws, name, owner)
+        if exists and params["delete_data"]:
+            found["bucket"]["stays"] = bool(objects.fate_of(chosen, adopted).reason)
     annotations = {} if by_pods else {"eks.amazonaws.com/role-arn": found["role_arn"]}
     return {
         **survey.result(),
