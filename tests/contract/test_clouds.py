@@ -6,51 +6,133 @@ import ast
 import importlib
 import sys
 import tomllib
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.nebari.mlflow.plugins.doc_fragments.cloud import ModuleDocFragment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PLUGINS = ROOT / "collections/ansible_collections/nebari/mlflow/plugins"
+ROLES = ROOT / "collections/ansible_collections/nebari/mlflow/roles"
+ENTRY = "ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry"
 META = ROOT / "collections/ansible_collections/nebari/mlflow/meta"
 CLOUDS = ("aws", "azure", "gcp")
 EXTRAS: dict[str, list[str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
 
-def documented(cloud: str, block: str) -> Any:
-    module = importlib.import_module(f"ansible_collections.nebari.mlflow.plugins.modules.{cloud}_storage")
-    return yaml.safe_load(getattr(module, block))
+MODULES = sorted(path.stem for path in (PLUGINS / "modules").glob("*.py") if path.stem.partition("_")[0] in CLOUDS)
+LOOKS = [name for name in MODULES if name.endswith("_info")]
+RESOURCES = [name for name in MODULES if name not in LOOKS]
+
+
+def load(name: str) -> ModuleType:
+    return importlib.import_module(f"ansible_collections.nebari.mlflow.plugins.modules.{name}")
+
+
+def documented(name: str, block: str) -> Any:
+    return yaml.safe_load(getattr(load(name), block))
+
+
+def fragments(name: str) -> list[dict[str, Any]]:
+    """Return what a module's documentation takes over."""
+    wanted = documented(name, "DOCUMENTATION")["extends_documentation_fragment"]
+    assert all(each.startswith("nebari.mlflow.cloud.") for each in wanted)
+    return [yaml.safe_load(getattr(ModuleDocFragment, each.rpartition(".")[2].upper())) for each in wanted]
+
+
+def options(name: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for part in (*fragments(name), documented(name, "DOCUMENTATION")):
+        found |= part["options"]
+    return found
+
+
+def arguments(name: str) -> dict[str, dict[str, Any]]:
+    return {key: spec for key, spec in load(name).ARGUMENTS.items() if not key.startswith("_")}
 
 
 def without_samples(returned: dict[str, Any]) -> dict[str, Any]:
     return {name: {k: v for k, v in entry.items() if k != "sample"} for name, entry in returned.items()}
 
 
-def test_the_clouds_return_the_same() -> None:
-    """Written three times, as a documentation fragment of Ansible may hold options only."""
-    first, *others = (without_samples(documented(cloud, "RETURN")) for cloud in CLOUDS)
-    assert all(other == first for other in others)
+@pytest.mark.parametrize(
+    ("names", "shared"),
+    [
+        (LOOKS, {"storage", "changes", "due", "owner", "elapsed", "code", "cause", "fix"}),
+        (RESOURCES, {"changes", "kept", "elapsed", "code", "cause", "fix"}),
+    ],
+    ids=["looks", "resources"],
+)
+def test_the_clouds_return_the_same(names: list[str], shared: set[str]) -> None:
+    """Written once for each module, as a documentation fragment of Ansible may hold options only."""
+    first, *others = (without_samples(documented(name, "RETURN")) for name in names)
+    assert shared <= first.keys()
+    for other in others:
+        assert {key: other[key] for key in shared} == {key: first[key] for key in shared}
 
 
-def test_the_options_that_all_clouds_have_are_the_same_and_all_are_documented() -> None:
-    entry = importlib.import_module("ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry")
-    common = {name for name in entry.COMMON if not name.startswith("_")}
-    for cloud in CLOUDS:
-        module = importlib.import_module(f"ansible_collections.nebari.mlflow.plugins.modules.{cloud}_storage")
-        fragment = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)
-        options = {**fragment["options"], **documented(cloud, "DOCUMENTATION")["options"]}
-        taken = {name: spec for name, spec in module.ARGUMENTS.items() if not name.startswith("_")}
-        assert set(options) == set(taken), cloud
-        assert common <= set(taken)
-        for name, spec in taken.items():
-            for key in ("type", "default", "choices", "required"):
-                assert options[name].get(key) == spec.get(key), (cloud, name, key)
+@pytest.mark.parametrize("name", MODULES)
+def test_every_option_is_documented_as_it_is(name: str) -> None:
+    def check(documented: dict[str, Any], taken: dict[str, Any]) -> None:
+        assert set(documented) == set(taken)
+        for key, spec in taken.items():
+            for part in ("type", "default", "choices", "required", "elements"):
+                assert documented[key].get(part) == spec.get(part), (key, part)
+            check(documented[key].get("suboptions", {}), spec.get("options", {}))
+
+    check(options(name), arguments(name))
+
+
+def test_every_look_has_the_options_that_all_clouds_have() -> None:
+    common = {name for name in importlib.import_module(ENTRY).LOOK if not name.startswith("_")}
+    assert all(common <= arguments(name).keys() for name in LOOKS)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_of_a_module_are_accepted_by_it(name: str) -> None:
+    rules = getattr(load(name), "RULES", {})
+    for task in yaml.safe_load(load(name).EXAMPLES):
+        validated = ArgumentSpecValidator(load(name).ARGUMENTS, **rules).validate(task[f"nebari.mlflow.{name}"])
+        assert validated.error_messages == []
+
+
+def test_every_module_of_a_cloud_shows_its_progress() -> None:
+    runtime = yaml.safe_load((META / "runtime.yml").read_text())
+    routed = runtime["plugin_routing"]["modules"]
+    assert {routed[name]["action_plugin"] for name in MODULES} == {"nebari.mlflow.follow"}
+    assert sorted(name for group in runtime["action_groups"].values() for name in group) == MODULES
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_a_role_runs_every_module_of_its_cloud(cloud: str) -> None:
+    """And each task by its own name, so that a play can be read, started and stopped at any step."""
+    for entry_point in ("main", "absent"):
+        listed = tasks(ROLES / cloud / "tasks", entry_point)
+        used = [key.removeprefix("nebari.mlflow.") for task in listed for key in task if key.startswith("nebari.")]
+        assert used[0] == f"{cloud}_storage_info", "before the first write, all is read"
+        of_cloud = {name for name in MODULES if name.startswith(f"{cloud}_")}
+        unused = of_cloud - set(used)
+        assert unused <= ({"azure_federated_credential"} if entry_point == "absent" else set())
+        assert len({task["name"] for task in listed}) == len(listed)
+
+
+def tasks(folder: Path, name: str) -> list[dict[str, Any]]:
+    """Return all tasks of an entry point, those of blocks and of the files that it includes among them."""
+
+    def flat(listed: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        for task in listed:
+            included = Path(task.get("ansible.builtin.include_tasks", "")).stem
+            yield from flat(task["block"]) if "block" in task else tasks(folder, included) if included else [task]
+
+    return [*flat(yaml.safe_load((folder / f"{name}.yml").read_text()))]
 
 
 def imported(cloud: str) -> set[str]:
@@ -126,5 +208,7 @@ def test_the_modules_and_the_execution_environment_ask_for_what_the_extras_bring
     lines = (META / "ee-requirements.txt").read_text().splitlines()
     for cloud in CLOUDS:
         assert set(EXTRAS[cloud]) <= set(lines)
-        stated = {each.replace(" ", "") for each in documented(cloud, "DOCUMENTATION")["requirements"]}
-        assert stated == set(EXTRAS[cloud])
+        stated = yaml.safe_load(getattr(ModuleDocFragment, cloud.upper()))["requirements"]
+        assert {each.replace(" ", "") for each in stated} == set(EXTRAS[cloud])
+        for name in [name for name in MODULES if name.startswith(f"{cloud}_")]:
+            assert f"nebari.mlflow.cloud.{cloud}" in documented(name, "DOCUMENTATION")["extends_documentation_fragment"]

@@ -13,7 +13,6 @@ import botocore.loaders
 import botocore.session
 import pytest
 from ansible_collections.nebari.mlflow.plugins.module_utils.aws import policies
-from ansible_collections.nebari.mlflow.plugins.module_utils.aws.storage import converge
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import naming
 from botocore.config import Config
 
@@ -31,7 +30,6 @@ NAME = naming.bucket_name(PROJECT, NAMESPACE, ACCOUNT)
 
 class AwsLab(Lab):
     provider = "aws"
-    converge_function = staticmethod(converge)
     most_reads = 14
     variables = {"mlflow_aws_region": REGION, "mlflow_aws_oidc_issuer_url": ISSUER}  # noqa: RUF012
     params = {  # noqa: RUF012

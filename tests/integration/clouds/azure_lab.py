@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ansible_collections.nebari.mlflow.plugins.module_utils.azure.storage import converge
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import naming
 
 from tests.simulators import azure
@@ -30,7 +29,6 @@ THEIR_IDENTITY = f"{GROUP}/providers/microsoft.managedidentity/userassignedident
 
 class AzureLab(Lab):
     provider = "azure"
-    converge_function = staticmethod(converge)
     most_reads = 11  # three for the token, one for the group, one for each of seven objects
     variables = {  # noqa: RUF012
         "mlflow_azure_subscription_id": SUBSCRIPTION,

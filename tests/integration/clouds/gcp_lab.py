@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import naming
-from ansible_collections.nebari.mlflow.plugins.module_utils.gcp.storage import converge
 
 from tests.simulators import gcp
 from tests.simulators.http import Request, Response, answer
@@ -24,7 +23,6 @@ THEIRS = f"theirs@{CLOUD_PROJECT}.iam.gserviceaccount.com"
 
 class GcpLab(Lab):
     provider = "gcp"
-    converge_function = staticmethod(converge)
     most_reads = 5  # the bucket, the project's number, the account and two policies
     variables = {"mlflow_gcp_project": CLOUD_PROJECT, "mlflow_gcp_region": REGION}  # noqa: RUF012
     params = {  # noqa: RUF012

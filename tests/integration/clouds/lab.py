@@ -1,4 +1,4 @@
-"""A simulated account, and the module that works on it, run in this process."""
+"""A simulated account, and the role that works on it, run in this process."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import entry
 from ansible_collections.nebari.mlflow.plugins.module_utils.progress import Progress
 
 from tests.simulators.http import Request, Response
 from tests.simulators.proxy import Fault, Proxy
 
+from . import role
 from .play import Played, environment, play
 
 HERE = Path(__file__).parent
@@ -46,9 +46,8 @@ class Lab(ABC):
     """What the tests of all clouds need of one."""
 
     provider: str
-    converge_function: entry.Converge
-    variables: dict[str, Any]  # of the role
-    params: dict[str, Any]  # of the module
+    variables: dict[str, Any]  # of a play
+    params: dict[str, Any]  # of the role, without the prefixes of their names
     most_reads: int  # calls of a run that has nothing to do
     storage: dict[str, Any]  # what the last deploy returned
 
@@ -112,7 +111,7 @@ class Lab(ABC):
         self.cloud.calls.clear()
         params = {**common, **self.params, **changed}
         shown = Progress(str(progress) if progress else None, PROJECT)
-        done = entry.run(type(self).converge_function, params, check, shown)
+        done = role.converge(self.provider, params, check, shown)
         if params["state"] == "present":
             self.storage = done["storage"]
         return done
@@ -170,7 +169,7 @@ class Lab(ABC):
         self.cloud.faults.append(Fault(lambda request: self.cloud.name(request)[0] == action, interfere))
 
     def kill_at(self, nth: int, after: bool, **changed: Any) -> int:
-        """Run the module in a process of its own and kill it at its write number `nth`; return the exit code."""
+        """Run the role in a process of its own and kill it at its write number `nth`; return the exit code."""
         params = {"adopt": "", "state": "present", "delete_data": False, "project": PROJECT, "namespace": NAMESPACE}
         self.cloud.calls.clear()
         child = subprocess.Popen(

@@ -21,19 +21,19 @@ CLEARED = (
 
 @dataclass(frozen=True)
 class Played:
-    """What a play did: the module's result, the reported storage, and Ansible's own counts."""
+    """What a play did: the role's report, the returned storage, and Ansible's own counts."""
 
     code: int
     changed: int
     failed: int
-    module: dict[str, Any]
+    report: dict[str, Any]
     storage: dict[str, Any]
     message: str
     output: str
 
     @property
     def changes(self) -> list[tuple[str, str, str]]:
-        return [(each["action"], each["kind"], each["name"]) for each in self.module.get("changes", [])]
+        return [(each["action"], each["kind"], each["name"]) for each in self.report.get("changes", [])]
 
 
 def environment(cloud: dict[str, str]) -> dict[str, str]:
@@ -77,16 +77,14 @@ def play(provider: str, cloud: dict[str, str], variables: dict[str, Any], *flags
     ]
     failures = [result.get("msg", "") for _, result in results if result.get("failed")]
     stats = report.get("stats", {}).get("localhost", {})
-    storage = report.get("global_custom_stats", {}).get("storage", {})
-    if not storage:
-        custom = report.get("custom_stats", {})
-        storage = next((each["storage"] for each in custom.values() if "storage" in each), {})
+    shown = [report.get("global_custom_stats", {}), *report.get("custom_stats", {}).values()]
+    returned: dict[str, Any] = next((each for each in shown if "storage" in each), {})
     return Played(
         code=done.returncode,
         changed=stats.get("changed", -1),
         failed=stats.get("failures", -1),
-        module=next((result for _, result in results if "changes" in result), {}),
-        storage=storage,
+        report=returned.get("report", {}),
+        storage=returned.get("storage", {}),
         message=str(failures[0]) if failures else "",
         output=text + done.stderr,
     )

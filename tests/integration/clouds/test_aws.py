@@ -310,7 +310,7 @@ def test_credentials_that_are_refused_say_so(aws_lab: AwsLab, code: str) -> None
     [
         ({"mlflow_aws_region": "moon"}, "not a region of AWS"),
         ({"mlflow_aws_oidc_issuer_url": "oidc.eks"}, "needs the cluster's issuer"),
-        ({"mlflow_aws_identity": "pod_identity"}, "mlflow_aws_cluster_name is empty"),
+        ({"mlflow_aws_identity": "pod_identity"}, "needs mlflow_aws_cluster_name"),
     ],
 )
 def test_bad_variables_are_refused_before_any_call(aws_lab: AwsLab, variables: dict[str, str], message: str) -> None:

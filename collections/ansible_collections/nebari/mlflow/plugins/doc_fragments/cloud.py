@@ -6,16 +6,13 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    DOCUMENTATION = r"""
+    RESOURCE = r"""
 notes:
-  - In check mode no write call is made, and RV(changes) are what a run would then do.
+  - In check mode no write call is made, and RV(changes) are what a run would then do. An object that another object
+    needs may still be missing then; it counts as one that an earlier task of the play creates.
 options:
-  namespace:
-    description: Kubernetes namespace of the service account.
-    type: str
-    required: true
   state:
-    description: With V(absent), the identity is removed and the data stays, unless O(delete_data) says otherwise.
+    description: Whether the object exists.
     type: str
     choices: [present, absent]
     default: present
@@ -26,4 +23,69 @@ attributes:
   diff_mode:
     description: Shows what this module manages, before and after.
     support: full
+"""
+
+    LOOK = r"""
+notes:
+  - Makes no write call. With O(state=present) it reads all that the role's tasks read, so that a missing permission,
+    another owner or a wrong name ends the play before the first change.
+options:
+  namespace:
+    description: Kubernetes namespace of the service account.
+    type: str
+    required: true
+  state:
+    description: What the role is about to do. With V(absent), only ownership and what a removal needs is read.
+    type: str
+    choices: [present, absent]
+    default: present
+  delete_data:
+    description: Whether a removal also deletes the data.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Reads only.
+    support: full
+  diff_mode:
+    description: Changes nothing.
+    support: none
+"""
+
+    GCP = r"""
+notes:
+  - Credentials are E(GCP_ACCESS_TOKEN), E(GOOGLE_CREDENTIALS) (a key or its file), or the application default ones.
+requirements:
+  - google-auth >= 2.20
+  - requests >= 2.20
+options:
+  cloud_project:
+    description: Id of the Google Cloud project.
+    type: str
+    required: true
+"""
+
+    AWS = r"""
+notes:
+  - Credentials and proxy are found as by the AWS CLI, in the environment, a profile or the machine's own role.
+requirements:
+  - boto3 >= 1.34.63
+options:
+  region:
+    description: Region of AWS.
+    type: str
+    required: true
+"""
+
+    AZURE = r"""
+notes:
+  - Credentials are a service principal from E(ARM_CLIENT_ID), E(ARM_CLIENT_SECRET), E(ARM_TENANT_ID), or what
+    azure-identity finds, such as C(az login) or a managed identity.
+requirements:
+  - azure-identity >= 1.16.1
+  - azure-mgmt-core >= 1.4
+options:
+  subscription_id:
+    description: Id of the subscription. Without it, E(ARM_SUBSCRIPTION_ID) or E(AZURE_SUBSCRIPTION_ID) is taken.
+    type: str
 """

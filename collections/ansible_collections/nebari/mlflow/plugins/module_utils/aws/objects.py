@@ -31,7 +31,7 @@ def check(bucket: Bucket, owner: str) -> None:
     check_owner(bucket, bucket.tags(), owner)
 
 
-def fate(bucket: Bucket, adopted: bool) -> Fate:
+def fate_of(bucket: Bucket, adopted: bool) -> Fate:
     if adopted:
         return Fate(ADOPTED)
     names: set[str] = set()
@@ -43,13 +43,20 @@ def fate(bucket: Bucket, adopted: bool) -> Fate:
     return Fate(holds([*sorted(names - {OURS}), *half]), OURS in names or len(half) < len(uploads))
 
 
-def ensure_absent(plan: Plan, bucket: Bucket, fate: Fate) -> None:
-    """Delete the bucket with our objects, or of one that is spared only our objects."""
+def ensure_absent(plan: Plan, bucket: Bucket, adopted: bool, delete_data: bool) -> None:
+    """Delete the bucket with our objects, or of one that is spared only our objects.
+
+    Without `delete_data` it only says what stays.
+    """
 
     def call() -> None:
         _empty(plan, bucket)
         bucket.call("delete_bucket", ("NoSuchBucket",))
 
+    if not delete_data:
+        plan.keep(KIND, bucket.name)
+        return
+    fate = fate_of(bucket, adopted)
     if not fate.reason:
         plan.delete(KIND, bucket.name, call)
         return

@@ -20,6 +20,10 @@ POLICY = "artifacts"
 GONE = ("NoSuchEntity",)
 
 
+def arn_of(aws: Aws, name: str) -> str:
+    return f"arn:{aws.partition}:iam::{aws.account}:role/{name}"
+
+
 def issuer_arn(aws: Aws, issuer_url: str) -> str:
     """Return the ARN of the account's OIDC provider for the cluster, which must exist."""
     host = issuer_url.removeprefix("https://").rstrip("/")

@@ -66,7 +66,7 @@ class Closed(Exception):
 
 
 class Azure:
-    def __init__(self, subscription: str, progress: Progress) -> None:
+    def __init__(self, subscription: str | None, progress: Progress) -> None:
         if MISSING is not None:
             raise library_missing("azure", sys.executable, MISSING)
         environment = os.environ.get("ARM_ENVIRONMENT") or "public"
@@ -74,6 +74,11 @@ class Azure:
             raise CloudError(
                 f"ARM_ENVIRONMENT is {environment!r}, and only Azure's public cloud is supported.",
                 "For another one, make the storage yourself and deploy with provider=existing.",
+            )
+        if not subscription:
+            raise CloudError(
+                "No subscription is given.",
+                "Give mlflow_azure_subscription_id or ARM_SUBSCRIPTION_ID, as in: az account list --query '[].id'",
             )
         self.subscription = f"/subscriptions/{subscription}"
         self.progress = progress

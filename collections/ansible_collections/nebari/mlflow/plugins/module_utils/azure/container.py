@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..cloud.neighbours import holds
+from ..cloud.neighbours import ADOPTED, holds
 from ..cloud.plan import Plan, Settings
 from . import blobs
 from .account import TYPE, VERSION, Account
@@ -101,16 +101,30 @@ def spared(account: Account, found: dict[str, Any]) -> str:
         return f"what other people keep in it cannot be seen ({error})"
 
 
+def why_account_stays(account: Account, adopted: bool) -> str:
+    """Return why a removal with the data leaves the account in place, "" if it is deleted."""
+    if adopted:
+        return ADOPTED
+    ours, theirs = find(account), others(account)
+    protected = [f"{KIND} {NAME}"] if ours and spared(account, ours) else []
+    return holds([*protected, *theirs])
+
+
 def find(account: Account) -> dict[str, Any] | None:
     return account.azure.get(id_of(account), VERSION, READ)
 
 
-def ensure_absent(plan: Plan, account: Account, found: dict[str, Any] | None) -> None:
-    """Delete the container, if there is one."""
-    if found is not None:
-        path, permission = id_of(account), f"{TYPE}/blobServices/containers/delete"
-        gone = ("ContainerNotFound",)
-        plan.delete(KIND, NAME, lambda: account.azure.call("DELETE", path, VERSION, permission, absent=gone))
+def ensure_absent(plan: Plan, account: Account) -> None:
+    """Delete the container, unless it is protected or other people keep something in it."""
+    found = find(account)
+    if found is None:
+        return
+    reason = spared(account, found)
+    if reason:
+        plan.keep(KIND, NAME, reason)
+        return
+    path, permission, gone = id_of(account), f"{TYPE}/blobServices/containers/delete", ("ContainerNotFound",)
+    plan.delete(KIND, NAME, lambda: account.azure.call("DELETE", path, VERSION, permission, absent=gone))
 
 
 def _is_deleted(entry: dict[str, Any]) -> bool:

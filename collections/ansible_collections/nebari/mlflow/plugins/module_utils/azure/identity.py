@@ -123,17 +123,27 @@ def ensure_assignment(azure: Azure, plan: Plan, scope: str, path: str, principal
         plan.create(ASSIGNMENT, ROLE_NAME, {**wanted, "scope": scope}, create)
 
 
-def ensure_absent(azure: Azure, plan: Plan, scope: str, path: str, owner: str) -> bool:
-    """Take the role away and delete the identity with its credential; return whether the identity has gone.
-
-    One that other people use keeps what is theirs and loses what is ours.
-    """
-    found = find(azure, path, owner)
-    name, target = path.rpartition("/")[2], assignment_id(scope, path)
+def ensure_assignment_absent(azure: Azure, plan: Plan, scope: str, path: str) -> None:
+    """Take the role away."""
+    target = assignment_id(scope, path)
     if azure.get(target, ASSIGNMENTS_VERSION, f"{ASSIGNMENTS}/read") is not None:
         plan.delete(ASSIGNMENT, ROLE_NAME, lambda: _delete(azure, target))
+
+
+def ensure_credential_absent(azure: Azure, plan: Plan, path: str) -> None:
+    """Delete the credential, if there is one."""
+    if azure.get(f"{path}/{CHILD}/{CREDENTIAL_NAME}", VERSION, f"{CREDENTIALS}/read") is not None:
+        _delete_credential(azure, plan, path)
+
+
+def ensure_absent(azure: Azure, plan: Plan, path: str, found: dict[str, Any] | None, scope: str) -> bool:
+    """Delete the identity with its credential; return whether it is gone.
+
+    One that other people use stays and loses only our credential. Its role on `scope` is ours.
+    """
     if found is None:
         return True
+    name = path.rpartition("/")[2]
     credentials = [each["name"] for each in azure.entries(f"{path}/{CHILD}", VERSION, f"{CREDENTIALS}/read")]
     theirs = [f"{CREDENTIAL} {each}" for each in credentials if each != CREDENTIAL_NAME]
     theirs += _other_assignments(azure, scope, path, str(found["properties"]["principalId"]))
@@ -142,11 +152,7 @@ def ensure_absent(azure: Azure, plan: Plan, scope: str, path: str, owner: str) -
         plan.delete(KIND, name, lambda: azure.call("DELETE", path, VERSION, f"{TYPE}/delete", absent=gone))
         return True
     if CREDENTIAL_NAME in credentials:
-        ours, permission = f"{path}/{CHILD}/{CREDENTIAL_NAME}", f"{CREDENTIALS}/delete"
-        plan.delete(
-            CREDENTIAL, CREDENTIAL_NAME,
-            lambda: azure.call("DELETE", ours, VERSION, permission, absent=("NotFound", "ResourceNotFound")),
-        )  # fmt: skip
+        _delete_credential(azure, plan, path)
     plan.keep(KIND, name, holds(theirs))
     return False
 
@@ -182,3 +188,9 @@ def _granted(azure: Azure, scope: str, principal: str) -> bool:
 
 def _delete(azure: Azure, target: str) -> None:
     azure.call("DELETE", target, ASSIGNMENTS_VERSION, f"{ASSIGNMENTS}/delete", absent=("RoleAssignmentNotFound",))
+
+
+def _delete_credential(azure: Azure, plan: Plan, path: str) -> None:
+    target, permission = f"{path}/{CHILD}/{CREDENTIAL_NAME}", f"{CREDENTIALS}/delete"
+    gone = ("NotFound", "ResourceNotFound")
+    plan.delete(CREDENTIAL, CREDENTIAL_NAME, lambda: azure.call("DELETE", target, VERSION, permission, absent=gone))

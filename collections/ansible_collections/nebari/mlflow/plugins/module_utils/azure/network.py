@@ -13,6 +13,16 @@ from typing import Any
 from ..cloud.errors import CloudError
 
 Rules = dict[str, Any]
+# The option of the modules.
+OPTION: dict[str, Any] = {
+    "type": "dict",
+    "options": {
+        "default_action": {"type": "str", "choices": ["Allow", "Deny"], "default": "Deny"},
+        "bypass": {"type": "str", "default": "AzureServices"},
+        "ip_rules": {"type": "list", "elements": "str", "default": []},
+        "subnet_ids": {"type": "list", "elements": "str", "default": []},
+    },
+}
 PRIVATE = [ipaddress.IPv4Network(each) for each in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")]
 
 

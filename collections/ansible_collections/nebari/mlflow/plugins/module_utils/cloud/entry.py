@@ -15,35 +15,37 @@ from ..process import Process
 from ..progress import Progress
 from .plan import Plan
 
-# Options that every cloud module has, and the two that its action plugin gives.
-COMMON: dict[str, dict[str, Any]] = {
+# The two options that the action plugin gives to every module.
+HIDDEN: dict[str, dict[str, Any]] = {"_progress": {"type": "path"}, "_controller": {"type": "str"}}
+STATE: dict[str, Any] = {"type": "str", "choices": ["present", "absent"], "default": "present"}
+OWNER: dict[str, Any] = {"type": "str", "required": True}
+# What every module has that looks at a deployment's storage and identity.
+LOOK: dict[str, dict[str, Any]] = {
+    **HIDDEN,
     "project": {"type": "str", "required": True},
     "namespace": {"type": "str", "required": True},
     "adopt": {"type": "str", "default": ""},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "state": STATE,
     "delete_data": {"type": "bool", "default": False},
-    "_progress": {"type": "path"},
-    "_controller": {"type": "str"},
 }
 
-Converge = Callable[[dict[str, Any], Plan], dict[str, Any]]
+Ensure = Callable[[dict[str, Any], Plan], dict[str, Any]]
 
 
-def run(converge: Converge, params: dict[str, Any], check: bool, progress: Progress) -> dict[str, Any]:
-    """Converge, and return the module's result."""
+def run(ensure: Ensure, params: dict[str, Any], check: bool, progress: Progress) -> dict[str, Any]:
+    """Bring the object to its state, and return the module's result."""
     plan = Plan(check, progress)
-    storage = converge(params, plan)
-    return {**plan.result(), "storage": storage, "elapsed": round(progress.elapsed(), 1)}
+    returned = ensure(params, plan)
+    return {**plan.result(), **returned, "elapsed": round(progress.elapsed(), 1)}
 
 
-def run_module(module: AnsibleModule, converge: Converge) -> None:
-    """Run the module to its end; every failure is `cause` and `fix`."""
+def run_module(module: AnsibleModule, ensure: Ensure, cloud: str) -> None:
+    """Run the module to its end; every failure has `code`, `cause` and `fix`."""
     params = module.params
-    controller = Process.parse(params["_controller"] or "")
-    install(controller)
-    progress = Progress(params["_progress"], params["project"])
+    install(Process.parse(params["_controller"] or ""))
+    progress = Progress(params["_progress"], cloud)
     try:
-        result = run(converge, params, module.check_mode, progress)
+        result = run(ensure, params, module.check_mode, progress)
     except ReleaseError as error:
         module.fail_json(**error.report(), elapsed=round(progress.elapsed(), 1))
     module.exit_json(**result)

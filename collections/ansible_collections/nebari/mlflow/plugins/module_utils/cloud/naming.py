@@ -53,6 +53,11 @@ def tags(project: str, namespace: str, owner: str, more: dict[str, Any]) -> dict
     return {**{name: text(value) for name, value in more.items() if name.lower() not in ours}, **ours}
 
 
+def marked(given: dict[str, Any], owner: str) -> dict[str, str]:
+    """Return tags as text, with the owner's mark, which wins whatever its case in `given`."""
+    return {**{name: text(value) for name, value in given.items() if name.lower() != OWNER}, OWNER: owner}
+
+
 def text(value: Any) -> str:
     """Return a tag's value as YAML writes it: people give numbers and booleans too."""
     return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)

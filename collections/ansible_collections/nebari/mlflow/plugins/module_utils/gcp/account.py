@@ -7,6 +7,7 @@ https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from ..cloud.errors import foreign
@@ -49,18 +50,19 @@ def ensure_present(gcp: Gcp, plan: Plan, account_id: str, owner: str, found: dic
     plan.update(KIND, email, {**found, "disabled": found.get("disabled", False)}, wanted, apply)
 
 
-def ensure_absent(gcp: Gcp, plan: Plan, account_id: str, role: str, speaker: str) -> None:
-    """Delete the account, or of one that other people use only `role` of our `speaker`."""
+def ensure_absent(gcp: Gcp, plan: Plan, account_id: str, ours: Collection[tuple[str, str]]) -> None:
+    """Delete the account. If other people use it, remove only `ours`, which are pairs of a role and a member."""
     email = email_of(account_id, gcp.project)
     url = f"{IAM}/projects/{gcp.project}/serviceAccounts/{email}"
     policy = member.Target.service_account(gcp, email)
     others = [f"key {each['name'].rpartition('/')[2]}" for each in _keys(gcp, url)]
     granted = members(policy.read(absent=(404,)) or {})
-    others += [f"{who} as {what}" for what, who in granted if (what, who) != (role, speaker)]
+    others += [f"{who} as {what}" for what, who in granted if (what, who) not in ours]
     if not others:
         plan.delete(KIND, email, lambda: gcp.call("DELETE", url, "iam.serviceAccounts.delete", absent=(404,)))
         return
-    member.ensure_absent(plan, policy, role, speaker)
+    for role, speaker in ours:
+        member.ensure_absent(plan, policy, role, speaker)
     plan.keep(KIND, email, holds(others))
 
 

@@ -138,15 +138,24 @@ class Fate:
     emptied: bool = False
 
 
-def fate(bucket: Bucket, found: dict[str, Any], adopted: bool) -> Fate:
+def fate_of(bucket: Bucket, found: dict[str, Any], adopted: bool) -> Fate:
     if adopted or found.get("retentionPolicy"):
         return Fate(ADOPTED if adopted else "a retention policy protects its objects")
     top, ours = bucket.top(), f"{PREFIX}/"
     return Fate(holds([name for name in top if name != ours]), ours in top)
 
 
-def ensure_absent(plan: Plan, bucket: Bucket, fate: Fate) -> None:
-    """Delete the bucket, or of one that is spared only our objects."""
+def stays(bucket: Bucket, found: dict[str, Any], adopted: bool, delete_data: bool) -> bool:
+    """Check whether a removal leaves the bucket in place."""
+    return not delete_data or bool(fate_of(bucket, found, adopted).reason)
+
+
+def ensure_absent(plan: Plan, bucket: Bucket, found: dict[str, Any], adopted: bool, delete_data: bool) -> None:
+    """Delete the bucket, or of one that is spared only our objects. Without `delete_data` it only says what stays."""
+    if not delete_data:
+        plan.keep(KIND, bucket.name)
+        return
+    fate = fate_of(bucket, found, adopted)
     if not fate.reason:
         plan.delete(KIND, bucket.name, bucket.delete)
         return

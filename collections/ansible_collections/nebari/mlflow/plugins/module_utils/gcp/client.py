@@ -54,11 +54,13 @@ class ApiError(Exception):
 class Gcp:
     """A session with one project."""
 
-    def __init__(self, project: str, progress: Progress) -> None:
+    def __init__(self, project: str, progress: Progress, number: str = "") -> None:
+        """Log in. The project's `number` is read from Google if it is not given."""
         if MISSING is not None:
             raise library_missing("gcp", sys.executable, MISSING)
         self.project = project
         self.progress = progress
+        self._number = number
         try:
             self._session = AuthorizedSession(_credentials(), refresh_timeout=60)
         except (google.auth.exceptions.GoogleAuthError, ValueError, OSError) as error:
@@ -107,6 +109,8 @@ class Gcp:
     @cached_property
     def number(self) -> str:
         """The project's number, which Google writes where people write its id. A wrong id is found here."""
+        if self._number:
+            return self._number
         permission = "resourcemanager.projects.get"
         try:
             name: str = self.call("GET", f"{PROJECTS}/{self.project}", permission, raw=(403, 404))["name"]

@@ -60,8 +60,8 @@ class Target:
 
 
 def ensure_present(plan: Plan, target: Target, role: str, member: str, exists: bool = True) -> None:
-    """Grant the role. `exists` is False while the target itself is only planned."""
-    policy = target.read() if exists else {}
+    """Grant the role. A target that does not exist, or is not known yet, counts as one that is about to be created."""
+    policy = target.read(absent=(404,)) if exists else None
     if policy is None or not has_member(policy, role, member):
         settings = {"role": role, "member": member}
         plan.create(KIND, _name(target, role), settings, lambda: _repeat(target, add_member, role, member))

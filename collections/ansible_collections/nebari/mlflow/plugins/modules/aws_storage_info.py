@@ -1,34 +1,27 @@
 #!/usr/bin/python
 # Copyright the nebari-mlflow maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Keep an S3 bucket for artifacts and a role that one Kubernetes service account takes."""
+"""Look at who owns a deployment's storage and identity on AWS, before anything is changed."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: aws_storage
+module: aws_storage_info
 version_added: "0.1.0"
 author:
   - nebari-mlflow maintainers
-short_description: Keep an S3 bucket and a keyless identity that may use it
+short_description: Look at a deployment's storage and identity on AWS
 description:
-  - Creates and repairs an S3 bucket, a KMS key for it, an IAM role with least privilege, and that role's trust in one
-    Kubernetes service account, C(nebari-mlflow).
-  - Reads before it writes and writes only what differs, so a second run makes no write call. Tags, bucket policy
-    statements and role policies that others made stay.
+  - Reads the bucket, the KMS key, the IAM role, the cluster's OIDC provider or Pod Identity association, and refuses
+    what another deployment or another account owns. Returns the derived names, and which of the role's tasks have
+    something to do.
   - Everything carries the tag C(nebari-mlflow-owner). What carries another owner's is refused.
-notes:
-  - Credentials and proxy are found as by the AWS CLI, in the environment, a profile or the machine's own role.
-extends_documentation_fragment: nebari.mlflow.cloud
-requirements:
-  - boto3 >= 1.34.63
+extends_documentation_fragment:
+  - nebari.mlflow.cloud.look
+  - nebari.mlflow.cloud.aws
 options:
   project:
     description: Name of the project. With O(namespace) and the account, it makes the names.
-    type: str
-    required: true
-  region:
-    description: Region of the bucket and the key.
     type: str
     required: true
   identity:
@@ -61,32 +54,61 @@ options:
     description: Existing bucket of this account to adopt if the default bucket does not exist. It is never deleted.
     type: str
     default: ""
-  delete_data:
-    description:
-      - With O(state=absent), also delete every version of every artifact, then the bucket and, 30 days later, the key.
-      - A bucket that was adopted or holds other objects stays, and so does a key that other people use.
-      - The data cannot be brought back.
-    type: bool
-    default: false
 """
 
 EXAMPLES = r"""
-- name: Keep a bucket and a role for an EKS cluster
-  nebari.mlflow.aws_storage:
+- name: See who owns what
+  nebari.mlflow.aws_storage_info:
     project: demo
     namespace: dev
     region: eu-west-1
     oidc_issuer_url: https://oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF
-
-- name: Remove the identity, keep the bucket
-  nebari.mlflow.aws_storage:
-    project: demo
-    namespace: dev
-    region: eu-west-1
-    state: absent
+  register: found
 """
 
 RETURN = r"""
+owner:
+  description: Mark of the deployment.
+  returned: success
+  type: str
+  sample: demo-0a1b2c3d
+tags:
+  description: Tags of everything, the mark among them.
+  returned: success
+  type: dict
+  sample: {project: demo, namespace: dev, managed-by: nebari-mlflow, nebari-mlflow-owner: demo-0a1b2c3d}
+name:
+  description: Name of the role and alias of the key.
+  returned: success
+  type: str
+  sample: demo-mlflow-0a1b2c3d
+role_arn:
+  description: ARN of the role.
+  returned: success
+  type: str
+  sample: arn:aws:iam::111122223333:role/demo-mlflow-0a1b2c3d
+oidc_provider_arn:
+  description: ARN of the account's OIDC provider for the cluster, empty without O(identity=irsa).
+  returned: success
+  type: str
+  sample: arn:aws:iam::111122223333:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF
+cluster_arn:
+  description: ARN of the cluster O(cluster_name).
+  returned: success
+  type: str
+  sample: arn:aws:eks:eu-west-1:111122223333:cluster/demo
+key:
+  description: ARN of the key that encrypts the bucket's objects, and whether an adopted bucket brought it.
+  returned: success
+  type: dict
+  sample: {arn: "arn:aws:kms:eu-west-1:111122223333:key/0a1b2c3d", adopted: false}
+bucket:
+  description:
+    - The bucket, and the prefix of the artifacts in it.
+    - C(stays) says whether it remains, which with O(delete_data) depends on what other people keep in it.
+  returned: success
+  type: dict
+  sample: {name: demo-mlflow-0a1b2c3d, exists: true, adopted: false, stays: true, prefix: artifacts}
 storage:
   description: Where artifacts live and what a pod needs to reach them, in the shape that every provider role returns.
   returned: success
@@ -100,19 +122,18 @@ storage:
     volume: {}
     network: {metadata: []}
 changes:
-  description: What was changed, or would be in check mode, in this order.
+  description: What the role's tasks would change with O(state=present), in this order.
   returned: success
   type: list
   elements: dict
   sample:
     - {action: update, kind: S3 bucket, name: demo-mlflow-0a1b2c3d, fields: [versioning]}
-kept:
-  description:
-    - What stays after O(state=absent), each with C(kind) and C(name), and with C(reason) if O(delete_data=true) or the
-      removal of the identity spares it, because it holds something of other people's or was adopted.
+due:
+  description: The objects whose task has something to do with O(state=present).
   returned: success
   type: list
-  elements: dict
+  elements: str
+  sample: [key, bucket, role, association]
 elapsed:
   description: Seconds that the module ran.
   returned: always
@@ -134,11 +155,11 @@ fix:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nebari.mlflow.plugins.module_utils.aws.storage import converge
-from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import COMMON, run_module
+from ansible_collections.nebari.mlflow.plugins.module_utils.aws.survey import look
+from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import LOOK, run_module
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    **COMMON,
+    **LOOK,
     "region": {"type": "str", "required": True},
     "identity": {"type": "str", "choices": ["irsa", "pod_identity"], "default": "irsa"},
     "oidc_issuer_url": {"type": "str", "default": ""},
@@ -150,7 +171,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    run_module(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), converge)
+    run_module(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), look, "AWS")
 
 
 if __name__ == "__main__":

@@ -1,35 +1,26 @@
 #!/usr/bin/python
 # Copyright the nebari-mlflow maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Keep a bucket for artifacts and an identity that one Kubernetes service account has."""
+"""Look at who owns a deployment's storage and identity on Google Cloud, before anything is changed."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: gcp_storage
+module: gcp_storage_info
 version_added: "0.1.0"
 author:
   - nebari-mlflow maintainers
-short_description: Keep a Google Cloud Storage bucket and a keyless identity that may use it
+short_description: Look at a deployment's storage and identity on Google Cloud
 description:
-  - Creates and repairs a bucket, a service account, and two IAM members, so that one Kubernetes service account,
-    C(nebari-mlflow), may use the objects of that bucket and nothing else.
-  - Reads before it writes and patches only what differs, so a second run makes no write call. Labels, lifecycle and
-    IAM members that others made stay. IAM policies are written with their etag and read again on a conflict.
+  - Reads the bucket, the service account and their IAM policies, and refuses what another deployment or another project
+    owns. Returns the derived names, and which of the role's tasks have something to do.
   - Everything carries the label or description C(nebari-mlflow-owner). What carries another owner's is refused.
-notes:
-  - Credentials are E(GCP_ACCESS_TOKEN), E(GOOGLE_CREDENTIALS) (a key or its file), or the application default ones.
-extends_documentation_fragment: nebari.mlflow.cloud
-requirements:
-  - google-auth >= 2.20
-  - requests >= 2.20
+extends_documentation_fragment:
+  - nebari.mlflow.cloud.look
+  - nebari.mlflow.cloud.gcp
 options:
   project:
     description: Name of the deployment's project. With O(namespace) and O(cloud_project), it makes the names.
-    type: str
-    required: true
-  cloud_project:
-    description: Id of the Google Cloud project.
     type: str
     required: true
   region:
@@ -43,7 +34,7 @@ options:
   direct_identity:
     description:
       - Whether to grant the bucket to the Kubernetes service account itself, without a Google service account.
-      - Needs fewer permissions, and the project's number is read.
+      - Needs fewer permissions.
     type: bool
     default: false
   labels:
@@ -56,33 +47,56 @@ options:
       - Empty is the name that nebari-mlflow-plugin used, C({project}-mlflow-artifacts).
     type: str
     default: ""
-  delete_data:
-    description:
-      - With O(state=absent), also delete every version of every artifact, then the bucket.
-      - A bucket that was adopted, holds other objects or has a retention policy stays.
-      - The bucket's soft delete keeps the objects for seven days more; then they cannot be brought back.
-    type: bool
-    default: false
 """
 
 EXAMPLES = r"""
-- name: Keep a bucket and an identity for a GKE cluster
-  nebari.mlflow.gcp_storage:
+- name: See who owns what
+  nebari.mlflow.gcp_storage_info:
     project: demo
     namespace: dev
     cloud_project: our-project-123
     region: europe-west1
-
-- name: Remove the identity, keep the bucket
-  nebari.mlflow.gcp_storage:
-    project: demo
-    namespace: dev
-    cloud_project: our-project-123
-    region: europe-west1
-    state: absent
+  register: found
 """
 
 RETURN = r"""
+owner:
+  description: Mark of the deployment.
+  returned: success
+  type: str
+  sample: demo-0a1b2c3d
+labels:
+  description: Labels of the bucket, the mark among them.
+  returned: success
+  type: dict
+  sample: {project: demo, namespace: dev, managed-by: nebari-mlflow, nebari-mlflow-owner: demo-0a1b2c3d}
+project_number:
+  description: Number of the Google Cloud project.
+  returned: success
+  type: str
+  sample: "4711"
+bucket:
+  description:
+    - The bucket, with the O(nebari.mlflow.gcp_iam_member#module:role) and member to grant on it.
+    - C(stays) says whether it remains, which with O(delete_data) depends on what other people keep in it.
+  returned: success
+  type: dict
+  sample:
+    name: demo-mlflow-0a1b2c3d
+    exists: true
+    adopted: false
+    stays: true
+    role: roles/storage.objectUser
+    member: serviceAccount:demo-mlflow-0a1b2c3d@our-project-123.iam.gserviceaccount.com
+account:
+  description: The service account, with the role and member to grant on it.
+  returned: success
+  type: dict
+  sample:
+    id: demo-mlflow-0a1b2c3d
+    email: demo-mlflow-0a1b2c3d@our-project-123.iam.gserviceaccount.com
+    role: roles/iam.workloadIdentityUser
+    member: serviceAccount:our-project-123.svc.id.goog[dev/nebari-mlflow]
 storage:
   description: Where artifacts live and what a pod needs to reach them, in the shape that every provider role returns.
   returned: success
@@ -102,19 +116,18 @@ storage:
         - {cidr: 169.254.169.252/32, port: 987}
         - {cidr: 169.254.169.252/32, port: 988}
 changes:
-  description: What was changed, or would be in check mode, in this order.
+  description: What the role's tasks would change with O(state=present), in this order.
   returned: success
   type: list
   elements: dict
   sample:
     - {action: update, kind: bucket, name: demo-mlflow-0a1b2c3d, fields: [versioning]}
-kept:
-  description:
-    - What stays after O(state=absent), each with C(kind) and C(name), and with C(reason) if O(delete_data=true) or the
-      removal of the identity spares it, because it holds something of other people's or was adopted.
+due:
+  description: The objects whose task has something to do with O(state=present).
   returned: success
   type: list
-  elements: dict
+  elements: str
+  sample: [bucket, account, account_member, bucket_member]
 elapsed:
   description: Seconds that the module ran.
   returned: always
@@ -136,11 +149,11 @@ fix:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import COMMON, run_module
-from ansible_collections.nebari.mlflow.plugins.module_utils.gcp.storage import converge
+from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import LOOK, run_module
+from ansible_collections.nebari.mlflow.plugins.module_utils.gcp.survey import look
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    **COMMON,
+    **LOOK,
     "cloud_project": {"type": "str", "required": True},
     "region": {"type": "str", "required": True},
     "workload_pool": {"type": "str", "default": ""},
@@ -150,7 +163,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    run_module(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), converge)
+    run_module(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), look, "Google Cloud")
 
 
 if __name__ == "__main__":

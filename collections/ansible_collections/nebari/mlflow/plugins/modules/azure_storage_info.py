@@ -1,39 +1,31 @@
 #!/usr/bin/python
 # Copyright the nebari-mlflow maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Keep a blob container for artifacts and an identity that one Kubernetes service account has."""
+"""Look at who owns a deployment's storage and identity on Azure, before anything is changed."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: azure_storage
+module: azure_storage_info
 version_added: "0.1.0"
 author:
   - nebari-mlflow maintainers
-short_description: Keep an Azure blob container and a keyless identity that may use it
+short_description: Look at a deployment's storage and identity on Azure
 description:
-  - Creates and repairs a storage account without keys or public access, the container C(nebari-mlflow) in it, a
-    managed identity, the federated credential of one Kubernetes service account, and the right on the container.
-  - Reads before it writes and patches only what differs, so a second run makes no write call. Tags, network rules, CORS
-    and lifecycle that others made stay.
+  - Reads the resource group, the storage account, its container, the managed identity, its federated credential and its
+    role assignment, and refuses what another deployment owns. Returns the derived names, and which of the role's tasks
+    have something to do.
   - Everything carries the tag C(nebari-mlflow-owner). What carries another owner's is refused.
-notes:
-  - Credentials are a service principal from E(ARM_CLIENT_ID), E(ARM_CLIENT_SECRET), E(ARM_TENANT_ID), or what
-    azure-identity finds, such as C(az login) or a managed identity.
-extends_documentation_fragment: nebari.mlflow.cloud
-requirements:
-  - azure-identity >= 1.16.1
-  - azure-mgmt-core >= 1.4
+extends_documentation_fragment:
+  - nebari.mlflow.cloud.look
+  - nebari.mlflow.cloud.azure
 options:
   project:
     description: Name of the project. With O(namespace), O(subscription_id) and O(resource_group), it makes the names.
     type: str
     required: true
-  subscription_id:
-    description: Id of the subscription. Without it, E(ARM_SUBSCRIPTION_ID) or E(AZURE_SUBSCRIPTION_ID) is taken.
-    type: str
   resource_group:
-    description: Resource group of everything. One that does not exist is made, if O(location) is given.
+    description: Resource group of everything. One that does not exist is created, if O(location) is given.
     type: str
     required: true
   location:
@@ -80,35 +72,55 @@ options:
     description: Existing account of this group to adopt if the default account does not exist. It is never deleted.
     type: str
     default: ""
-  delete_data:
-    description:
-      - With O(state=absent), also delete the account, and the resource group if this module created it and it is empty.
-      - If other people keep anything in the account, only our container is deleted.
-      - An account that was adopted stays.
-      - The data cannot be brought back.
-    type: bool
-    default: false
 """
 
 EXAMPLES = r"""
-- name: Keep a container and an identity for an AKS cluster
-  nebari.mlflow.azure_storage:
+- name: See who owns what
+  nebari.mlflow.azure_storage_info:
     project: demo
     namespace: dev
     subscription_id: 00000000-0000-0000-0000-000000000000
     resource_group: demo-dev
     oidc_issuer_url: https://westeurope.oic.prod-aks.azure.com/TENANT/CLUSTER/
-
-- name: Remove the identity, keep the account
-  nebari.mlflow.azure_storage:
-    project: demo
-    namespace: dev
-    subscription_id: 00000000-0000-0000-0000-000000000000
-    resource_group: demo-dev
-    state: absent
+  register: found
 """
 
 RETURN = r"""
+owner:
+  description: Mark of the deployment.
+  returned: success
+  type: str
+  sample: demo-0a1b2c3d
+tags:
+  description: Tags of everything, the mark among them.
+  returned: success
+  type: dict
+  sample: {project: demo, namespace: dev, managed-by: nebari-mlflow, nebari-mlflow-owner: demo-0a1b2c3d}
+location:
+  description: Where the account and the identity are, or are to be created.
+  returned: success
+  type: str
+  sample: westeurope
+account:
+  description:
+    - The storage account. C(stays) says whether it remains, which with O(delete_data) depends on what other people keep
+      in it.
+  returned: success
+  type: dict
+  sample: {name: demomlflow0a1b2c3d, adopted: false, stays: true}
+container_id:
+  description: Resource id of the container.
+  returned: success
+  type: str
+identity:
+  description: The managed identity, with placeholders for the ids of one that does not exist.
+  returned: success
+  type: dict
+  contains:
+    name: {description: Name of the identity., type: str, returned: success}
+    id: {description: Resource id., type: str, returned: success}
+    client_id: {description: Client id., type: str, returned: success}
+    principal_id: {description: Object id of its service principal., type: str, returned: success}
 storage:
   description: Where artifacts live and what a pod needs to reach them, in the shape that every provider role returns.
   returned: success
@@ -122,19 +134,18 @@ storage:
     volume: {}
     network: {metadata: []}
 changes:
-  description: What was changed, or would be in check mode, in this order.
+  description: What the role's tasks would change with O(state=present), in this order.
   returned: success
   type: list
   elements: dict
   sample:
     - {action: update, kind: storage account, name: demomlflow0a1b2c3d, fields: [minimum_tls]}
-kept:
-  description:
-    - What stays after O(state=absent), each with C(kind) and C(name), and with C(reason) if O(delete_data=true) or the
-      removal of the identity spares it, because it holds something of other people's or was adopted.
+due:
+  description: The objects whose task has something to do with O(state=present).
   returned: success
   type: list
-  elements: dict
+  elements: str
+  sample: [group, account, container, identity, credential, assignment]
 elapsed:
   description: Seconds that the module ran.
   returned: always
@@ -156,31 +167,24 @@ fix:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
-from ansible_collections.nebari.mlflow.plugins.module_utils.azure.storage import converge
-from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import COMMON, run_module
+from ansible_collections.nebari.mlflow.plugins.module_utils.azure import network
+from ansible_collections.nebari.mlflow.plugins.module_utils.azure.survey import look
+from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import LOOK, run_module
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    **COMMON,
+    **LOOK,
     "subscription_id": {"type": "str", "fallback": (env_fallback, ["ARM_SUBSCRIPTION_ID", "AZURE_SUBSCRIPTION_ID"])},
     "resource_group": {"type": "str", "required": True},
     "location": {"type": "str", "default": ""},
     "oidc_issuer_url": {"type": "str", "default": ""},
     "replication": {"type": "str", "choices": ["", "LRS", "ZRS", "GRS", "RAGRS", "GZRS", "RAGZRS"], "default": ""},
-    "network_rules": {
-        "type": "dict",
-        "options": {
-            "default_action": {"type": "str", "choices": ["Allow", "Deny"], "default": "Deny"},
-            "bypass": {"type": "str", "default": "AzureServices"},
-            "ip_rules": {"type": "list", "elements": "str", "default": []},
-            "subnet_ids": {"type": "list", "elements": "str", "default": []},
-        },
-    },
+    "network_rules": network.OPTION,
     "tags": {"type": "dict", "default": {}},
 }
 
 
 def main() -> None:
-    run_module(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), converge)
+    run_module(AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True), look, "Azure")
 
 
 if __name__ == "__main__":
