@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ApiError, ReleaseError
+from ansible_collections.nebari.mlflow.plugins.module_utils.errors import ApiError, ReleaseError
 
 from ..errors import ClusterError
 from ..play.kubeconfig import named
@@ -13,8 +13,8 @@ from ..play.kubeconfig import named
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ansible_collections.nebari.mlflow.plugins.module_utils.kube import Api
-    from ansible_collections.nebari.mlflow.plugins.module_utils.record import Record
+    from ansible_collections.nebari.mlflow.plugins.module_utils.kube.api import Api
+    from ansible_collections.nebari.mlflow.plugins.module_utils.release.record import Record
 
     from .context import Target
 
@@ -35,7 +35,7 @@ def asking() -> Iterator[None]:
 
 def connect(kubeconfig: str, context: str) -> Api:
     """Open a connection; the first request tells whether the cluster answers."""
-    from ansible_collections.nebari.mlflow.plugins.module_utils.kube import Api
+    from ansible_collections.nebari.mlflow.plugins.module_utils.kube.api import Api
 
     return Api(kubeconfig, context)
 
@@ -53,7 +53,7 @@ def connect_to(target: Target) -> Api:
 
 def newest_record(api: Api, release: str, namespace: str) -> Record | None:
     """Return Helm's newest record of the release."""
-    from ansible_collections.nebari.mlflow.plugins.module_utils.record import Records
+    from ansible_collections.nebari.mlflow.plugins.module_utils.release.record import Records
 
     records = Records(api, release, namespace)
     newest = next(iter(records.statuses()), 0)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.nebari.mlflow.plugins.module_utils.namespace import is_terminating, terminating
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.namespace import is_terminating, terminating
 
 from ..errors import MlflowError, SetupError, UntrustedError
 from ..play import workspace

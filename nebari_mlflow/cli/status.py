@@ -11,8 +11,8 @@ from ..errors import ClusterError, SetupError
 from . import cluster
 
 if TYPE_CHECKING:
-    from ansible_collections.nebari.mlflow.plugins.module_utils.kube import Api
-    from ansible_collections.nebari.mlflow.plugins.module_utils.record import Record
+    from ansible_collections.nebari.mlflow.plugins.module_utils.kube.api import Api
+    from ansible_collections.nebari.mlflow.plugins.module_utils.release.record import Record
 
     from .context import Target
 
@@ -65,7 +65,7 @@ def _absent(api: Api, target: Target) -> Status:
 
 
 def _deployed(api: Api, target: Target, record: Record, *, sizes: bool) -> Status:
-    from ansible_collections.nebari.mlflow.plugins.module_utils.record import PENDING
+    from ansible_collections.nebari.mlflow.plugins.module_utils.release.record import PENDING
 
     root = f"/api/v1/namespaces/{target.namespace}"
     deployment = api.find(f"/apis/apps/v1/namespaces/{target.namespace}/deployments/{target.release}-tracking") or {}
@@ -106,7 +106,7 @@ def _deployed(api: Api, target: Target, record: Record, *, sizes: bool) -> Statu
 
 
 def _judge_pods(status: Status, pods: list[dict[str, Any]], again: str) -> None:
-    from ansible_collections.nebari.mlflow.plugins.module_utils.podstate import is_ready, of_pod
+    from ansible_collections.nebari.mlflow.plugins.module_utils.health.podstate import is_ready, of_pod
 
     lasting = [pod for pod in pods if pod["status"].get("phase") != "Succeeded"]
     problems = [problem for pod in lasting if not is_ready(pod) for problem in of_pod(pod)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ReleaseError
+from ansible_collections.nebari.mlflow.plugins.module_utils.errors import ReleaseError
 
 from ..errors import ClusterError, PlayError
 
@@ -17,8 +17,8 @@ LIMIT = 300  # seconds
 
 def use(target: Target) -> dict[str, Any]:
     """Run the chart's tests and return what the test pod found."""
-    from ansible_collections.nebari.mlflow.plugins.module_utils.helm import Helm, HelmError
-    from ansible_collections.nebari.mlflow.plugins.module_utils.options import Options
+    from ansible_collections.nebari.mlflow.plugins.module_utils.release.helm import Helm, HelmError
+    from ansible_collections.nebari.mlflow.plugins.module_utils.release.options import Options
 
     options = Options(name=target.release, namespace=target.namespace, kubeconfig=target.login, context=target.context)
     helm = Helm(options)

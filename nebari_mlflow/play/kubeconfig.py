@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.nebari.mlflow.plugins.module_utils.owned import NotOwned, read_owned
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube.owned import NotOwned, read_owned
 
 from ..errors import SetupError, UntrustedError
 from .workspace import no_room

@@ -82,6 +82,7 @@ def test_the_index_links_every_other_page() -> None:
 
 def test_the_collections_readme_lists_every_role_and_module() -> None:
     collection = ROOT / "collections/ansible_collections/nebari/mlflow"
-    listed = set(re.findall(r"^\| (?:\[|`)(\w+)", (collection / "README.md").read_text(), re.M))
+    rows = re.findall(r"^\| ([^|]+) \|", (collection / "README.md").read_text(), re.M)
+    listed = {name for row in rows for name in re.findall(r"[\[`](\w+)", row)}
     assert {role.name for role in (collection / "roles").iterdir()} <= listed
     assert {module.stem for module in (collection / "plugins/modules").glob("*.py")} <= listed

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import urllib3
 import yaml
-from ansible_collections.nebari.mlflow.plugins.module_utils.connection import connect
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube.connection import connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable

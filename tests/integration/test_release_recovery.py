@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from ansible_collections.nebari.mlflow.plugins.module_utils.record import decode, encode
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.record import decode, encode
 
 from tests.integration.faults import FAULTS, Proxy
 from tests.integration.release import CHART, IMAGE, PYTHONPATH, Release, fresh

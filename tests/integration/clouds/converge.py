@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from ansible_collections.nebari.mlflow.plugins.module_utils.progress import Progress
+from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.progress import Progress
 
 from tests.integration.clouds import role
 

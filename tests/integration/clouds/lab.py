@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from ansible_collections.nebari.mlflow.plugins.module_utils.progress import Progress
+from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.progress import Progress
 
 from tests.simulators.http import Request, Response
 from tests.simulators.proxy import Fault, Proxy

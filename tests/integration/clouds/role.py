@@ -14,7 +14,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import entry
-from ansible_collections.nebari.mlflow.plugins.module_utils.progress import Progress
+from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.progress import Progress
 
 ROLES = Path(__file__).parents[3] / "collections/ansible_collections/nebari/mlflow/roles"
 MODULES = "ansible_collections.nebari.mlflow.plugins.modules"

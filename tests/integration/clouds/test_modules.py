@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.errors import CloudError
-from ansible_collections.nebari.mlflow.plugins.module_utils.progress import Progress
+from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.progress import Progress
 
 from . import aws_lab, azure_lab, gcp_lab, role
 from .lab import NAMESPACE, Lab

@@ -10,7 +10,8 @@ import pytest
 import urllib3
 import yaml
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
-from ansible_collections.nebari.mlflow.plugins.module_utils.access import (
+from ansible_collections.nebari.mlflow.plugins.module_utils.errors import ReleaseError
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube.access import (
     ARGUMENTS,
     LEFT_OUT,
     NAME,
@@ -18,9 +19,8 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.access import (
     hide,
     settle,
 )
-from ansible_collections.nebari.mlflow.plugins.module_utils.connection import Connection, impersonating
-from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ReleaseError
-from ansible_collections.nebari.mlflow.plugins.module_utils.kubeconfig import load
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube.connection import Connection, impersonating
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube.kubeconfig import load
 
 HOST = "https://api.example.org:6443"
 

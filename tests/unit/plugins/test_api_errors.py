@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import urllib3
-from ansible_collections.nebari.mlflow.plugins.module_utils.api_errors import (
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube.errors import (
     NotFoundError,
     from_exception,
     from_response,

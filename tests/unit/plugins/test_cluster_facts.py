@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.nebari.mlflow.plugins.module_utils.cluster_facts import describe
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube.cluster_facts import describe
 
 ISSUER = "https://issuer.example.org/id/1"
 ARN = "arn:aws:eks:eu-west-1:111122223333:cluster/demo-dev"

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 import urllib3
-from ansible_collections.nebari.mlflow.plugins.module_utils.api_errors import from_exception, from_response
-from ansible_collections.nebari.mlflow.plugins.module_utils.claims import of_claim
-from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ReleaseError
-from ansible_collections.nebari.mlflow.plugins.module_utils.helm import Helm, HelmError
-from ansible_collections.nebari.mlflow.plugins.module_utils.kubeconfig import load
-from ansible_collections.nebari.mlflow.plugins.module_utils.lease import held_error
-from ansible_collections.nebari.mlflow.plugins.module_utils.options import Options
-from ansible_collections.nebari.mlflow.plugins.module_utils.podstate import of_pod
-from ansible_collections.nebari.mlflow.plugins.module_utils.problems import creation
-from ansible_collections.nebari.mlflow.plugins.module_utils.render import explain
+from ansible_collections.nebari.mlflow.plugins.module_utils.errors import ReleaseError
+from ansible_collections.nebari.mlflow.plugins.module_utils.health.podstate import of_pod
+from ansible_collections.nebari.mlflow.plugins.module_utils.health.problems import creation
+from ansible_collections.nebari.mlflow.plugins.module_utils.health.volume_claims import of_claim
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube.errors import from_exception, from_response
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube.kubeconfig import load
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.helm import Helm, HelmError
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.lease import held_error
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.options import Options
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.render import explain
 
 PODS = Path(__file__).parent / "pods"
 CLAIM = {"metadata": {"name": "data"}, "spec": {}, "status": {"phase": "Pending"}}

@@ -7,11 +7,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from ansible_collections.nebari.mlflow.plugins.module_utils import guards
-from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ReleaseError
-from ansible_collections.nebari.mlflow.plugins.module_utils.options import Options, SecretSpec
-from ansible_collections.nebari.mlflow.plugins.module_utils.record import Record
-from ansible_collections.nebari.mlflow.plugins.module_utils.session import Session
+from ansible_collections.nebari.mlflow.plugins.module_utils.errors import ReleaseError
+from ansible_collections.nebari.mlflow.plugins.module_utils.release import guards
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.options import Options, SecretSpec
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.record import Record
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.session import Session
 
 CHART = {"name": "tiny"}
 FULL = {"metadata": {"name": "keys"}, "data": {"a": "eA=="}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from ansible_collections.nebari.mlflow.plugins.module_utils.iam_policy import (
+from ansible_collections.nebari.mlflow.plugins.module_utils.gcp.iam_policy import (
     add_member,
     has_member,
     remove_member,

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.nebari.mlflow.plugins.module_utils import kube
-from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ApiError, ReleaseError
-from ansible_collections.nebari.mlflow.plugins.module_utils.kube import Api
+from ansible_collections.nebari.mlflow.plugins.module_utils.errors import ApiError, ReleaseError
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube import api as kube
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube.api import Api
 
 
 class Server(ThreadingHTTPServer):

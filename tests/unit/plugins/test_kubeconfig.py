@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import urllib3
 import yaml
-from ansible_collections.nebari.mlflow.plugins.module_utils.connection import connect, is_plain
-from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ReleaseError
-from ansible_collections.nebari.mlflow.plugins.module_utils.kubeconfig import load
+from ansible_collections.nebari.mlflow.plugins.module_utils.errors import ReleaseError
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube.connection import connect, is_plain
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube.kubeconfig import load
 
 CONTEXT = {"name": "a", "context": {"cluster": "c", "user": "u"}}
 

@@ -8,8 +8,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from ansible_collections.nebari.mlflow.plugins.module_utils.lease import PREFIX, STAMP, Holder, held_error, judge
-from ansible_collections.nebari.mlflow.plugins.module_utils.process import Process
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.lease import (
+    PREFIX,
+    STAMP,
+    Holder,
+    held_error,
+    judge,
+)
+from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.process import Process
 
 NOW = datetime(2026, 3, 4, 12, 0, 0, tzinfo=UTC)
 DEAD = Process(4194303, "1")

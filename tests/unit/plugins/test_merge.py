@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.nebari.mlflow.plugins.module_utils.merge import differing, patch, unmet, without_nulls
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube.merge import differing, patch, unmet, without_nulls
 
 
 def container(**fields: Any) -> dict[str, Any]:

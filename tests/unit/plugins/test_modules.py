@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.nebari.mlflow.plugins.doc_fragments.cluster import ModuleDocFragment
-from ansible_collections.nebari.mlflow.plugins.module_utils.cluster_facts import ClusterFacts
-from ansible_collections.nebari.mlflow.plugins.module_utils.options import Options
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube.cluster_facts import ClusterFacts
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.options import Options
 
 from tests.support import ROOT
 

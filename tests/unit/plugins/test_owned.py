@@ -8,8 +8,8 @@ import pwd
 from pathlib import Path
 
 import pytest
-from ansible_collections.nebari.mlflow.plugins.module_utils.kubeconfig import read
-from ansible_collections.nebari.mlflow.plugins.module_utils.owned import NotOwned, read_owned
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube.kubeconfig import read
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube.owned import NotOwned, read_owned
 
 from tests.support import give_away
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ReleaseError
-from ansible_collections.nebari.mlflow.plugins.module_utils.ownership import (
+from ansible_collections.nebari.mlflow.plugins.module_utils.errors import ReleaseError
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.ownership import (
     MARK,
     claim_labels,
     is_left_over,
@@ -17,7 +17,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.ownership import (
     refuse_claim,
     refuse_foreign,
 )
-from ansible_collections.nebari.mlflow.plugins.module_utils.record import Record
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.record import Record
 
 CHART = Path(__file__).parents[3] / "collections/ansible_collections/nebari/mlflow/roles/server/files/mlflow"
 OURS: dict[str, Any] = yaml.safe_load((CHART / "Chart.yaml").read_text())

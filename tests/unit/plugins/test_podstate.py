@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from ansible_collections.nebari.mlflow.plugins.module_utils.podstate import is_ready, of_pod
+from ansible_collections.nebari.mlflow.plugins.module_utils.health.podstate import is_ready, of_pod
 
 PODS = Path(__file__).parent / "pods"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.nebari.mlflow.plugins.module_utils.claims import of_claim
-from ansible_collections.nebari.mlflow.plugins.module_utils.problems import Patience, Problem, creation
+from ansible_collections.nebari.mlflow.plugins.module_utils.health.problems import Patience, Problem, creation
+from ansible_collections.nebari.mlflow.plugins.module_utils.health.volume_claims import of_claim
 
 QUOTA = 'pods "one-web-1" is forbidden: exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0'
 SECURITY = 'pods "one-web-1" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true'

@@ -9,22 +9,22 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.nebari.mlflow.plugins.module_utils.process import Process, wait_for_orphans
-from ansible_collections.nebari.mlflow.plugins.module_utils.program import Program
-from ansible_collections.nebari.mlflow.plugins.module_utils.progress import Progress
+from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.process import Process, wait_for_orphans
+from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.program import Program
+from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.progress import Progress
 
 COLLECTIONS = Path(__file__).parents[3] / "collections"
 STARTER = """
 import os, sys, time
-from ansible_collections.nebari.mlflow.plugins.module_utils.program import Program
+from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.program import Program
 Program(["sh", "-c", "echo $$ > " + sys.argv[1] + "; exec sleep 60"], dict(os.environ))
 time.sleep(60)
 """
 
 PLAY = """
 import multiprocessing, os, signal, sys, time
-from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ReleaseError
-from ansible_collections.nebari.mlflow.plugins.module_utils.process import Process, controller
+from ansible_collections.nebari.mlflow.plugins.module_utils.errors import ReleaseError
+from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.process import Process, controller
 def task(play):
     assert controller() == Process.of(play)
     os.setsid()
@@ -40,9 +40,9 @@ time.sleep(60)
 """
 ORPHAN = """
 import sys, time
-from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import Cancelled
-from ansible_collections.nebari.mlflow.plugins.module_utils.guard import install
-from ansible_collections.nebari.mlflow.plugins.module_utils.process import Process
+from ansible_collections.nebari.mlflow.plugins.module_utils.errors import Cancelled
+from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.signals import install
+from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.process import Process
 try:
     install(Process.parse(sys.argv[1]))
     time.sleep(30)

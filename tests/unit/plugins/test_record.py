@@ -7,7 +7,7 @@ import gzip
 import json
 from typing import Any
 
-from ansible_collections.nebari.mlflow.plugins.module_utils.record import PENDING, Record, decode, encode
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.record import PENDING, Record, decode, encode
 
 MANIFEST = "---\n# Source: a.yaml\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n"
 RELEASE: dict[str, Any] = {

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.nebari.mlflow.plugins.module_utils.helm import HelmError
-from ansible_collections.nebari.mlflow.plugins.module_utils.render import explain
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.helm import HelmError
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.render import explain
 
 SCHEMA = {
     "properties": {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.nebari.mlflow.plugins.module_utils.live import Comparison
-from ansible_collections.nebari.mlflow.plugins.module_utils.manifest import Key
-from ansible_collections.nebari.mlflow.plugins.module_utils.restarts import names, needed, users
-from ansible_collections.nebari.mlflow.plugins.module_utils.secrets import RENEWED
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.comparison import Comparison
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.manifest import Key
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.restarts import names, needed, users
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.secrets import RENEWED
 
 BEFORE, WHEN, AFTER = "2026-11-26T08:00:00Z", "2026-11-26T09:00:00Z", "2026-11-26T10:00:00Z"
 ENVIRONMENT = {"containers": [{"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "keys", "key": "a"}}}]}]}

@@ -7,9 +7,9 @@ import string
 from typing import Any
 
 import pytest
-from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ReleaseError
-from ansible_collections.nebari.mlflow.plugins.module_utils.options import KINDS, Options, SecretSpec
-from ansible_collections.nebari.mlflow.plugins.module_utils.secrets import (
+from ansible_collections.nebari.mlflow.plugins.module_utils.errors import ReleaseError
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.options import KINDS, Options, SecretSpec
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.secrets import (
     GENERATORS,
     alphanumeric,
     before_and_after,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ReleaseError
-from ansible_collections.nebari.mlflow.plugins.module_utils.progress import Progress
+from ansible_collections.nebari.mlflow.plugins.module_utils.errors import ReleaseError
+from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.progress import Progress
 from ansible_collections.nebari.mlflow.plugins.module_utils.visible import visible
 from hypothesis import given
 from hypothesis import strategies as st

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.nebari.mlflow.plugins.module_utils.workloads import has_failed, selector, state
+from ansible_collections.nebari.mlflow.plugins.module_utils.health.workloads import has_failed, selector, state
 
 
 def deployment(generation: int = 1, wanted: int | None = 1, **status: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.nebari.mlflow.plugins.module_utils.process import controller
+from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.process import controller
 
 PAUSE = 0.2
 

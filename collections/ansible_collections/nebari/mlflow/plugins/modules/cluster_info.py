@@ -105,14 +105,14 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nebari.mlflow.plugins.module_utils import access
-from ansible_collections.nebari.mlflow.plugins.module_utils.api_errors import FORBIDDEN
-from ansible_collections.nebari.mlflow.plugins.module_utils.cluster_facts import describe
-from ansible_collections.nebari.mlflow.plugins.module_utils.exceptions import ApiError, ReleaseError
-from ansible_collections.nebari.mlflow.plugins.module_utils.helm import Helm
-from ansible_collections.nebari.mlflow.plugins.module_utils.kube import Api
-from ansible_collections.nebari.mlflow.plugins.module_utils.kubeconfig import cluster_names
-from ansible_collections.nebari.mlflow.plugins.module_utils.options import Options
+from ansible_collections.nebari.mlflow.plugins.module_utils.errors import ApiError, ReleaseError
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube import access
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube.api import Api
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube.cluster_facts import describe
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube.errors import FORBIDDEN
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube.kubeconfig import cluster_names
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.helm import Helm
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.options import Options
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **access.ARGUMENTS,

@@ -117,9 +117,9 @@ fix:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nebari.mlflow.plugins.module_utils import access
-from ansible_collections.nebari.mlflow.plugins.module_utils.frame import HIDDEN, SECRETS, run_module
-from ansible_collections.nebari.mlflow.plugins.module_utils.generated import ensure_generated
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube import access
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.frame import HIDDEN, SECRETS, run_module
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.generated import ensure_generated
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **access.ARGUMENTS,

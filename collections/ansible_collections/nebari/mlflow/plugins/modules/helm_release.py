@@ -242,12 +242,12 @@ fix:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nebari.mlflow.plugins.module_utils import access
-from ansible_collections.nebari.mlflow.plugins.module_utils.absent import ensure_absent
-from ansible_collections.nebari.mlflow.plugins.module_utils.changes import Outcome
-from ansible_collections.nebari.mlflow.plugins.module_utils.deploy import ensure_planned, ensure_present
-from ansible_collections.nebari.mlflow.plugins.module_utils.examined import ensure_examined
-from ansible_collections.nebari.mlflow.plugins.module_utils.frame import HIDDEN, SECRETS, of_release, run_module
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube import access
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.absent import ensure_absent
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.changes import Outcome
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.deploy import ensure_planned, ensure_present
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.examined import ensure_examined
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.frame import HIDDEN, SECRETS, of_release, run_module
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **access.ARGUMENTS,

@@ -88,9 +88,9 @@ fix:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.nebari.mlflow.plugins.module_utils import access
-from ansible_collections.nebari.mlflow.plugins.module_utils.frame import HIDDEN, of_release, run_module
-from ansible_collections.nebari.mlflow.plugins.module_utils.tested import ensure_ready
+from ansible_collections.nebari.mlflow.plugins.module_utils.kube import access
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.frame import HIDDEN, of_release, run_module
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.tested import ensure_ready
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **access.ARGUMENTS,

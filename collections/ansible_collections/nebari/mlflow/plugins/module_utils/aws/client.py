@@ -20,7 +20,7 @@ except ImportError as error:
 
 from ..cloud.errors import CloudError, library_missing, not_permitted, text_of
 from ..cloud.retry import until
-from ..progress import Progress
+from ..supervise.progress import Progress
 
 # What else a moment's patience solves; throttling, 5xx and lost connections are botocore's own to repeat.
 TRANSIENT = {

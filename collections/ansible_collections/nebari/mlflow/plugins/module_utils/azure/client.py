@@ -30,7 +30,7 @@ except ImportError as error:
 
 from ..cloud.errors import CloudError, library_missing, not_permitted, text_of
 from ..cloud.retry import until
-from ..progress import Progress
+from ..supervise.progress import Progress
 
 ENDPOINT = "https://management.azure.com"
 STORAGE, STORAGE_VERSION = "https://storage.azure.com", "2023-11-03"

@@ -9,10 +9,10 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..exceptions import ReleaseError
-from ..guard import install
-from ..process import Process
-from ..progress import Progress
+from ..errors import ReleaseError
+from ..supervise.process import Process
+from ..supervise.progress import Progress
+from ..supervise.signals import install
 from .plan import Plan
 
 # The two options that the action plugin gives to every module.

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ..exceptions import ReleaseError
+from ..errors import ReleaseError
 
 
 class CloudError(ReleaseError):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..progress import Progress
+from ..supervise.progress import Progress
 
 Settings = dict[str, Any]
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from ..progress import Progress
+from ..supervise.progress import Progress
 
 T = TypeVar("T")
 LONGEST_PAUSE = 15.0

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..progress import Progress
+from ..supervise.progress import Progress
 from .plan import Plan
 
 

@@ -13,9 +13,9 @@ from typing import Any
 from ..cloud.errors import foreign
 from ..cloud.neighbours import holds
 from ..cloud.plan import Plan, Settings
-from ..iam_policy import members
 from . import member
 from .client import IAM, Gcp
+from .iam_policy import members
 
 KIND = "service account"
 DISPLAY_NAME = "MLflow tracking server"

@@ -27,7 +27,7 @@ except ImportError as error:
 
 from ..cloud.errors import CloudError, library_missing, not_permitted, text_of
 from ..cloud.retry import until
-from ..progress import Progress
+from ..supervise.progress import Progress
 
 SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 STORAGE = "https://storage.googleapis.com/storage/v1"

@@ -10,8 +10,8 @@ from typing import Any
 
 from ..cloud.plan import Plan
 from ..cloud.retry import until
-from ..iam_policy import Policy, add_member, has_member, remove_member, same
 from .client import IAM, STORAGE, ApiError, Gcp, explained
+from .iam_policy import Policy, add_member, has_member, remove_member, same
 
 KIND = "IAM member"
 CONFLICT = {409, 412}  # somebody else wrote between our reading and our writing

@@ -1,0 +1,108 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Why a workload is not ready: one cause, its fix, and for how long it may still turn out to be a blip."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, replace
+
+from ..errors import NeverReady, ReleaseError
+
+AGAIN = "then run it again"
+IMAGE, VOLUME, ROOM = "NML405", "NML406", "NML407"  # codes of the pages about them
+PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+(@)")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`grace` is the seconds after which the cause is taken for lasting; None means that waiting may always help.
+
+    `brief` is for a progress line, `cause` for an error; `log_of` names the container whose last lines explain it.
+    """
+
+    where: str
+    kind: str  # the same cause keeps its kind while its words change
+    brief: str
+    cause: str = ""
+    fix: str = ""
+    grace: float | None = None
+    pod: str = ""
+    log_of: str = ""
+    code: str = ReleaseError.code
+    stuck: bool = False  # in a back-off that outlasts its cause: only a new pod tries at once
+
+    def error(self) -> NeverReady:
+        return NeverReady(self.cause or f"{self.where}: {self.brief}.", self.fix, self.code)
+
+    def with_log(self, lines: str) -> Problem:
+        """Add the last lines of a log, less the password of any URI in them."""
+        return replace(self, cause=f"{self.cause} Its last lines:\n" + PASSWORD.sub(r"\1***\2", lines) + "\n")
+
+
+class Patience:
+    """Remembers for how long each cause has been there: only a lasting one ends a wait early."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str], float] = {}
+
+    def note(self, problems: list[Problem]) -> None:
+        """Take these for all there are now; one that went away and comes back starts again."""
+        now = time.monotonic()
+        keys = [(problem.where, problem.kind) for problem in problems]
+        self._seen = {key: self._seen.get(key, now) for key in keys}
+
+    def is_lasting(self, problem: Problem) -> bool:
+        since = self._seen.get((problem.where, problem.kind))
+        return since is not None and problem.grace is not None and time.monotonic() - since >= problem.grace
+
+
+def creation(owner: str, message: str) -> Problem:
+    """Read why a controller could not create a pod; `message` is from its condition or its event."""
+    text = re.sub(r"^.*?is forbidden: |^Error creating: |^create Pod .*? failed error: ", "", message)
+    if "exceeded quota" in message or "failed quota" in message:
+        return Problem(
+            owner,
+            "creation",
+            "quota exceeded",
+            f"{owner} cannot create its pod: {text}.",
+            f"Raise that ResourceQuota, or lower `resources` in the values; {AGAIN}.",
+            grace=20,
+            code=ROOM,
+        )
+    if "violates PodSecurity" in message:
+        return Problem(
+            owner,
+            "creation",
+            "refused by Pod Security",
+            f"{owner} cannot create its pod: {text}.",
+            f"Correct the securityContext in the values, or the namespace's pod-security labels; {AGAIN}.",
+            grace=5,
+            code=ROOM,
+        )
+    if "serviceaccount" in message.lower():
+        return Problem(
+            owner,
+            "creation",
+            "service account missing",
+            f"{owner} cannot create its pod: {text}.",
+            f"Create that ServiceAccount, or correct its name in the values; {AGAIN}.",
+            grace=15,
+            code=ROOM,
+        )
+    cause = f"{owner} cannot create its pod: {text}."
+    return Problem(owner, "creation", "pod not created", cause, f"Remove that cause; {AGAIN}.", grace=30, code=ROOM)
+
+
+def job_failed(owner: str, message: str, pod: str, container: str) -> Problem:
+    return Problem(
+        owner,
+        "job",
+        "failed",
+        f"{owner} failed: {message.rstrip('.') or 'no message'}.",
+        "Fix that cause and run it again; it replaces the Job.",
+        grace=0,
+        pod=pod,
+        log_of=container,
+    )

@@ -1,0 +1,104 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Restart workloads that use a Secret whose values were replaced: a running pod never learns the new ones.
+
+The Secret says when that was. A workload that is older and whose pod template does not say the same time still has
+the old values, so a run that was killed in between is finished by the next one.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..health import workloads
+from ..health.rollout import wait
+from ..kube.api import STRATEGIC
+from .changes import Change
+from .manifest import annotation
+from .secrets import RENEWED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .comparison import Comparison
+    from .manifest import Object
+    from .session import Session
+
+KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+FIRST = frozenset({"StatefulSet"})  # databases, before those who log in to them
+STAMP = "%Y-%m-%dT%H:%M:%SZ"  # as Kubernetes writes it; in the order of time when sorted as text
+
+
+@dataclass(frozen=True)
+class Restart:
+    """One workload to restart; `since` is when a value that it uses was replaced."""
+
+    found: Comparison
+    since: str
+
+    @property
+    def change(self) -> Change:
+        key, live = self.found.key, self.found.live or {}
+        after = copy.deepcopy(live)
+        after["spec"]["template"]["metadata"].setdefault("annotations", {})[RENEWED] = self.since
+        field = f"spec.template.metadata.annotations.{RENEWED}"
+        return Change("update", key.kind, key.name, key.namespace, (field,), live, after)
+
+
+def users(comparisons: list[Comparison], secret: str) -> list[Comparison]:
+    """The workloads of the release that are there and use the Secret."""
+    return [
+        found
+        for found in comparisons
+        if found.live is not None and found.key.kind in KINDS and secret in names(found.item["spec"]["template"])
+    ]
+
+
+def needed(comparisons: list[Comparison], renewed: dict[str, str]) -> list[Restart]:
+    """The workloads that still have old values; `renewed` maps each Secret to when its values were replaced."""
+    since: dict[int, Restart] = {}
+    for secret, when in renewed.items():
+        for found in users(comparisons, secret):
+            if _is_outdated(found.live or {}, when):
+                latest = max(when, since[id(found)].since) if id(found) in since else when
+                since[id(found)] = Restart(found, latest)
+    return list(since.values())
+
+
+def carry_out(session: Session, restarts: list[Restart], check: Callable[[], None], *, first: bool) -> None:
+    """Restart the databases, or all others; wait for a database that was ready, so that the others can log in."""
+    for restart in restarts:
+        key, live = restart.found.key, restart.found.live
+        if (key.kind in FIRST) is not first or live is None:
+            continue
+        check()
+        session.progress.say(f"restarting {key} with the new Secret")
+        body = {"spec": {"template": {"metadata": {"annotations": {RENEWED: restart.since}}}}}
+        path = session.discovery.path(restart.found.item, session.options.namespace)
+        session.api.request("PATCH", path, body=body, content_type=STRATEGIC)
+        if first and not workloads.state(live):
+            wait(session, [restart.found.item], check)
+
+
+def names(value: Any) -> set[str]:
+    """The Secrets that a pod template names as environment or as volume."""
+    return set(_names(value))
+
+
+def _names(value: Any) -> Iterable[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _names(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key in ("secretKeyRef", "secretRef", "secret") and isinstance(item, dict):
+                yield str(item.get("name") or item.get("secretName") or "")
+            else:
+                yield from _names(item)
+
+
+def _is_outdated(live: Object, when: str) -> bool:
+    told = annotation(live["spec"]["template"], RENEWED)
+    return str(live["metadata"].get("creationTimestamp", "")) < when and told < when

@@ -1,0 +1,76 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""What every step of a deploy needs: the options, the connections, the clock."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..kube.api import Api
+from ..kube.discovery import Discovery
+from ..kube.kubeconfig import check_owner
+from ..supervise.process import wait_for_orphans
+from .helm import Helm
+from .lease import Lease
+from .record import Records
+
+if TYPE_CHECKING:
+    from ..supervise.process import Process
+    from ..supervise.progress import Progress
+    from .options import Options
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run of the module against one release."""
+
+    options: Options
+    api: Api
+    discovery: Discovery
+    helm: Helm
+    records: Records
+    progress: Progress
+    controller: Process | None
+    deadline: float
+
+    @classmethod
+    def open(
+        cls, options: Options, progress: Progress, controller: Process | None, *, with_helm: bool = True
+    ) -> Session:
+        """Check the kubeconfig, and Helm if it is used. The first request shows whether the cluster answers."""
+        check_owner(options.kubeconfig)
+        helm = Helm(options)
+        if with_helm:
+            helm.begin()
+        try:
+            if with_helm:
+                helm.check_version()
+            api = Api(options.kubeconfig, options.context)
+        except BaseException:
+            helm.stop()
+            raise
+        return cls(
+            options,
+            api,
+            Discovery(api),
+            helm,
+            Records(api, options.name, options.namespace),
+            progress,
+            controller,
+            time.monotonic() + options.timeout,
+        )
+
+    def lease(self) -> Lease:
+        return Lease(self.api, self.options.name, self.options.namespace, self.progress, self.controller)
+
+    def take_over(self, lease: Lease) -> None:
+        """Let nobody else's helm work beside ours, and stop ours when the Lease is lost."""
+        self.helm.must_stop = lease.check
+        if lease.took_over:
+            self.progress.say(f"taking over from a run that was killed ({lease.took_over})")
+            wait_for_orphans(self.helm.mark)
+
+    def remaining(self) -> float:
+        return max(0.0, self.deadline - time.monotonic())

@@ -1,0 +1,105 @@
+# Copyright the nebari-mlflow maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Use the release through its chart's own tests."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from ..errors import ApiError, SmokeTestFailed
+from ..health.podstate import of_pod
+from ..health.problems import Patience
+from .helm import HelmError, patiently
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..health.rollout import Watch
+    from .manifest import Object
+    from .session import Session
+
+SHORTEST = 60  # seconds for Helm, also when waiting has used up the timeout
+LINES = 15
+LOOK_EVERY = 2.0
+WAITING = "waiting for "  # how a test begins the line in which it says what it waits for
+CLOCK = re.compile(r" \(\d+ s of \d+ s\)")
+
+
+def seconds(session: Session) -> int:
+    """What is left of the timeout, but enough for Helm to do something."""
+    return max(SHORTEST, int(session.remaining()))
+
+
+def heartbeat(session: Session, what: str, limit: int, look: Callable[[], str | None]) -> Callable[[], None]:
+    """Return a function that calls `look` and shows for how long `what` has been going on.
+
+    `look` may raise, or return words that are shown instead of `what`.
+    """
+    started = session.progress.elapsed()
+    session.progress.say(what)
+
+    def beat() -> None:
+        passed = session.progress.elapsed() - started
+        said = look() or what
+        session.progress.say(said, f"({passed:.0f} s of {limit} s)")
+
+    return beat
+
+
+def verify(session: Session, tests: list[Object], check: Callable[[], None], arriving: Watch | None = None) -> bool:
+    """Run `helm test`. Helm writes the result into the release record, where the next run finds it.
+
+    With workloads that are `arriving` the tests wait for them, and are watched the while; return False when they gave
+    that up: nothing is proved then, either way.
+    """
+    limit = max(seconds(session), session.options.verify_timeout)
+    pods = [item["metadata"]["name"] for item in tests if item["kind"] == "Pod"]
+    patience = Patience()
+    looked, told = 0.0, ""
+
+    def look() -> str:
+        nonlocal looked, told
+        check()
+        if time.monotonic() - looked > LOOK_EVERY:
+            looked = time.monotonic()
+            told = (arriving.look() if arriving and not arriving.ready else "") or _look(session, pods, patience)
+        return told
+
+    try:
+        beat = heartbeat(session, "using it: the chart's tests run", limit, look)
+        patiently(lambda: session.helm.test(limit, beat))
+    except HelmError as error:
+        if arriving and not arriving.ready:
+            return False
+        log = error.output.rpartition("POD LOGS:")[2].strip().splitlines()
+        raise SmokeTestFailed(
+            "The release is running, but its smoke test failed. The last lines of the test:\n"
+            + "\n".join(log[-LINES:])
+            + "\n",
+            "Fix the cause that they name; the next run repeats the test.",
+        ) from error
+    return True
+
+
+def _look(session: Session, pods: list[str], patience: Patience) -> str:
+    """Raise when a test's pod will never start: Helm would wait for it without a word. Return what one waits for."""
+    folder = f"/api/v1/namespaces/{session.options.namespace}/pods"
+    there = {name: pod for name in pods if (pod := session.api.find(f"{folder}/{name}"))}
+    found = [problem for pod in there.values() for problem in of_pod(pod)]
+    patience.note(found)
+    lasting = [problem for problem in found if patience.is_lasting(problem)]
+    if lasting:
+        raise lasting[0].error()
+    running = [name for name, pod in there.items() if pod.get("status", {}).get("phase") == "Running"]
+    return next((line for name in running if (line := _waits_for(session, f"{folder}/{name}/log"))), "")
+
+
+def _waits_for(session: Session, log: str) -> str:
+    """Return the last line of a test's log without its own clock, if it says what it waits for."""
+    try:
+        line = session.api.text(log, {"tailLines": "1"}).strip()
+    except ApiError:
+        return ""  # its container has not begun, or its log is not for us
+    return f"using it: {CLOCK.sub('', line)}" if line.startswith(WAITING) else ""
