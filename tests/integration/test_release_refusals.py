@@ -149,6 +149,7 @@ def test_volumes_that_hold_data(release: Release) -> None:
             "kind": "StorageClass",
             "metadata": {"name": name},
             "provisioner": "rancher.io/local-path",
+            "allowVolumeExpansion": False,  # an earlier run may have left another value
             "volumeBindingMode": "WaitForFirstConsumer",
         }
         kubectl("apply", "-f", "-", stdin=json.dumps(body))

@@ -29,7 +29,8 @@ PAUSES = (1.0, 3.0, 8.0)  # seconds before the second, third and fourth attempt
 TRANSIENT = re.compile(
     r"connection (reset|refused)|\bEOF\b|broken pipe|i/o timeout|TLS handshake timeout|http2: |GOAWAY|"
     r"etcdserver: |raft proposal dropped|too many requests|the server is currently unable to handle|"
-    r"server has received too many|context deadline exceeded|cluster unreachable",
+    r"server has received too many|context deadline exceeded|cluster unreachable|"
+    r"unable to get pod logs for [^:]+: pods \"[^\"]+\" not found",  # the pod of a test was never created
     re.I,
 )
 MARK = "NEBARI_MLFLOW_RELEASE"  # in helm's environment, so that a later run finds one that was left alone
