@@ -11,7 +11,7 @@ from tests.support import ROOT
 
 from .support import Project
 
-CALLED = [f"tests/unit/nebari_mlflow/test_{name}.py" for name in ("clients", "configs", "stage")]
+CALLED = [f"tests/unit/nebari_mlflow/test_{name}.py" for name in ("notebooks", "configs", "stage")]
 
 
 def test_the_unit_tests_pass_with_it(oldest: Path) -> None:
