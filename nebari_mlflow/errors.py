@@ -33,7 +33,7 @@ class MlflowError(Exception):
     def page(self) -> str:
         """Where the code's page is on this machine: in a checkout, else where pip puts what comes with a wheel."""
         checkout = Path(__file__).parents[1] / "docs/reference/errors"
-        installed = Path(sysconfig.get_path("data"), "share/doc/nebari-mlflow/errors")
+        installed = Path(sysconfig.get_path("data"), "share/doc/nebari-mlflow/reference/errors")
         return str((checkout if checkout.is_dir() else installed) / f"{self.code}.md")
 
     def report(self) -> dict[str, str]:

@@ -9,6 +9,7 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.support import BUILD_LOCK
@@ -42,8 +43,22 @@ def test_the_wheel_holds_the_plugin_and_the_whole_collection(tmp_path: Path) -> 
     ).stdout.split()
     assert packed >= {name.removeprefix("collections/") for name in tracked}
     assert not [name for name in packed if name.startswith(("tests/", "molecule/"))]
-    pages = {name.rpartition("/")[2] for name in packed if "/share/doc/nebari-mlflow/errors/" in name}
+    pages = {name.rpartition("/")[2] for name in packed if "/share/doc/nebari-mlflow/reference/errors/" in name}
     assert pages == {path.name for path in (ROOT / "docs/reference/errors").iterdir()}
+
+
+SHIPPED = [ROOT / "docs" / folder for folder in ("explanation", "how-to", "reference")] + [COLLECTION]
+
+
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda path: path.name)
+def test_no_link_of_what_is_shipped_leaves_it(folder: Path) -> None:
+    """The wheel and the collection are installed without the repository around them."""
+    root = folder if folder == COLLECTION else folder.parent
+    for page in folder.rglob("*.md"):
+        text = re.sub(r"```.*?```", "", page.read_text(), flags=re.S)
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+            if not target.startswith(("http://", "https://")):
+                assert (page.parent / target).resolve().is_relative_to(root), f"{page}: {target}"
 
 
 def test_what_builds_the_package_is_locked_with_hashes(tmp_path: Path) -> None:

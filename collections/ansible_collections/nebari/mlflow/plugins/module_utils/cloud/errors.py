@@ -28,13 +28,13 @@ def not_permitted(kind: str, name: str, permission: str, said: str) -> CloudErro
     """Say which permission is missing; `said` are the cloud's own words."""
     return CloudError(
         f"{kind} {name}: the permission {permission} is missing ({said.rstrip('.')}).",
-        f"Grant {permission} to the identity that deploys; docs/how-to lists all that are needed.",
+        f"Grant {permission} to the identity that deploys; the how-to of this provider lists all that are needed.",
     )
 
 
 def library_missing(extra: str, interpreter: str, error: ImportError | None) -> CloudError:
     """Say the one command that installs what a cloud's module imports."""
     return CloudError(
-        f"{interpreter} has not the libraries for {extra} ({error}).",
+        f"The libraries for {extra} are not installed for {interpreter} ({error}).",
         f"Install them: {interpreter} -m pip install 'nebari-mlflow[{extra}]'",
     )

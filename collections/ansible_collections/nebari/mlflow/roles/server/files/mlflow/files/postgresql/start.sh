@@ -5,7 +5,7 @@
 set -eu
 volume="${PGDATA%/*}"
 
-# A new database is made on an empty volume only: another chart's files may be somebody's data.
+# A new database is made on an empty volume only: another chart's files may be data of others.
 if [ ! -e "$PGDATA" ]; then
   for other in "$volume"/*; do
     case "$other" in
