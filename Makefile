@@ -21,7 +21,7 @@ CLUSTER := $(STEPS) ansible-playbook $(if $(OWN_KUBECONFIG),-e kubeconfig=$(OWN_
 INTEGRATION := pytest -v --dist loadgroup --no-loadscope-reorder -m 'not alone' tests/integration
 DEMO := -e mlflow_provider=local -e mlflow_project_name=demo -e mlflow_namespace=dev -e mlflow_kubeconfig=$(KUBECONFIG)
 
-.PHONY: help up cluster edge stores down test unit lint format bench campaign lock
+.PHONY: help up cluster edge stores down test unit clouds lint format bench campaign lock
 
 help:  ## Say what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ test: $(VENV)/.done up edge stores  ## Run the tests, on the cluster of `make up
 
 unit: $(VENV)/.done  ## Run the tests that need no cluster
 	@pytest -q -n 3 tests/unit tests/contract
+
+clouds: $(VENV)/.done  ## Run the tests of the clouds' roles against simulated accounts, without a cluster
+	@pytest -q -m 'not cluster' tests/integration/clouds tests/integration/security/clouds
 
 campaign: $(VENV)/.done up edge  ## Run the long campaigns: kills, faults, in full
 	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v -n 2 tests/campaign tests/integration/test_molecule.py \

@@ -17,6 +17,7 @@ from .gcp_lab import CLOUD_PROJECT, REGION
 from .lab import Lab
 from .play import ROOT, environment
 
+pytestmark = pytest.mark.cluster  # the Helm of `make up`
 ANSWERS: dict[str, Any] = {
     "/version": {"gitVersion": "v1.34.4"},
     "/.well-known/openid-configuration": {"issuer": "https://issuer.example.org"},
