@@ -1,4 +1,4 @@
-"""Each module by itself, as a play of one's own uses it, and what the first look of a role says of the others."""
+"""Each module by itself, as a playbook of yours uses it, and what the first look of a role says of the others."""
 
 from __future__ import annotations
 

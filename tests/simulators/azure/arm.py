@@ -61,7 +61,7 @@ class Arm:
     settle: float = 0.0
     page: int = 100  # entries of a list in one answer
     resources: dict[str, dict[str, Any]] = field(default_factory=dict)
-    names: set[str] = field(default_factory=set)  # of storage accounts, in the whole world
+    names: set[str] = field(default_factory=set)  # of storage accounts, which are global
     hidden: dict[str, int] = field(default_factory=dict)  # reads for which an id is not there yet
     unknown_for: dict[str, int] = field(default_factory=dict)  # role assignments that do not know a principal yet
     deleting: dict[str, int] = field(default_factory=dict)  # attempts for which a name cannot be used again

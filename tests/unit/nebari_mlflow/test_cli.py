@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 from nebari_mlflow import names
 from nebari_mlflow.cli import context, doctor
-from nebari_mlflow.cli.app import SHAPE, app
+from nebari_mlflow.cli.app import app
+from nebari_mlflow.cli.options import SHAPE
 from nebari_mlflow.errors import InputError
 from nebari_mlflow.play import workspace
 from tests.support import takes_ctrl_c

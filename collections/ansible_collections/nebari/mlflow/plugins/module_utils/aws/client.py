@@ -50,7 +50,7 @@ PERMISSIONS = {
     "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
     "iam:GetOpenIdConnectProvider": "iam:GetOpenIDConnectProvider",
 }
-TAKEN = "If the name is another account's, use another project name: names of buckets are the whole world's."
+TAKEN = "If the name is another account's, use another project name: bucket names are global."
 HOW_TO_LOG_IN = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)."
 
 

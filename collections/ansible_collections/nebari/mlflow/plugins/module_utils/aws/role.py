@@ -47,7 +47,7 @@ def ensure_present(
     aws: Aws, plan: Plan, name: str, current: Settings | None, tags: dict[str, str], trust: Settings, access: Settings,
     boundary: str
 ) -> None:  # fmt: skip
-    """Create or repair the role, which is now `current`. Other policies that somebody attached to it stay.
+    """Create or repair the role, which is now `current`. Other policies attached to it stay.
 
     Without a `boundary` the role keeps its own.
     """

@@ -21,7 +21,7 @@ from .client import STORAGE, ApiError, Gcp, explained
 
 KIND = "bucket"
 OBJECTS = "objects"
-TAKEN = "If the name is somebody else's, use another project name: names of buckets are the whole world's."
+TAKEN = "If the name is someone else's, use another project name: bucket names are global."
 VALID = "[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]"  # asking for another name is an error, not a miss
 KEEP_SECONDS = 7 * 24 * 3600  # how long a deleted object can be brought back
 
@@ -42,7 +42,7 @@ class Bucket:
         return found
 
     def is_ours(self, found: dict[str, Any]) -> bool:
-        """Check that the bucket is in our project. Names are the whole world's, and anybody can write our label."""
+        """Check that the bucket is in our project. Names are global, and anyone can write our label."""
         return str(found["projectNumber"]) == self.gcp.number
 
     def create(self, wanted: Settings, location: str) -> None:
@@ -99,7 +99,7 @@ def choose(gcp: Gcp, name: str, adopt: str, owner: str) -> tuple[Bucket, dict[st
     found = ours.read()
     if found is None and re.fullmatch(VALID, adopt):
         other = Bucket(gcp, adopt)
-        # Names are the whole world's: what we may not see, or what is in another project, is not ours.
+        # Names are global: what we may not see, or what is in another project, is not ours.
         taken = gcp.call("GET", other.url, "storage.buckets.get", absent=(403, 404))
         if taken and taken.get("labels", {}).get(OWNER, owner) == owner and other.is_ours(taken):
             return other, taken

@@ -73,7 +73,7 @@ def _refuse_lost(
 
 
 def refuse_claims(session: Session, comparisons: list[Comparison]) -> None:
-    """Raise when a StatefulSet that is not there yet would take up a claim that is not its own."""
+    """Raise when a new StatefulSet would adopt a claim that is not its own."""
     namespace = session.options.namespace
     for found in comparisons:
         if found.key.kind != "StatefulSet" or found.live is not None:
