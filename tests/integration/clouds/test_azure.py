@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.errors import CloudError
 
-from tests.simulators.azure import storage
+from tests.simulators.azure import clouds, storage
 from tests.simulators.http import answer
 from tests.simulators.proxy import Fault
 
@@ -302,6 +302,30 @@ def test_a_region_is_taken_as_nebari_writes_it(azure_lab: AzureLab) -> None:
     assert not azure_lab.converge(location="Central US")["changed"]
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "hosts"),
+    [
+        ("ARM_ENVIRONMENT", "usgovernment", clouds.US_GOVERNMENT),
+        ("ARM_ENVIRONMENT", "china", clouds.CHINA),
+        ("AZURE_CLOUD_ENVIRONMENT", "AzureUSGovernment", clouds.US_GOVERNMENT),
+        ("AZURE_CLOUD_ENVIRONMENT", "AzureChinaCloud", clouds.CHINA),
+        ("AZURE_CLOUD_ENVIRONMENT", "AzureCloud", clouds.PUBLIC),
+    ],
+)
+def test_the_clouds_of_governments_and_of_china_work_too(
+    azure_lab: AzureLab, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, hosts: clouds.Hosts
+) -> None:
+    azure_lab.arm.hosts = hosts
+    monkeypatch.setenv(variable, value)
+    done = azure_lab.converge()
+    assert done["storage"]["uri"] == f"wasbs://nebari-mlflow@{NAME}{hosts.blobs}/artifacts"
+    assert not azure_lab.converge()["changed"]
+    assert azure_lab.converge(state="absent", delete_data=True)["changed"]
+    assert ACCOUNT not in azure_lab.arm.resources
+    asked = {call.host for call in azure_lab.cloud.calls}
+    assert asked == {hosts.manager, hosts.login, f"{NAME}{hosts.blobs}"}
+
+
 def test_a_replication_that_takes_a_conversion_is_refused_in_azures_words(azure_lab: AzureLab) -> None:
     azure_lab.converge()
     with pytest.raises(CloudError, match="parameters are invalid: sku"):
@@ -309,9 +333,10 @@ def test_a_replication_that_takes_a_conversion_is_refused_in_azures_words(azure_
 
 
 def test_bad_input_says_what_to_do(azure_lab: AzureLab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ARM_ENVIRONMENT", "usgovernment")
-    with pytest.raises(CloudError, match="only Azure's public cloud") as elsewhere:
+    monkeypatch.setenv("ARM_ENVIRONMENT", "german")
+    with pytest.raises(CloudError, match="ARM_ENVIRONMENT is 'german'") as elsewhere:
         azure_lab.converge()
+    assert "public, usgovernment, china" in elsewhere.value.fix
     assert "provider=existing" in elsewhere.value.fix
     assert azure_lab.cloud.calls == []
     monkeypatch.setenv("ARM_ENVIRONMENT", "public")

@@ -14,23 +14,26 @@ from ..http import App, Request, Response, answer
 from ..proxy import Cloud, Proxy
 from .arm import TOKEN, Arm, Refused, snapshot
 from .blobs import LIST, blobs, is_list
+from .clouds import ALL, PUBLIC
 from .grants import Grant, allowed, attributes_of
 from .login import CLIENT, TENANT, login
 from .routes import find
 
 __all__ = ["Arm", "Grant", "app", "environment", "serve", "snapshot"]
 
-LOGIN, BLOBS = "login.microsoftonline.com", ".blob.core.windows.net"
-HOSTS = ("management.azure.com", LOGIN, f"*{BLOBS}")
+LOGIN, BLOBS = PUBLIC.login, PUBLIC.blobs
+HOSTS = tuple(host for cloud in ALL for host in (cloud.manager, cloud.login, f"*{cloud.blobs}"))
 
 
 def app(arm: Arm) -> App:
     def call(request: Request) -> Response:
         with arm.lock:
-            if request.host == LOGIN:
+            if request.host == arm.hosts.login:
                 return login(arm, request)
-            if request.host.endswith(BLOBS):
+            if request.host.endswith(arm.hosts.blobs):
                 return blobs(arm, request)
+            if request.host != arm.hosts.manager:
+                return answer(501, {"error": f"{request.host} is of another cloud"})
             try:
                 return _manage(arm, request)
             except Refused as refused:
@@ -64,11 +67,12 @@ def _authorize(arm: Arm, request: Request, action: str) -> None:
 
 def name(request: Request) -> tuple[str, bool]:
     """Return the action of a call, and whether it writes."""
-    if request.host == LOGIN:
+    if request.host in {cloud.login for cloud in ALL}:
         return "token", False
-    if request.host.endswith(BLOBS) and is_list(request):
+    is_blob = request.host.endswith(tuple(cloud.blobs for cloud in ALL))
+    if is_blob and is_list(request):
         return LIST, False
-    if request.host.endswith(BLOBS):
+    if is_blob:
         return f"data:{request.method}", request.method != "GET"
     found = find(request)
     if found is None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..http import Request, Response, answer
+from .clouds import PUBLIC, Hosts
 
 if TYPE_CHECKING:
     from .grants import Grant
@@ -57,6 +58,7 @@ class Arm:
     """
 
     subscription: str
+    hosts: Hosts = PUBLIC
     lag: int = 0
     settle: float = 0.0
     page: int = 100  # entries of a list in one answer
@@ -80,7 +82,7 @@ class Arm:
             everything.clear()
         for more in (self.unregistered, self.linked_denied, self.since, self.missed, self.tokens):
             more.clear()
-        self.lag, self.settle, self.page, self.fails, self.grants = 0, 0.0, 100, None, None
+        self.hosts, self.lag, self.settle, self.page, self.fails, self.grants = PUBLIC, 0, 0.0, 100, None, None
 
     def get(self, request: Request, code: str = "ResourceNotFound") -> dict[str, Any]:
         path = request.path.lower()

@@ -12,7 +12,7 @@ from .identity import IDENTITIES
 
 TENANT = "11111111-1111-1111-1111-111111111111"
 CLIENT = "22222222-2222-2222-2222-222222222222"
-MANAGEMENT, STORAGE = "https://management.azure.com", "https://storage.azure.com"
+STORAGE = "https://storage.azure.com"
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -62,10 +62,11 @@ def _token(arm: Arm, form: dict[str, str]) -> Response:
     if form.get("grant_type") != "client_credentials":
         raise Denied(400, "unsupported_grant_type", "AADSTS70003", "The app requested an unsupported grant type.")
     resource = form.get("scope", "").removesuffix("/.default")
-    if resource not in (MANAGEMENT, STORAGE) or not form["scope"].endswith("/.default"):
+    management = arm.hosts.audience
+    if resource not in (management, STORAGE) or not form["scope"].endswith("/.default"):
         raise Denied(400, "invalid_scope", "AADSTS70011", f"The scope {form.get('scope')} is not valid.")
     who = _federated(arm, form) if "client_assertion" in form else _deployer(form)
-    token = TOKEN if (who, resource) == (DEPLOYER, MANAGEMENT) else uuid.uuid4().hex
+    token = TOKEN if (who, resource) == (DEPLOYER, management) else uuid.uuid4().hex
     arm.tokens[token] = (who, resource)
     return answer(200, {"token_type": "Bearer", "expires_in": 3599, "ext_expires_in": 3599, "access_token": token})
 

@@ -75,7 +75,7 @@ def account_put(arm: Arm, request: Request, _: str, __: str, name: str) -> Any:
         "networkAcls": OPEN, "supportsHttpsTrafficOnly": True, "minimumTlsVersion": "TLS1_0",
         "allowBlobPublicAccess": False, "accessTier": "Hot", "provisioningState": "Succeeded",
         "primaryLocation": location, "statusOfPrimary": "available",
-        "primaryEndpoints": {"blob": f"https://{name}.blob.core.windows.net/"},
+        "primaryEndpoints": {"blob": f"https://{name}{arm.hosts.blobs}/"},
     }  # fmt: skip
     made = arm.put(request, ACCOUNTS, {
         "kind": body["kind"], "location": location, "tags": tagged({}, body.get("tags", {})),

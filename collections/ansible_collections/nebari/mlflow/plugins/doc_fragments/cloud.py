@@ -81,6 +81,8 @@ options:
 notes:
   - Credentials are a service principal from E(ARM_CLIENT_ID), E(ARM_CLIENT_SECRET), E(ARM_TENANT_ID), or what
     azure-identity finds, such as C(az login) or a managed identity.
+  - For Azure Government and Azure in China, set E(ARM_ENVIRONMENT) to V(usgovernment) or V(china), or
+    E(AZURE_CLOUD_ENVIRONMENT) to V(AzureUSGovernment) or V(AzureChinaCloud).
 requirements:
   - azure-identity >= 1.16.1
   - azure-mgmt-core >= 1.4

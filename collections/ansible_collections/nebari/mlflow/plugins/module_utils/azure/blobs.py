@@ -19,7 +19,7 @@ OURS = f"{PREFIX}/"
 
 def others(azure: Azure, account: str, container: str) -> list[str]:
     """Return what is outside of our folder at the container's root, old versions and what was deleted included."""
-    url = f"https://{account}.blob.core.windows.net/{container}"
+    url = f"https://{account}.{azure.environment.blobs}/{container}"
     query = {"restype": "container", "comp": "list", "delimiter": "/", "include": "deleted,versions"}
     names: set[str] = set()
     marker = ""

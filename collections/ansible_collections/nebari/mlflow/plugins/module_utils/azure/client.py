@@ -31,9 +31,9 @@ except ImportError as error:
 from ..cloud.errors import CloudError, library_missing, not_permitted, text_of
 from ..cloud.retry import until
 from ..supervise.progress import Progress
+from . import environment
 
-ENDPOINT = "https://management.azure.com"
-STORAGE, STORAGE_VERSION = "https://storage.azure.com", "2023-11-03"
+STORAGE, STORAGE_VERSION = "https://storage.azure.com/.default", "2023-11-03"  # one scope in all clouds
 PATIENCE = 600.0  # a new principal may be unknown for so many seconds
 POLLING = 5  # seconds between two looks at a long operation that names no Retry-After
 # What only time solves, beside what the pipeline repeats itself.
@@ -69,12 +69,7 @@ class Azure:
     def __init__(self, subscription: str | None, progress: Progress) -> None:
         if MISSING is not None:
             raise library_missing("azure", sys.executable, MISSING)
-        environment = os.environ.get("ARM_ENVIRONMENT") or "public"
-        if environment != "public":
-            raise CloudError(
-                f"ARM_ENVIRONMENT is {environment!r}, and only Azure's public cloud is supported.",
-                "For another one, make the storage yourself and deploy with provider=existing.",
-            )
+        self.environment = environment.chosen(os.environ)
         if not subscription:
             raise CloudError(
                 "No subscription is given.",
@@ -83,13 +78,14 @@ class Azure:
         self.subscription = f"/subscriptions/{subscription}"
         self.progress = progress
         try:
-            self._credential = _credential()
+            self._credential = _credential(os.environ.get("AZURE_AUTHORITY_HOST") or self.environment.authority)
         except ValueError as error:
             raise CloudError(f"No usable Azure credentials were found: {text_of(error)}.", HOW_TO_LOG_IN) from error
-        self._client = ARMPipelineClient(base_url=ENDPOINT, policies=self._policies(ENDPOINT))
+        manager, scope = self.environment.manager, self.environment.scope
+        self._client = ARMPipelineClient(base_url=manager, policies=self._policies(scope))
 
-    def _policies(self, audience: str) -> list[Any]:
-        token = BearerTokenCredentialPolicy(self._credential, f"{audience}/.default")
+    def _policies(self, scope: str) -> list[Any]:
+        token = BearerTokenCredentialPolicy(self._credential, scope)
         return [RequestIdPolicy(), RetryPolicy(retry_total=6), token]
 
     def data(self, url: str, query: dict[str, str], permission: str) -> bytes | None:
@@ -180,7 +176,7 @@ class Azure:
             ) from error
 
     def _send(self, method: str, path: str, version: str, body: Any, query: dict[str, str]) -> Any:
-        url = f"{ENDPOINT}{path}"
+        url = f"{self.environment.manager}{path}"
         request = HttpRequest(method, url, params={"api-version": version, **query}, json=body)
         answered = self._client.send_request(request, _return_pipeline_response=True)
         response = answered.http_response
@@ -209,7 +205,7 @@ class Azure:
         return final.http_response.json() if final and final.http_response.content else {}
 
 
-def _credential() -> Any:
+def _credential(authority: str) -> Any:
     """Return a service principal from Nebari's variables or Azure's, else what azure-identity finds."""
     values = [
         next((os.environ[name] for name in names if os.environ.get(name)), "")
@@ -220,8 +216,8 @@ def _credential() -> Any:
         )
     ]
     if all(values):
-        return ClientSecretCredential(*values)
-    return DefaultAzureCredential(exclude_interactive_browser_credential=True)
+        return ClientSecretCredential(*values, authority=authority)
+    return DefaultAzureCredential(exclude_interactive_browser_credential=True, authority=authority)
 
 
 def _error(response: Any) -> ApiError:

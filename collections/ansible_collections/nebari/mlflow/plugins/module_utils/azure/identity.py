@@ -8,6 +8,7 @@ https://learn.microsoft.com/rest/api/authorization/role-assignments
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,7 +27,7 @@ CREDENTIAL = "federated credential"
 CREDENTIAL_NAME = "nebari-mlflow"
 CHILD = "federatedIdentityCredentials"
 CREDENTIALS = f"{TYPE}/{CHILD}"
-AUDIENCE = "api://AzureADTokenExchange"
+AUDIENCE = "api://AzureADTokenExchange"  # of the tokens that the webhook gives to pods, in all clouds
 ASSIGNMENT = "role assignment"
 ASSIGNMENTS = "Microsoft.Authorization/roleAssignments"
 ASSIGNMENTS_VERSION = "2022-04-01"
@@ -42,7 +43,7 @@ def id_of(azure: Azure, group: str, name: str) -> str:
 def issuer_of(url: str) -> str:
     """Return the issuer as the cluster's tokens have it: AKS ends its own with a slash, and each letter counts."""
     host = urlsplit(url).hostname or ""
-    return f"{url.rstrip('/')}/" if host.endswith(".oic.prod-aks.azure.com") else url
+    return f"{url.rstrip('/')}/" if re.search(r"\.oic\.prod-aks\.azure\.(com|us|cn)$", host) else url
 
 
 def find(azure: Azure, path: str, owner: str) -> dict[str, Any] | None:

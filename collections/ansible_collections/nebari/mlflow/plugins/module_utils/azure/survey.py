@@ -64,7 +64,7 @@ def look(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
             "principal_id": made["principalId"],
         },
         "storage": {
-            "uri": f"wasbs://{container.NAME}@{chosen.name}.blob.core.windows.net"
+            "uri": f"wasbs://{container.NAME}@{chosen.name}.{azure.environment.blobs}"
             + ("" if adopted else f"/{naming.PREFIX}"),
             "env": {},
             "secret": "",
