@@ -60,6 +60,17 @@ def test_the_playbook_takes_over_what_the_readme_installs_and_helm_takes_it_back
 
 
 @pytest.mark.usefixtures("_installed")
+def test_kubernetes_core_finds_what_the_playbook_deployed() -> None:
+    assert play("mlflow", **INPUTS).changed == 0
+    found = play("../tests/integration/proof", namespace=NAMESPACE, release=RELEASE).mlflow
+    assert found["status"] == "deployed"
+    assert found["chart"].startswith("mlflow-")
+    assert found["available"] == [1]
+    assert all(found["keys"])
+    assert len(found["keys"]) == 2
+
+
+@pytest.mark.usefixtures("_installed")
 def test_data_that_the_readme_made_is_deleted_when_the_project_is_named() -> None:
     removed = play("destroy", **INPUTS, mlflow_delete_data="takeover")
     assert removed.returncode == 0, removed.failure

@@ -30,7 +30,8 @@ TRANSIENT = re.compile(
     r"connection (reset|refused)|\bEOF\b|broken pipe|i/o timeout|TLS handshake timeout|http2: |GOAWAY|"
     r"etcdserver: |raft proposal dropped|too many requests|the server is currently unable to handle|"
     r"server has received too many|context deadline exceeded|cluster unreachable|"
-    r"unable to get pod logs for [^:]+: pods \"[^\"]+\" not found",  # the pod of a test was never created
+    # The pod of a test was never created, or Helm lost sight of it before it ran.
+    r"unable to get pod logs for [^:]+: (pods \"[^\"]+\" not found|.+ is waiting to start)",
     re.I,
 )
 MARK = "NEBARI_MLFLOW_RELEASE"  # in helm's environment, so that a later run finds one that was left alone

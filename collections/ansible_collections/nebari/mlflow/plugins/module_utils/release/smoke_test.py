@@ -69,7 +69,8 @@ def verify(session: Session, tests: list[Object], check: Callable[[], None], arr
 
     try:
         beat = heartbeat(session, "using it: the chart's tests run", limit, look)
-        patiently(lambda: session.helm.test(limit, beat))
+        end = time.monotonic() + limit
+        patiently(lambda: session.helm.test(max(1, int(end - time.monotonic())), beat))
     except HelmError as error:
         if arriving and not arriving.ready:
             return False
