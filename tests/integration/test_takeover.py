@@ -62,7 +62,7 @@ def test_the_playbook_takes_over_what_the_readme_installs_and_helm_takes_it_back
 @pytest.mark.usefixtures("_installed")
 def test_kubernetes_core_finds_what_the_playbook_deployed() -> None:
     assert play("mlflow", **INPUTS).changed == 0
-    found = play("../tests/integration/proof", namespace=NAMESPACE, release=RELEASE).mlflow
+    found = play("../tests/integration/proof", proof_namespace=NAMESPACE, proof_release=RELEASE).mlflow
     assert found["status"] == "deployed"
     assert found["chart"].startswith("mlflow-")
     assert found["available"] == [1]
