@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.errors import CloudError
 
 from tests.simulators.azure import clouds, storage
+from tests.simulators.azure.login import CLIENT, TENANT
 from tests.simulators.http import answer
 from tests.simulators.proxy import Fault
 
@@ -324,6 +325,21 @@ def test_the_clouds_of_governments_and_of_china_work_too(
     assert ACCOUNT not in azure_lab.arm.resources
     asked = {call.host for call in azure_lab.cloud.calls}
     assert asked == {hosts.manager, hosts.login, f"{NAME}{hosts.blobs}"}
+
+
+def test_a_profile_of_azures_collection_gives_principal_and_subscription(
+    azure_lab: AzureLab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    azure_lab.converge()
+    (tmp_path / ".azure").mkdir()
+    (tmp_path / ".azure/credentials").write_text(
+        f"[prod]\nsubscription_id={SUBSCRIPTION}\nclient_id={CLIENT}\nsecret=testing\ntenant={TENANT}\n"
+    )
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AZURE_PROFILE", "prod")
+    monkeypatch.setenv("ARM_CLIENT_SECRET", "expired")
+    monkeypatch.setenv("ARM_SUBSCRIPTION_ID", "00000000-0000-0000-0000-00000000000b")
+    assert not azure_lab.converge(subscription_id=None)["changed"]
 
 
 def test_a_replication_that_takes_a_conversion_is_refused_in_azures_words(azure_lab: AzureLab) -> None:

@@ -79,8 +79,10 @@ options:
 
     AZURE = r"""
 notes:
-  - Credentials are a service principal from E(ARM_CLIENT_ID), E(ARM_CLIENT_SECRET), E(ARM_TENANT_ID), or what
-    azure-identity finds, such as C(az login) or a managed identity.
+  - Credentials are a service principal from E(ARM_CLIENT_ID), E(ARM_CLIENT_SECRET), E(ARM_TENANT_ID), from the same
+    variables of Azure's SDKs or of azure.azcollection (E(AZURE_CLIENT_ID), E(AZURE_SECRET), E(AZURE_TENANT)), from the
+    section E(AZURE_PROFILE) of C(~/.azure/credentials), or what azure-identity finds, such as C(az login) or a managed
+    identity.
   - For Azure Government and Azure in China, set E(ARM_ENVIRONMENT) to V(usgovernment) or V(china), or
     E(AZURE_CLOUD_ENVIRONMENT) to V(AzureUSGovernment) or V(AzureChinaCloud).
 requirements:
@@ -88,6 +90,6 @@ requirements:
   - azure-mgmt-core >= 1.4
 options:
   subscription_id:
-    description: Id of the subscription. Without it, E(ARM_SUBSCRIPTION_ID) or E(AZURE_SUBSCRIPTION_ID) is taken.
+    description: Id of the subscription. Defaults to E(ARM_SUBSCRIPTION_ID), then to E(AZURE_SUBSCRIPTION_ID).
     type: str
 """

@@ -86,7 +86,7 @@ fix:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure import group
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.client import Azure
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import naming
@@ -95,7 +95,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Pl
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
-    "subscription_id": {"type": "str", "fallback": (env_fallback, ["ARM_SUBSCRIPTION_ID", "AZURE_SUBSCRIPTION_ID"])},
+    "subscription_id": {"type": "str"},
     "name": {"type": "str", "required": True},
     "owner": OWNER,
     "location": {"type": "str", "default": ""},

@@ -78,7 +78,7 @@ fix:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure import identity
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.client import Azure
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, STATE, run_module
@@ -86,7 +86,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Pl
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
-    "subscription_id": {"type": "str", "fallback": (env_fallback, ["ARM_SUBSCRIPTION_ID", "AZURE_SUBSCRIPTION_ID"])},
+    "subscription_id": {"type": "str"},
     "scope": {"type": "str", "required": True},
     "identity_id": {"type": "str", "required": True},
     "principal_id": {"type": "str", "default": ""},

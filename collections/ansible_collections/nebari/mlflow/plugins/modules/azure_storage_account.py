@@ -135,7 +135,7 @@ fix:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure import account, container, network
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.client import Azure
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import naming
@@ -144,7 +144,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Pl
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
-    "subscription_id": {"type": "str", "fallback": (env_fallback, ["ARM_SUBSCRIPTION_ID", "AZURE_SUBSCRIPTION_ID"])},
+    "subscription_id": {"type": "str"},
     "resource_group": {"type": "str", "required": True},
     "name": {"type": "str", "required": True},
     "owner": OWNER,

@@ -82,7 +82,7 @@ fix:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure import account, container
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.client import Azure
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, STATE, run_module
@@ -90,7 +90,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Pl
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
-    "subscription_id": {"type": "str", "fallback": (env_fallback, ["ARM_SUBSCRIPTION_ID", "AZURE_SUBSCRIPTION_ID"])},
+    "subscription_id": {"type": "str"},
     "resource_group": {"type": "str", "required": True},
     "account": {"type": "str", "required": True},
     "delete_data": {"type": "bool", "default": False},

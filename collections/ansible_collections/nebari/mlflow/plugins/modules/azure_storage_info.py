@@ -166,14 +166,14 @@ fix:
 
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback
+from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure import network
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.survey import look
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import LOOK, run_module
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **LOOK,
-    "subscription_id": {"type": "str", "fallback": (env_fallback, ["ARM_SUBSCRIPTION_ID", "AZURE_SUBSCRIPTION_ID"])},
+    "subscription_id": {"type": "str"},
     "resource_group": {"type": "str", "required": True},
     "location": {"type": "str", "default": ""},
     "oidc_issuer_url": {"type": "str", "default": ""},

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -31,7 +32,7 @@ except ImportError as error:
 from ..cloud.errors import CloudError, library_missing, not_permitted, text_of
 from ..cloud.retry import until
 from ..supervise.progress import Progress
-from . import environment
+from . import credentials, environment
 
 STORAGE, STORAGE_VERSION = "https://storage.azure.com/.default", "2023-11-03"  # one scope in all clouds
 PATIENCE = 600.0  # a new principal may be unknown for so many seconds
@@ -69,16 +70,18 @@ class Azure:
     def __init__(self, subscription: str | None, progress: Progress) -> None:
         if MISSING is not None:
             raise library_missing("azure", sys.executable, MISSING)
-        self.environment = environment.chosen(os.environ)
-        if not subscription:
+        environ = credentials.with_profile(os.environ, Path.home())
+        self.environment = environment.chosen(environ)
+        self.subscription_id = subscription or credentials.first(environ, credentials.SUBSCRIPTION)
+        if not self.subscription_id:
             raise CloudError(
                 "No subscription is given.",
                 "Give mlflow_azure_subscription_id or ARM_SUBSCRIPTION_ID, as in: az account list --query '[].id'",
             )
-        self.subscription = f"/subscriptions/{subscription}"
+        self.subscription = f"/subscriptions/{self.subscription_id}"
         self.progress = progress
         try:
-            self._credential = _credential(os.environ.get("AZURE_AUTHORITY_HOST") or self.environment.authority)
+            self._credential = _credential(environ, environ.get("AZURE_AUTHORITY_HOST") or self.environment.authority)
         except ValueError as error:
             raise CloudError(f"No usable Azure credentials were found: {text_of(error)}.", HOW_TO_LOG_IN) from error
         manager, scope = self.environment.manager, self.environment.scope
@@ -205,16 +208,10 @@ class Azure:
         return final.http_response.json() if final and final.http_response.content else {}
 
 
-def _credential(authority: str) -> Any:
+def _credential(environ: Mapping[str, str], authority: str) -> Any:
     """Return a service principal from Nebari's variables or Azure's, else what azure-identity finds."""
-    values = [
-        next((os.environ[name] for name in names if os.environ.get(name)), "")
-        for names in (
-            ("ARM_TENANT_ID", "AZURE_TENANT_ID", "AZURE_TENANT"),
-            ("ARM_CLIENT_ID", "AZURE_CLIENT_ID"),
-            ("ARM_CLIENT_SECRET", "AZURE_CLIENT_SECRET", "AZURE_SECRET"),
-        )
-    ]
+    names = (credentials.TENANT, credentials.CLIENT, credentials.SECRET)
+    values = [credentials.first(environ, each) for each in names]
     if all(values):
         return ClientSecretCredential(*values, authority=authority)
     return DefaultAzureCredential(exclude_interactive_browser_credential=True, authority=authority)

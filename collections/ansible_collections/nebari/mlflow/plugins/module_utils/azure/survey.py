@@ -18,7 +18,7 @@ def look(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     project, namespace, resource_group = params["project"], params["namespace"], params["resource_group"]
     azure = Azure(params["subscription_id"], plan.progress)
     survey = Survey(plan.progress)
-    scope = (str(params["subscription_id"]).lower(), resource_group.lower())
+    scope = (azure.subscription_id.lower(), resource_group.lower())
     owner = naming.owner_id(project, namespace, *scope)
     tags = naming.tags(project, namespace, owner, params["tags"])
     identity_name = naming.bucket_name(project, namespace, *scope)
