@@ -193,9 +193,17 @@ def test_a_bucket_that_somebody_else_has_is_said_and_nothing_is_made(gcp_lab: Gc
         assert gcp_lab.cloud.writes() == []
 
 
-@pytest.mark.parametrize("as_file", [True, False])
-def test_the_key_of_a_service_account_is_taken_as_nebari_takes_it(
-    gcp_lab: GcpLab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, as_file: bool
+@pytest.mark.parametrize(
+    ("variable", "as_file"),
+    [
+        ("GOOGLE_CREDENTIALS", True),
+        ("GOOGLE_CREDENTIALS", False),
+        ("GCP_SERVICE_ACCOUNT_FILE", True),
+        ("GCP_SERVICE_ACCOUNT_CONTENTS", False),
+    ],
+)
+def test_the_key_of_a_service_account_is_taken_as_nebari_and_google_cloud_take_it(
+    gcp_lab: GcpLab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, as_file: bool
 ) -> None:
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     encoded = private.private_bytes(
@@ -218,7 +226,8 @@ def test_the_key_of_a_service_account_is_taken_as_nebari_takes_it(
     path = tmp_path / "key.json"
     path.write_text(key)
     monkeypatch.delenv("GCP_ACCESS_TOKEN")
-    monkeypatch.setenv("GOOGLE_CREDENTIALS", str(path) if as_file else key)
+    monkeypatch.setenv("GCP_AUTH_KIND", "serviceaccount" if variable.startswith("GCP_") else "")
+    monkeypatch.setenv(variable, str(path) if as_file else key)
     with pytest.raises(CloudError, match="Invalid JWT Signature"):
         gcp_lab.converge()
     gcp_lab.google.keys[DEPLOYER] = public.decode()
@@ -243,11 +252,23 @@ def test_bad_input_says_what_to_do(gcp_lab: GcpLab, monkeypatch: pytest.MonkeyPa
         gcp_lab.converge()
     assert "gcloud auth" in expired.value.fix
     monkeypatch.delenv("GCP_ACCESS_TOKEN")
-    for given in ("/no/such/file", "{}", '{"type": "service_account"}'):
-        monkeypatch.setenv("GOOGLE_CREDENTIALS", given)
-        with pytest.raises(CloudError, match="No usable Google credentials"):
+    monkeypatch.delenv("GCP_AUTH_KIND")
+    for variable in ("GOOGLE_CREDENTIALS", "GCP_SERVICE_ACCOUNT_FILE", "GCP_SERVICE_ACCOUNT_CONTENTS"):
+        for given in ("/no/such/file", "{}", '{"type": "service_account"}', "{CANARY", "CANARY" * 100):
+            monkeypatch.setenv(variable, given)
+            with pytest.raises(CloudError, match="No usable Google credentials") as unusable:
+                gcp_lab.converge()
+            assert "CANARY" not in f"{unusable.value} {unusable.value.fix}"
+        monkeypatch.delenv(variable)
+    for kind, said in (
+        ("serviceaccount", "GCP_SERVICE_ACCOUNT_FILE"),
+        ("accesstoken", "GCP_ACCESS_TOKEN"),
+        ("x", "none of"),
+    ):
+        monkeypatch.setenv("GCP_AUTH_KIND", kind)
+        with pytest.raises(CloudError, match=said):
             gcp_lab.converge()
-    monkeypatch.delenv("GOOGLE_CREDENTIALS")
+    monkeypatch.delenv("GCP_AUTH_KIND")
     monkeypatch.setenv("NO_GCE_CHECK", "true")  # as on a machine that is none of Google's
     monkeypatch.setenv("CLOUDSDK_CONFIG", "/nowhere")
     with pytest.raises(CloudError, match="No usable Google credentials") as none:

@@ -54,7 +54,9 @@ attributes:
 
     GCP = r"""
 notes:
-  - Credentials are E(GCP_ACCESS_TOKEN), E(GOOGLE_CREDENTIALS) (a key or its file), or the application default ones.
+  - Credentials are E(GCP_ACCESS_TOKEN), E(GOOGLE_CREDENTIALS), E(GCP_SERVICE_ACCOUNT_CONTENTS) or
+    E(GCP_SERVICE_ACCOUNT_FILE) (each a key or the path of its file), or the application default ones.
+    E(GCP_AUTH_KIND) chooses a kind, as for the collection google.cloud.
 requirements:
   - google-auth >= 2.20
   - requests >= 2.20

@@ -8,13 +8,14 @@ import json
 import os
 import re
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 try:
     import google.auth
+    import google.auth.compute_engine
     import google.auth.exceptions
     import google.oauth2.credentials
     import google.oauth2.service_account
@@ -33,6 +34,9 @@ SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 STORAGE = "https://storage.googleapis.com/storage/v1"
 IAM = "https://iam.googleapis.com/v1"
 PROJECTS = "https://cloudresourcemanager.googleapis.com/v3/projects"
+# Nebari's name first, then those of the collection google.cloud; each is a key or the path of its file.
+KEYS = ("GOOGLE_CREDENTIALS", "GCP_SERVICE_ACCOUNT_CONTENTS", "GCP_SERVICE_ACCOUNT_FILE")
+KINDS = ("application", "machineaccount", "serviceaccount", "accesstoken")  # as google.cloud's auth_kind
 TRANSIENT = {408, 429, 500, 502, 503, 504}
 PATIENCE = 120.0
 TIMEOUT = (10, 60)  # seconds to connect, and between two bytes of an answer
@@ -62,7 +66,7 @@ class Gcp:
         self.progress = progress
         self._number = number
         try:
-            self._session = AuthorizedSession(_credentials(), refresh_timeout=60)
+            self._session = AuthorizedSession(_credentials(os.environ), refresh_timeout=60)
         except (google.auth.exceptions.GoogleAuthError, ValueError, OSError) as error:
             raise CloudError(f"No usable Google credentials were found: {text_of(error)}.", HOW_TO_LOG_IN) from error
 
@@ -126,16 +130,44 @@ class Gcp:
         return response.json() if response.content else {}
 
 
-def _credentials() -> Any:
-    """Return the first credentials that are given: a token, a key as Nebari takes it, or gcloud's own."""
-    token = os.environ.get("GCP_ACCESS_TOKEN") or os.environ.get("GOOGLE_OAUTH_ACCESS_TOKEN")
-    if token:
-        return google.oauth2.credentials.Credentials(token)
-    key = os.environ.get("GOOGLE_CREDENTIALS", "")
-    if key:
-        text = key if key.lstrip().startswith("{") else Path(key).expanduser().read_text(encoding="utf-8")
-        return google.oauth2.service_account.Credentials.from_service_account_info(json.loads(text), scopes=SCOPES)
+def _credentials(environ: Mapping[str, str]) -> Any:
+    """Return the credentials of the kind GCP_AUTH_KIND, else a token, a key, or the application default ones."""
+    kind = environ.get("GCP_AUTH_KIND", "")
+    if kind not in ("", *KINDS):
+        raise ValueError(f"GCP_AUTH_KIND is {kind!r}, which is none of {', '.join(KINDS)}")
+    if kind in ("", "accesstoken"):
+        token = environ.get("GCP_ACCESS_TOKEN") or environ.get("GOOGLE_OAUTH_ACCESS_TOKEN")
+        if token:
+            return google.oauth2.credentials.Credentials(token)
+    if kind in ("", "serviceaccount"):
+        given = next((name for name in KEYS if environ.get(name)), "")
+        if given:
+            return google.oauth2.service_account.Credentials.from_service_account_info(
+                _key(given, environ[given]), scopes=SCOPES
+            )
+    if kind == "machineaccount":
+        return google.auth.compute_engine.Credentials(environ.get("GCP_SERVICE_ACCOUNT_EMAIL") or "default")
+    if kind in ("accesstoken", "serviceaccount"):
+        wanted = "GCP_ACCESS_TOKEN" if kind == "accesstoken" else " or ".join(KEYS)
+        raise ValueError(f"GCP_AUTH_KIND is {kind!r}, and {wanted} is not set")
     return google.auth.default(scopes=SCOPES)[0]
+
+
+def _key(name: str, given: str) -> Any:
+    """Return a service account's key from its text or its file. An error never repeats what was given."""
+    text = given
+    if not given.lstrip().startswith("{"):
+        try:
+            text = Path(given).expanduser().read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            said = getattr(error, "strerror", None) or type(error).__name__
+            raise ValueError(
+                f"{name} is neither a key in JSON nor the path of a file that can be read ({said})"
+            ) from None
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ValueError(f"{name} is not a service account's key in JSON") from None
 
 
 def _said(text: str) -> str:
