@@ -7,11 +7,12 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from . import gcp_lab as google
 from .aws_lab import NAME, REGION
 from .lab import Lab
 from .play import ROOT, environment
 
-TASKS: dict[str, dict[str, Any]] = {
+AMAZON: dict[str, dict[str, Any]] = {
     "bucket": {
         "amazon.aws.s3_bucket_info": {
             "name": NAME,
@@ -30,12 +31,15 @@ TASKS: dict[str, dict[str, Any]] = {
     "role": {"amazon.aws.iam_role_info": {"name": NAME}},
     "key": {"amazon.aws.kms_key_info": {"alias": NAME, "pending_deletion": False}},
 }
+GOOGLE: dict[str, dict[str, Any]] = {
+    "accounts": {"google.cloud.gcp_iam_service_account_info": {"project": google.CLOUD_PROJECT}}
+}
 
 
-def read(lab: Lab, tmp_path: Path) -> dict[str, Any]:
-    """Run the collection's modules against the simulated account, and return what each says."""
-    tasks = [{**task, "register": name, "name": f"Read the {name}"} for name, task in TASKS.items()]
-    report = {"ansible.builtin.set_stats": {"data": {name: f"{{{{ {name} }}}}" for name in TASKS}}}
+def read(lab: Lab, modules: dict[str, dict[str, Any]], tmp_path: Path) -> dict[str, Any]:
+    """Run a collection's modules against the simulated account, and return what each says."""
+    tasks = [{**task, "register": name, "name": f"Read the {name}"} for name, task in modules.items()]
+    report = {"ansible.builtin.set_stats": {"data": {name: f"{{{{ {name} }}}}" for name in modules}}}
     play = {
         "hosts": "localhost",
         "connection": "local",
@@ -62,7 +66,7 @@ def read(lab: Lab, tmp_path: Path) -> dict[str, Any]:
 
 def test_amazons_own_modules_find_what_the_role_created(aws_lab: Lab, tmp_path: Path) -> None:
     aws_lab.converge()
-    found = read(aws_lab, tmp_path)
+    found = read(aws_lab, AMAZON, tmp_path)
     (bucket,) = found["bucket"]["buckets"]
     (role,) = found["role"]["iam_roles"]
     (key,) = found["key"]["kms_keys"]
@@ -74,3 +78,11 @@ def test_amazons_own_modules_find_what_the_role_created(aws_lab: Lab, tmp_path: 
     assert role["arn"] == aws_lab.storage["service_account_annotations"]["eks.amazonaws.com/role-arn"]
     assert "nebari-mlflow-owner" in role["tags"]
     assert key["enable_key_rotation"] is True
+
+
+def test_googles_own_modules_find_what_the_role_created(gcp_lab: Lab, tmp_path: Path) -> None:
+    gcp_lab.converge()
+    found = read(gcp_lab, GOOGLE, tmp_path)
+    ours = [each for each in found["accounts"]["resources"] if each["email"] == google.EMAIL]
+    assert [each["email"] for each in ours] == list(gcp_lab.storage["service_account_annotations"].values())
+    assert "nebari-mlflow" in ours[0]["description"]

@@ -37,6 +37,16 @@ def account_create(google: Google, request: Request, project: str) -> Any:
     return google.accounts[email]
 
 
+def account_list(google: Google, request: Request, project: str) -> Any:
+    """https://cloud.google.com/iam/docs/reference/rest/v1/projects.serviceAccounts/list"""
+    query(request, {"pageToken"} & set(request.query))
+    _project(google, project, "iam.serviceAccounts.list")
+    begin = int(request.query.get("pageToken", 0))
+    end = begin + google.page
+    listed: dict[str, Any] = {"accounts": list(google.accounts.values())[begin:end]}
+    return listed | ({"nextPageToken": str(end)} if end < len(google.accounts) else {})
+
+
 def account_get(google: Google, _: Request, project: str, email: str) -> Any:
     _project(google, project, "iam.serviceAccounts.get")
     return google.account(email)

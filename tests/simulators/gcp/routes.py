@@ -52,6 +52,8 @@ ROUTES = [
           JSON + "objects/insert", True),
     Route("iam", "POST", ACCOUNTS, "iam.serviceAccounts.create", iam.account_create,
           REST + "projects.serviceAccounts/create", True),
+    Route("iam", "GET", ACCOUNTS, "iam.serviceAccounts.list", iam.account_list,
+          REST + "projects.serviceAccounts/list"),
     Route("iam", "GET", ACCOUNT, "iam.serviceAccounts.get", iam.account_get, REST + "projects.serviceAccounts/get"),
     Route("iam", "PATCH", ACCOUNT, "iam.serviceAccounts.update", iam.account_update,
           REST + "projects.serviceAccounts/patch", True),
