@@ -70,7 +70,7 @@ def verify(session: Session, tests: list[Object], check: Callable[[], None], arr
     try:
         beat = heartbeat(session, "using it: the chart's tests run", limit, look)
         end = time.monotonic() + limit
-        patiently(lambda: session.helm.test(max(1, int(end - time.monotonic())), beat))
+        patiently(lambda: session.helm.test(max(SHORTEST, int(end - time.monotonic())), beat))
     except HelmError as error:
         if arriving and not arriving.ready:
             return False
