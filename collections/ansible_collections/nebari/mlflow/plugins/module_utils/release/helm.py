@@ -50,6 +50,14 @@ class HelmError(ReleaseError):
         return bool(TRANSIENT.search(last_error(self.output)))
 
 
+class SightLost(HelmError):
+    """Helm did not see that the pods of a test had succeeded: its watch had broken."""
+
+    @property
+    def transient(self) -> bool:
+        return True
+
+
 def patiently(act: Callable[[], str], between: Callable[[], object] = lambda: None) -> str:
     """Run Helm again when it failed for a passing reason: by itself it retries only two of them, and once.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..errors import ApiError, SmokeTestFailed
 from ..health.podstate import of_pod
 from ..health.problems import Patience
-from .helm import HelmError, patiently
+from .helm import HelmError, SightLost, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,7 @@ def verify(session: Session, tests: list[Object], check: Callable[[], None], arr
     try:
         beat = heartbeat(session, "using it: the chart's tests run", limit, look)
         end = time.monotonic() + limit
-        patiently(lambda: session.helm.test(max(SHORTEST, int(end - time.monotonic())), beat))
+        patiently(lambda: _attempt(session, pods, max(SHORTEST, int(end - time.monotonic())), beat))
     except HelmError as error:
         if arriving and not arriving.ready:
             return False
@@ -82,6 +82,17 @@ def verify(session: Session, tests: list[Object], check: Callable[[], None], arr
             "Fix the cause that they name; the next run repeats the test.",
         ) from error
     return True
+
+
+def _attempt(session: Session, pods: list[str], limit: int, beat: Callable[[], None]) -> str:
+    try:
+        return session.helm.test(limit, beat)
+    except HelmError as error:
+        folder = f"/api/v1/namespaces/{session.options.namespace}/pods"
+        there = [session.api.find(f"{folder}/{name}") for name in pods]
+        if there and all(pod and pod.get("status", {}).get("phase") == "Succeeded" for pod in there):
+            raise SightLost("test", error.output) from error
+        raise
 
 
 def _look(session: Session, pods: list[str], patience: Patience) -> str:
