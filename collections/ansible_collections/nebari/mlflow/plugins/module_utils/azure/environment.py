@@ -54,7 +54,7 @@ NAMES = {
 
 
 def chosen(environ: Mapping[str, str]) -> Environment:
-    """Return the cloud that ARM_ENVIRONMENT names, else AZURE_CLOUD_ENVIRONMENT, else the public one."""
+    """Return the cloud named by ARM_ENVIRONMENT, or by AZURE_CLOUD_ENVIRONMENT. The default is the public cloud."""
     for variable, names in NAMES.items():
         value = environ.get(variable, "")
         found = next((each for name, each in names.items() if name.lower() == value.lower()), None)

@@ -88,24 +88,32 @@ def _attempt(session: Session, pods: list[str], limit: int, beat: Callable[[], N
     try:
         return session.helm.test(limit, beat)
     except HelmError as error:
-        folder = f"/api/v1/namespaces/{session.options.namespace}/pods"
-        there = [session.api.find(f"{folder}/{name}") for name in pods]
-        if there and all(pod and pod.get("status", {}).get("phase") == "Succeeded" for pod in there):
+        phases = [_phase(pod) for pod in _find(session, pods).values()]
+        if pods and phases == ["Succeeded"] * len(pods):
             raise SightLost("test", error.output) from error
         raise
 
 
 def _look(session: Session, pods: list[str], patience: Patience) -> str:
     """Raise when a test's pod will never start: Helm would wait for it without a word. Return what one waits for."""
-    folder = f"/api/v1/namespaces/{session.options.namespace}/pods"
-    there = {name: pod for name in pods if (pod := session.api.find(f"{folder}/{name}"))}
+    there = _find(session, pods)
     found = [problem for pod in there.values() for problem in of_pod(pod)]
     patience.note(found)
     lasting = [problem for problem in found if patience.is_lasting(problem)]
     if lasting:
         raise lasting[0].error()
-    running = [name for name, pod in there.items() if pod.get("status", {}).get("phase") == "Running"]
-    return next((line for name in running if (line := _waits_for(session, f"{folder}/{name}/log"))), "")
+    running = [path for path, pod in there.items() if _phase(pod) == "Running"]
+    return next((line for path in running if (line := _waits_for(session, f"{path}/log"))), "")
+
+
+def _find(session: Session, pods: list[str]) -> dict[str, Object]:
+    """Return those of the pods that exist, by their paths."""
+    paths = [f"/api/v1/namespaces/{session.options.namespace}/pods/{name}" for name in pods]
+    return {path: pod for path in paths if (pod := session.api.find(path))}
+
+
+def _phase(pod: Object) -> str:
+    return str(pod.get("status", {}).get("phase", ""))
 
 
 def _waits_for(session: Session, log: str) -> str:
