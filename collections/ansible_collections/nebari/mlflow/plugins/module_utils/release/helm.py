@@ -133,9 +133,8 @@ class Helm:
 
     def template(self) -> str:
         """Render the chart against the real cluster's version and APIs, hooks included; writes nothing."""
-        rendered = self._end("template", self._template or self._start_template())
-        self._template = None
-        return rendered
+        program, self._template = self._template or self._start_template(), None
+        return self._end("template", program)
 
     def stop(self) -> None:
         """End what was started early and not asked for."""
