@@ -10,18 +10,22 @@ VENV := .venv
 LINT := .venv-lint
 
 # Your own cluster, if KUBECONFIG names one; otherwise the kind cluster of this checkout.
-OWN_KUBECONFIG := $(KUBECONFIG)
+OWN_KUBECONFIG := $(filter-out $(CURDIR)/.cluster/kubeconfig,$(KUBECONFIG))
 export KUBECONFIG := $(or $(OWN_KUBECONFIG),$(CURDIR)/.cluster/kubeconfig)
 export PATH := $(CURDIR)/.cluster/bin:$(CURDIR)/$(VENV)/bin:$(PATH)
 export NEBARI_MLFLOW_CACHE := $(CACHE)
 export PYTHONUTF8 := 1
+# Ansible refuses every locale but those of UTF-8, so it gets one whatever this shell has.
+UTF_8 := $(if $(filter Darwin,$(shell uname)),en_US.UTF-8,C.UTF-8)
+SHELL_IS_UTF_8 := $(filter UTF-8,$(shell locale charmap 2>/dev/null))
+export LC_ALL := $(UTF_8)
 
 STEPS := ANSIBLE_CALLBACK_PLUGINS=molecule/cluster/callback_plugins ANSIBLE_STDOUT_CALLBACK=steps
 CLUSTER := $(STEPS) ansible-playbook $(if $(OWN_KUBECONFIG),-e kubeconfig=$(OWN_KUBECONFIG))
 INTEGRATION := pytest -v --dist loadgroup --no-loadscope-reorder -m 'not alone' tests/integration
 DEMO := -e mlflow_provider=local -e mlflow_project_name=demo -e mlflow_namespace=dev -e mlflow_kubeconfig=$(KUBECONFIG)
 
-.PHONY: help up cluster edge stores down test unit clouds lint format bench campaign lock
+.PHONY: help up env cluster edge stores down test unit clouds lint format bench campaign lock
 
 help:  ## Say what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +33,9 @@ help:  ## Say what there is
 
 up: $(VENV)/.done  ## Start a cluster, deploy MLflow on it, log a run, open the UI
 	@$(CLUSTER) $(DEMO) molecule/cluster/demo.yml
+
+env:  ## Print what a shell needs to use it: eval "$(make env)"
+	@echo 'export KUBECONFIG="$(KUBECONFIG)" PATH="$(CURDIR)/.cluster/bin:$(CURDIR)/$(VENV)/bin:$$PATH"$(if $(SHELL_IS_UTF_8),, LC_ALL=$(UTF_8))'
 
 cluster: $(VENV)/.done  ## Start the cluster only
 	@$(CLUSTER) molecule/cluster/up.yml

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.nebari.mlflow.plugins.module_utils.release.namespace import is_terminating, terminating
 
+from .. import helm
 from ..errors import MlflowError, SetupError, UntrustedError
 from ..play import workspace
 from ..play.kubeconfig import named, read
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 OK, WARN, FAIL = "ok", "warning", "failed"
 GET_HELM = (
-    "Install Helm 3.15 or a later 3 by your system's package manager, or as https://helm.sh/docs/intro/install "
+    f"Install {helm.NEEDED} by your system's package manager, or as https://helm.sh/docs/intro/install "
     "says from a release whose checksum you compared."
 )
 
@@ -65,20 +65,21 @@ def _ansible() -> Check:
 
 
 def _helm() -> Check:
-    path = shutil.which("helm")
-    if path is None:
-        return Check("helm", FAIL, "helm is not on PATH; 3.15 or a later 3 is needed.", GET_HELM)
+    path = helm.on_path()
     try:
-        said = subprocess.run(
-            [path, "version", "--short"], capture_output=True, text=True, timeout=20, check=False
-        ).stdout
+        said = helm.version(path) if path else ""
     except (OSError, subprocess.TimeoutExpired) as error:
-        return Check("helm", FAIL, f"{path} cannot be run: {error}.", GET_HELM)
-    match = re.match(r"v(\d+)\.(\d+)", said)
-    version = (int(match[1]), int(match[2])) if match else (0, 0)
-    if (3, 15) <= version < (4, 0):
-        return Check("helm", OK, f"{path} {said.strip()}")
-    return Check("helm", FAIL, f"{path} is {said.strip() or 'not Helm'}; 3.15 or a later 3 is needed.", GET_HELM)
+        said = f"not to be run ({error})"
+    if path and helm.supported(said):
+        return Check("helm", OK, f"{path} {said}")
+    try:
+        nebari = helm.of_nebari(download=False)
+    except UntrustedError as error:
+        return Check("helm", FAIL, error.cause, error.fix)
+    if helm.works(nebari):
+        return Check("helm", OK, f"{nebari} {helm.version(nebari)}, which Nebari downloaded")
+    found = f"{path} is {said or 'not Helm'}" if path else "helm is not on PATH"
+    return Check("helm", FAIL, f"{found}; {helm.NEEDED} is needed.", GET_HELM)
 
 
 def _memory() -> Check:

@@ -6,7 +6,7 @@ import logging
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from .. import names
+from .. import helm, names
 from . import workspace
 from .kubeconfig import private_copy
 from .runner import Result, run
@@ -37,6 +37,8 @@ def execute(
         if variables.get("mlflow_kubeconfig"):
             folder = stack.enter_context(workspace.private_folder())
             variables["mlflow_kubeconfig"] = str(private_copy(variables["mlflow_kubeconfig"], folder))
+        if not variables.get("mlflow_helm") and (chosen := helm.choose()):
+            variables["mlflow_helm"] = chosen
         progress = stack.enter_context(Progress(console or make_console()))
         return run(
             playbook,

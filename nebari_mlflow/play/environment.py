@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 NAMES = frozenset(
     {
-        "HOME", "USER", "LOGNAME", "PATH", "SHELL", "TERM", "TZ", "TMPDIR", "LANG", "LANGUAGE", "KUBECONFIG",
-        "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "PYTHONUTF8",
+        "HOME", "USER", "LOGNAME", "PATH", "SHELL", "TERM", "TZ", "TMPDIR", "KUBECONFIG",
+        "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
         "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE",
         "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME",
     }
 )  # fmt: skip
-PREFIXES = ("LC_", "HELM_")
+PREFIXES = ("HELM_",)
+# Ansible refuses to start in any other locale, and in one that is not installed.
+LOCALE = "en_US.UTF-8" if sys.platform == "darwin" else "C.UTF-8"
 OF_CLOUD = {
     "azure": ("ARM_", "AZURE_"),
     "gcp": ("GOOGLE_", "GCP_", "CLOUDSDK_"),
@@ -36,8 +38,7 @@ def allowed(environ: Mapping[str, str], provider: str) -> dict[str, str]:
         prefixes += tuple(prefix for group in OF_CLOUD.values() for prefix in group) if _exec_login(environ) else ()
     found = {name: value for name, value in environ.items() if name in NAMES or name.startswith(prefixes)}
     found["PATH"] = f"{Path(sys.executable).parent}:{found.get('PATH', '/usr/local/bin:/usr/bin:/bin')}"
-    found.setdefault("LANG", "C.UTF-8")
-    return found
+    return {**found, "LC_ALL": LOCALE, "PYTHONUTF8": "1"}
 
 
 def _exec_login(environ: Mapping[str, str]) -> bool:

@@ -52,9 +52,12 @@ class _Record:
     changed: bool = False
     failure: tuple[str, str, dict[str, Any]] | None = None
     errors: list[Exception] = field(default_factory=list)
+    refusal: str = ""  # why ansible-playbook did not start
 
     def take(self, event: Event) -> None:
         data = event.get("event_data") or {}
+        if str(event.get("stdout")).startswith(("ERROR", "[ERROR]")):
+            self.refusal = self.refusal or str(event["stdout"]).partition("ERROR")[2].strip("]!: ").partition("\n")[0]
         kind = event.get("event")
         if kind in ("runner_on_failed", "runner_on_unreachable", "runner_item_on_failed") and not data.get(
             "ignore_errors"
@@ -193,7 +196,9 @@ def _raise_failure(record: _Record, return_code: int, redact: Redactor, log: str
         how = f"ended with {return_code}" if return_code else "ended"
         raise PlayError(
             "NML420",
-            f"ansible-playbook {how} without saying what it did.",
+            f"ansible-playbook did not run: {record.refusal}"
+            if record.refusal and not record.ended
+            else f"ansible-playbook {how} without saying what it did.",
             "Look at the end of the log, then run the same command again.",
             log=log,
         )

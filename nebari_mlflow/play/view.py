@@ -5,7 +5,9 @@ On a terminal one line is drawn over; elsewhere (a pipe, a CI system) every line
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 import textwrap
 import time
 from typing import TYPE_CHECKING, Any
@@ -31,8 +33,16 @@ class Screen(Console):
         return super().render_str(visible(text), **options)
 
 
+def show_any_text() -> None:
+    """Escape what the terminal's encoding does not have, such as that of LC_ALL=C, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def make_console(*, stderr: bool = False) -> Console:
     """Return a console. GitHub, GitLab and the like set CI, and have no cursor to move."""
+    show_any_text()
     console = Screen(stderr=stderr, highlight=False, soft_wrap=True)
     if os.environ.get("CI") and not os.environ.get("FORCE_COLOR"):
         console.is_interactive = False

@@ -17,6 +17,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +26,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
+import psutil
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -36,7 +38,6 @@ KEYS = {"name", "argv", "creates", "unless", "log", "env", "chdir"}
 SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of linux/prctl.h
 
 display = Display()
-libc = ctypes.CDLL(None)
 
 
 class JobError(Exception):
@@ -51,12 +52,12 @@ def duration(seconds: float) -> str:
 
 def process_age(pid: int) -> float:
     """Return for how many seconds a process has been running."""
-    started = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-    return float(Path("/proc/uptime").read_text().split()[0]) - started / os.sysconf("SC_CLK_TCK")
+    return time.time() - psutil.Process(pid).create_time()
 
 
 def _die_with_parent() -> None:
-    libc.prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
 
 @dataclass

@@ -48,6 +48,7 @@ versions: {returned: always, type: dict, description: 'The versions in tools/go.
 machine: {returned: always, type: dict, description: 'What the machine is and has: root, Go, a browser, what it lacks.'}
 docker: {returned: always, type: dict, description: 'The Docker daemon: running, own, environment, images, registered.'}
 links: {returned: always, type: dict, description: What the links in .cluster/bin point to.}
+tools: {returned: always, type: dict, description: 'helm, kind and kubectl on PATH, if their versions are suitable.'}
 node: {returned: always, type: dict, description: 'The cluster node: id, status, image; ready; images it has.'}
 state: {returned: always, type: dict, description: What a finished up.yml wrote down about its node.}
 """
@@ -55,6 +56,8 @@ state: {returned: always, type: dict, description: What a finished up.yml wrote 
 CAPABILITY = "CAP_SYS_RESOURCE"
 CAPABILITY_BIT = 24
 GO_MINIMUM = (1, 24)
+HELM_VERSIONS = ((3, 15), (4, 0))  # from, and below: what the collection supports
+KIND_VERSIONS = ((0, 30), (1, 0))  # the first that knows the node's Kubernetes
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 TARGETS = "$(ORIGIN)|$(LABEL)|$(REPO_URI)"
 PATIENCE = 10  # seconds for a command that should take one
@@ -106,6 +109,30 @@ def go(cache: Path) -> str:
     return ""
 
 
+def tools(kubernetes: str, links: Path) -> dict[str, str]:
+    """Return helm, kind and kubectl on PATH, those of a suitable version; `links` is our own folder, which is left out.
+
+    kubectl may differ from the API server by one minor version, as Kubernetes says.
+    """
+    ours = links.resolve()
+    path = os.pathsep.join(
+        part for part in os.environ.get("PATH", "").split(os.pathsep) if Path(part).resolve() != ours
+    )
+    major, minor = (int(number) for number in kubernetes.removeprefix("v").split(".")[:2])
+    suitable = {
+        "helm": (("version", "--short"), *HELM_VERSIONS),
+        "kind": (("version",), *KIND_VERSIONS),
+        "kubectl": (("version", "--client"), (major, minor - 1), (major, minor + 2)),
+    }
+    found = {}
+    for name, (arguments, least, below) in suitable.items():
+        program = shutil.which(name, path=path)
+        numbers = re.search(r"\bv(\d+)\.(\d+)\.", output(program, *arguments) or "") if program else None
+        if program and numbers and least <= (int(numbers[1]), int(numbers[2])) < below:
+            found[name] = program
+    return found
+
+
 def mirrors(targets: str) -> dict[str, list[str]]:
     """Return sources.list lines by suite, from where this machine's own apt gets Debian; none where that is not Debian.
 
@@ -132,7 +159,8 @@ def apt_options(settings: str) -> list[str]:
 
 def machine(cache: Path) -> dict[str, Any]:
     """Return what this machine is and lacks."""
-    bounding = re.search(r"^CapBnd:\s*(\S+)", Path("/proc/self/status").read_text(), re.MULTILINE)
+    status = Path("/proc/self/status")  # Linux only
+    bounding = re.search(r"^CapBnd:\s*(\S+)", status.read_text(), re.MULTILINE) if status.exists() else None
     dropped = bounding is not None and not int(bounding[1], 16) >> CAPABILITY_BIT & 1
     return {
         "root": os.geteuid() == 0,
@@ -230,12 +258,14 @@ def look(checkout: Path, cache: Path, recipes: dict[str, list[str]]) -> dict[str
     cache = Path(state.get("cache") or cache)  # the cluster's own, whatever the environment says meanwhile
     daemon = docker(cache)
     absent = {"ids": [], "status": "missing", "image": "", "ready": False, "images": []}
+    known = versions((checkout / "molecule/cluster/tools/go.mod").read_text())
     return {
         "name": name,
         "cache": str(cache),
         "folder": str(folder),
         "digests": {recipe: digest(parts) for recipe, parts in recipes.items()},
-        "versions": versions((checkout / "molecule/cluster/tools/go.mod").read_text()),
+        "versions": known,
+        "tools": tools(known["k8s.io/kubernetes"], folder / "bin"),
         "machine": machine(cache),
         "docker": {**daemon, "registered": (cache / "docker/users" / name).exists()},
         "links": {link.name: str(link.readlink()) for link in (folder / "bin").glob("*") if link.is_symlink()},

@@ -13,6 +13,7 @@ from .loading import CLUSTER, load
 
 survey = load("library/survey.py")
 
+GO_MOD = "require k8s.io/kubernetes v1.34.4\n"
 TARGETS = """\
 Debian|Debian|http://mirror.example/debian/
 Debian|Debian|http://mirror.example/debian/
@@ -47,12 +48,38 @@ def test_versions_are_those_of_go_mod() -> None:
     assert found["sigs.k8s.io/kind"].startswith("v0.")
 
 
+PROGRAMS = {
+    "helm": ("v3.15.0+g1", {"v3.14.4": False, "v3.15.0+g1": True, "v4.0.1": False, "": False}),
+    "kind": ("kind v0.33.0 go1.26 linux/amd64", {"kind v0.29.0 go1.24": False, "kind v0.30.0 go1.24": True}),
+    "kubectl": ("Client Version: v1.34.4", {"Client Version: v1.32.4-x": False, "Client Version: v1.35.0": True}),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "used"),
+    [(name, said, used) for name, (_, cases) in PROGRAMS.items() for said, used in cases.items()],
+)
+def test_programs_on_path_are_used_if_their_version_is_suitable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str, used: bool
+) -> None:
+    def program(folder: Path, said: str) -> str:
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text(f"#!/bin/sh\necho '{said}'\n")
+        (folder / name).chmod(0o755)
+        return str(folder / name)
+
+    found = program(tmp_path / "bin", said)
+    program(tmp_path / "ours", PROGRAMS[name][0])  # what an earlier run linked says nothing about the machine
+    monkeypatch.setenv("PATH", f"{tmp_path}/ours:{tmp_path}/bin")
+    assert survey.tools("v1.34.4", tmp_path / "ours") == ({name: found} if used else {})
+
+
 def test_each_clone_has_a_cluster_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))  # no docker: nothing runs
     found = []
     for name in ("one", "two"):
         (tmp_path / name / "molecule/cluster/tools").mkdir(parents=True)
-        (tmp_path / name / "molecule/cluster/tools/go.mod").touch()
+        (tmp_path / name / "molecule/cluster/tools/go.mod").write_text(GO_MOD)
         found.append(survey.look(tmp_path / name, tmp_path / "cache", {}))
     assert found[0]["name"] != found[1]["name"]
     assert found[0]["folder"] != found[1]["folder"]
@@ -65,7 +92,7 @@ def test_a_cluster_keeps_its_cache_whatever_the_environment_says_later(
     """Else `make test` would start a second daemon and a second cluster, and `make down` would leave the first."""
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "molecule/cluster/tools").mkdir(parents=True)
-    (tmp_path / "molecule/cluster/tools/go.mod").touch()
+    (tmp_path / "molecule/cluster/tools/go.mod").write_text(GO_MOD)
     (tmp_path / ".cluster").mkdir()
     (tmp_path / ".cluster/state").write_text(json.dumps({"node": "n", "cache": str(tmp_path / "first")}))
     assert survey.look(tmp_path, tmp_path / "second", {})["cache"] == str(tmp_path / "first")

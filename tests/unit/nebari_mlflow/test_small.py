@@ -72,11 +72,17 @@ def test_the_environment_is_an_allow_list() -> None:
         "AWS_SECRET_ACCESS_KEY": "s",
         "ARM_CLIENT_SECRET": "s",
     }
-    assert set(environment.allowed(given_, "local")) == {"PATH", "HOME", "LANG"}
+    assert set(environment.allowed(given_, "local")) == {"PATH", "HOME", "LC_ALL", "PYTHONUTF8"}
     assert "AWS_SECRET_ACCESS_KEY" in environment.allowed(given_, "aws")
     azure = environment.allowed(given_, "azure")
     assert azure["ARM_CLIENT_SECRET"] == "s"
     assert "AWS_SECRET_ACCESS_KEY" not in azure
+
+
+@pytest.mark.parametrize("found", [{"LC_ALL": "C"}, {"LC_CTYPE": "de_DE", "LANG": "xx_YY.UTF-8"}, {}])
+def test_a_play_always_has_a_locale_that_ansible_accepts(found: dict[str, str]) -> None:
+    given = environment.allowed(found, "local")
+    assert {name: value for name, value in given.items() if name.startswith(("LC_", "LANG"))} == {"LC_ALL": "C.UTF-8"}
 
 
 @pytest.mark.parametrize(

@@ -45,13 +45,27 @@ def read_owned(path: Path) -> tuple[str, int]:
         if not stat.S_ISREG(found.st_mode):
             raise NotOwned(f"{path} is not an ordinary file.", "Give the path of a kubeconfig.")
         _check_owner(path, found)
-        others = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and not _is_own_group(found.st_gid))
-        if others:
+        if _open_to_others(found):
             raise NotOwned(
                 f"Other users of this machine can write to {path}, and a kubeconfig can name programs to run.",
                 f"Check its content, then run: chmod go-w {path}",
             )
         return stream.read(), stat.S_IMODE(found.st_mode)
+
+
+def check_owned(path: Path) -> None:
+    """Raise NotOwned if another user could have put a program, or the directory that it is in, there."""
+    found = path.lstat()
+    owner = found.st_uid
+    if owner not in (0, os.geteuid()) or stat.S_ISLNK(found.st_mode):
+        raise NotOwned(f"{path} belongs to the user {_user(owner)}, and it would be run.", "Use a program of your own.")
+    if _open_to_others(found):
+        raise NotOwned(f"Other users of this machine can write to {path}, and it would be run.", f"chmod go-w {path}")
+
+
+def _open_to_others(found: os.stat_result) -> bool:
+    by_group = bool(found.st_mode & stat.S_IWGRP) and not _is_own_group(found.st_gid)
+    return bool(found.st_mode & stat.S_IWOTH) or by_group
 
 
 def _open(path: Path) -> tuple[int, Path]:
