@@ -83,6 +83,10 @@ def _helm() -> Check:
 
 
 def _memory() -> Check:
+    try:
+        workspace.check_semaphores()
+    except SetupError as error:
+        return Check("temporary files", FAIL, error.cause, error.fix)
     left = workspace.sweep()
     root = next(filter(workspace.usable, workspace.candidates()), None)
     if root is None:

@@ -107,6 +107,7 @@ def run(
             "The program ansible-playbook is not found.",
             "Install it beside this package: pip install 'ansible>=12.3'.",
         )
+    workspace.check_semaphores()
     log = Logfile(name, redact)
     record = _Record()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ from ..errors import SetupError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PROC = Path("/proc")  # Linux only
 PREFIX = "nebari-mlflow-run-"
 ROOM = 16 * 2**20  # bytes that a run may need
 NAME = re.compile(re.escape(PREFIX) + r"(?P<pid>[0-9]+)-(?P<started>[0-9]+)-")
@@ -25,11 +27,23 @@ NAME = re.compile(re.escape(PREFIX) + r"(?P<pid>[0-9]+)-(?P<started>[0-9]+)-")
 
 def started(pid: int) -> int | None:
     """Start time of a process in clock ticks since boot; None when there is none. A reused pid has another one."""
+    if not PROC.is_dir():
+        return _started_elsewhere(pid)
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+        stat = (PROC / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
     except OSError:
         return None
     return int(stat.rpartition(")")[2].split()[19])
+
+
+def _started_elsewhere(pid: int) -> int | None:
+    """The same on macOS, where the kernel keeps the time itself. (On Linux psutil's moves when the clock is set.)"""
+    import psutil
+
+    try:
+        return int(psutil.Process(pid).create_time() * 1000)
+    except psutil.Error:
+        return None
 
 
 def candidates() -> list[Path]:
@@ -64,6 +78,18 @@ def sweep() -> list[Path]:
                 shutil.rmtree(folder, ignore_errors=True)
                 removed.append(folder)
     return removed
+
+
+def check_semaphores() -> None:
+    """Refuse a machine on which Ansible cannot start its workers: their locks are files in /dev/shm."""
+    try:
+        multiprocessing.get_context("fork").Lock()
+    except OSError as error:
+        raise SetupError(
+            "NML308",
+            f"Ansible needs shared memory for its locks, and /dev/shm cannot be used: {error.strerror or error}.",
+            "Run as root: mount -t tmpfs -o mode=1777 tmpfs /dev/shm",
+        ) from error
 
 
 @contextmanager

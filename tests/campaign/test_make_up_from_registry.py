@@ -41,7 +41,7 @@ ip link set lo up
 ip address add {ADDRESS}/32 dev lo
 exec sleep infinity
 """
-LIMIT = 300  # seconds from nothing to a run in the UI
+LIMIT = 300  # seconds from nothing to a run in the UI, on a machine that does nothing else
 
 
 def sh(*line: str, **options: object) -> str:
@@ -69,7 +69,8 @@ class Network:
         (folder / "resolv.conf").write_text(f"nameserver {ADDRESS}\n")
         (folder / "hosts").write_text("127.0.0.1 localhost\n")
         line = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", SETUP]
-        network = cls(folder, subprocess.Popen([*line, str(folder)]))
+        with (folder / "network.log").open("wb") as log:
+            network = cls(folder, subprocess.Popen([*line, str(folder)], stdout=log, stderr=log))
         wait(lambda: "sleep" in network._first(), "the network did not begin")
         return network
 
@@ -250,21 +251,23 @@ def newcomer(folder: Path, trusted: str) -> dict[str, str]:
 
 def test_first_make_up_pulls_and_compiles_nothing(world: World) -> None:
     began = time.monotonic()
+    others = os.getloadavg()[0] / (os.cpu_count() or 1)
     of_packages = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "UV_", "HTTP", "SSL"))}
     sh("make", ".venv/.done", cwd=world.checkout, env={**world.environ, **of_packages})
     environment = time.monotonic() - began
     said = world.make("up")
     print(said)
     seconds = time.monotonic() - began
-    print(f"from nothing: {seconds:.0f} s, of which the Python environment took {environment:.0f} s")
+    print(f"from nothing: {seconds:.0f} s, of which the Python environment took {environment:.0f} s; load {others:.1f}")
     assert "Pull the node's image" in said
-    assert "run logged" in said or re.search(r"^ *run ", said, re.M), said
+    assert re.search(r"run [0-9a-f]{32}: greeting=hello", said), said
+    assert 'eval "$(make env)"' in said
     assert "Compile" not in said
     assert "built here" not in said
     cache = Path(world.environ["HOME"]) / ".cache/nebari-mlflow"
     assert not list(cache.glob("programs/*")), "helm, kind and kubectl of PATH were used"
     assert not list(cache.glob("images/*.tar")), "the images were pulled"
-    assert seconds < LIMIT
+    assert seconds < LIMIT * max(1.0, others)
 
 
 def test_second_make_up_changes_nothing(world: World) -> None:
@@ -278,10 +281,12 @@ def test_second_make_up_changes_nothing(world: World) -> None:
 def test_commands_of_readme_work_as_printed_in_a_new_shell(world: World) -> None:
     """`make up` prints how; the README's first deploy follows."""
     readme = (world.checkout / "README.md").read_text()
+    block = re.search(r"```bash\n(eval .+?)```", readme, re.S)
     command = re.search(r"^\$ (ansible-playbook .+)$", readme, re.M)
+    assert block is not None
     assert command is not None
     shell = ["env", "-i", f"HOME={world.environ['HOME']}", "PATH=/usr/bin:/bin", "bash", "-euc"]
-    said = world.run(*shell, f'eval "$(make env)"\n{command[1]}\nkubectl get pods -n dev')
+    said = world.run(*shell, f"{block[1]}\n{command[1]}\nkubectl get pods -n dev")
     assert "is deployed and tested: release nebari-mlflow" in said
     assert "nebari-mlflow-tracking" in said
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -200,3 +201,17 @@ def test_make_up_again_repairs_a_run_that_failed_and_changes_nothing_else() -> N
     assert f"http://127.0.0.1:{port}" in said[2]
     assert ("port 5000 is taken" in said[2]) is (port != 5000)
     assert said[3].endswith(f" {KUBECONFIG}")
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8", "xx_YY.UTF-8"])
+def test_readme_s_commands_work_in_a_new_shell(locale: str) -> None:
+    """As printed, and Ansible in whatever locale the shell has."""
+    block = re.search(r"```bash\n(eval .+?)```", (ROOT / "README.md").read_text(), re.S)
+    assert block is not None
+    clean = {"HOME": str(Path.home()), "PATH": "/usr/bin:/bin", "LC_ALL": locale}
+    own = {} if OWN else {"KUBECONFIG": str(KUBECONFIG)}
+    line = ["bash", "-euc", f"{block[1]}\nansible-playbook --version\nhelm list -n dev"]
+    done = subprocess.run(line, cwd=ROOT, env={**clean, **own}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "demo-mlflow-tracking" in done.stdout
+    assert "python version = 3." in done.stdout

@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.support import MLFLOW_IMAGE, kubectl
+from tests.support import MLFLOW_IMAGE, ROOT, kubectl
 from tests.unit.chart.rendering import CHART, helm
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("installed")]
@@ -27,8 +29,8 @@ def own(*arguments: str, stdin: str | None = None) -> str:
     return kubectl("-n", NAMESPACE, *arguments, stdin=stdin)
 
 
-def deploy(**tracking: Any) -> None:
-    values = {**VALUES, "tracking": {**VALUES["tracking"], **tracking}}
+def deploy(network: dict[str, Any] | None = None, **tracking: Any) -> None:
+    values = {"tracking": {**VALUES["tracking"], **tracking}, "networkPolicy": network or {}}
     command = [
         helm(),
         "upgrade",
@@ -353,3 +355,96 @@ def test_the_server_holds_no_token_of_kubernetes() -> None:
     bearers = [line.partition("=")[0] for line in accounts.split() if line.endswith(f"={RELEASE}")]
     assert bearers
     assert all(name.startswith(f"{RELEASE}-tracking-") for name in bearers)
+
+
+RECEIVE = """
+import http.server
+class Receiver(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.send_response(200)
+        self.end_headers()
+http.server.ThreadingHTTPServer(("", 8000), Receiver).serve_forever()
+"""
+ASK = """
+receiver = sys.argv[1]
+for _ in range(60):  # the network policy needs a moment to know a new pod
+    try:
+        if call("GET", "/health")[0] == 200:
+            break
+    except OSError:
+        time.sleep(0.5)
+events = [{"entity": "REGISTERED_MODEL", "action": "CREATED"}]
+def webhook(url):
+    return api("POST", "webhooks", {"name": "w" + str(time.time_ns()), "url": url, "events": events})
+def tested(url):
+    made = json.loads(webhook(url)[2])
+    if "webhook" not in made:  # it is refused already: a public address is not
+        made = json.loads(webhook("https://1.1.1.1/")[2])
+    return api("POST", "webhooks/" + made["webhook"]["webhook_id"] + "/test", {})
+name = "m" + str(time.time_ns())
+api("POST", "registered-models/create", {"name": name})
+search = {"max_results": 1}
+code = {"name": name, "call_source": "return 1", "call_signature": "()", "original_func_name": name}
+scorer = {"experiment_id": "0", "name": name, "serialized_scorer": json.dumps(code)}
+asked = {
+    "any, for another host name": lambda: api("POST", "experiments/search", search, Host="mlflow.example.org"),
+    "a write from a web page": lambda: api("POST", "experiments/search", search, Origin="https://page.example.org"),
+    "an experiment with": lambda: api("POST", "experiments/create", {"name": name, "artifact_location": "s3://old/x"}),
+    "a model version": lambda: api("POST", "model-versions/create", {"name": name, "source": "s3://old/model"}),
+    "a webhook with a private address": lambda: webhook("https://" + receiver),
+    "a webhook without TLS": lambda: webhook("http://" + receiver),
+    "the test of a webhook": lambda: tested("http://" + receiver),
+    "a job": lambda: call("POST", "/ajax-api/3.0/jobs/", {"job_name": "optimize_prompts", "params": {}}),
+    "a custom scorer": lambda: call("POST", "/api/3.0/mlflow/scorers/register", scorer),
+    "the AI gateway": lambda: call("POST", "/gateway/mlflow/v1/chat/completions", {"model": "x", "messages": []}),
+}
+print(json.dumps({row: [answer[0], answer[2].decode()] for row, ask in asked.items() for answer in [ask()]}))
+"""
+
+
+@pytest.fixture(scope="module")
+def receiver() -> str:
+    """The address of a pod that receives webhooks."""
+    own("apply", "-f", "-", stdin=json.dumps(pod("receiver", RECEIVE, app="receiver")))
+    own("wait", "pod/receiver", "--for=condition=Ready", "--timeout=120s")
+    return own("get", "pod", "receiver", "-o", "jsonpath={.status.podIP}").strip() + ":8000"
+
+
+def documented() -> dict[str, tuple[int, str]]:
+    """The table of refusals: what is asked, and the answer."""
+    text = (ROOT / "docs/explanation/refusals.md").read_text()
+    return {
+        row: (int(status), answer) for row, status, answer in re.findall(r"^\| (.+?) \| (\d+) `(.+?)` \|", text, re.M)
+    }
+
+
+def test_refusals_read_as_documented(receiver: str) -> None:
+    deploy()
+    answers = client(ASK, receiver)
+    table = documented()
+    assert len(table) == len(answers) == 10
+    for asked, (status, text) in answers.items():
+        row = next(row for row in table if row.startswith(asked))
+        assert (status, table[row][1] in text) == (table[row][0], True), (row, status, text)
+
+
+def test_documented_settings_allow_what_was_refused(receiver: str) -> None:
+    block = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/explanation/refusals.md").read_text(), re.S)[0]
+    webhooks = yaml.safe_load(block)["mlflow"]["overrides"]
+    deploy(
+        webhooks["networkPolicy"],
+        **webhooks["tracking"],
+        allowedHosts=["mlflow.example.org"],
+        corsAllowedOrigins=["https://page.example.org"],
+        artifactLocations=["s3://old"],
+        jobExecution=True,
+        aiGateway=True,
+        modelCodeExecution=True,
+    )
+    answers, table = client(ASK, receiver), documented()
+    for asked, (status, text) in answers.items():
+        refusal = next(answer for row, (_, answer) in table.items() if row.startswith(asked))
+        assert refusal not in text, (asked, status, text)
+    passed = [asked for asked, (status, _) in answers.items() if status == 200]
+    assert set(answers) - set(passed) <= {"a job", "the AI gateway"}, "these want parameters"
+    assert json.loads(answers["the test of a webhook"][1])["result"]["success"]

@@ -67,6 +67,17 @@ def test_a_play_that_returns_nothing_is_a_failure() -> None:
         run("silent", {})
 
 
+def test_a_play_that_does_not_start_says_why_in_ansible_s_words() -> None:
+    with pytest.raises(PlayError, match=r"NML420: ansible-playbook did not run: .*nowhere.yml could not be found"):
+        run("nowhere", {})
+
+
+@pytest.mark.parametrize("name", ["C", "POSIX", "xx_YY.UTF-8"])
+def test_a_play_runs_in_any_locale(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("LC_ALL", name)
+    assert run("report", {"mlflow_number": 5, "mlflow_nested": {}, "mlflow_text": "größer"}).outputs["text"] == "größer"
+
+
 def test_check_mode_reaches_the_play() -> None:
     seen: list[str] = []
     result = run("check", {}, check=True, on_event=lambda event: seen.append(str(event["stdout"])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
 import signal
 import stat
@@ -50,6 +51,19 @@ def test_a_killed_process_leaves_no_folder(tmp_path: Path, name: str) -> None:
     while folder.exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_without_proc_a_living_run_keeps_its_folder(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on macOS."""
+    monkeypatch.setattr(workspace, "PROC", root / "proc")
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    dead = root / f"{workspace.PREFIX}{gone.pid}-123-x"
+    dead.mkdir()
+    with workspace.private_folder() as first, workspace.private_folder() as second:
+        assert first.is_dir()
+        assert second.is_dir()
+        assert not dead.exists()
 
 
 def test_only_what_a_dead_run_left_is_swept(root: Path) -> None:
@@ -106,3 +120,12 @@ def test_ten_logs_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     log.close()
     assert len(list(logfile.folder().iterdir())) == logfile.KEPT
     assert Path(log.path).exists()
+
+
+def test_a_machine_without_shared_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_context: object) -> None:
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    monkeypatch.setattr(type(multiprocessing.get_context("fork")), "Lock", refuse)
+    with pytest.raises(SetupError, match=r"NML308: .* /dev/shm cannot be used: No such file or directory"):
+        workspace.check_semaphores()

@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 from types import FrameType
 
+import psutil
+
 from nebari_mlflow.cli.forward import free_port
 from nebari_mlflow.errors import InputError
 
@@ -26,12 +28,11 @@ WAIT = 20  # seconds until the port must answer
 
 
 def started_at(pid: int) -> str:
-    """Return when a process started, in clock ticks since boot; empty when there is none."""
+    """Return when a process started; empty when there is none."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
+        return str(psutil.Process(pid).create_time())
+    except psutil.Error:
         return ""
-    return stat.rpartition(")")[2].split()[19]
 
 
 def read(state: Path) -> dict[str, str | int]:
@@ -52,7 +53,8 @@ def answers(port: int) -> bool:
 
 def end_with_parent() -> None:
     """Have the kernel end kubectl when its keeper is killed: it would hold the port, and nobody would know it."""
-    ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)
 
 
 def keep(kubectl: list[str], port: int) -> None:

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -39,9 +40,18 @@ def run(ensure: Ensure, params: dict[str, Any], check: bool, progress: Progress)
     return {**plan.result(), **returned, "elapsed": round(progress.elapsed(), 1)}
 
 
+def trust(environ: MutableMapping[str, str]) -> None:
+    """Let the clouds' libraries trust what SSL_CERT_FILE names, as Helm does. Each has a variable of its own."""
+    if bundle := environ.get("SSL_CERT_FILE"):
+        environ.setdefault("AWS_CA_BUNDLE", environ.get("REQUESTS_CA_BUNDLE", bundle))
+        if "CURL_CA_BUNDLE" not in environ:
+            environ.setdefault("REQUESTS_CA_BUNDLE", bundle)
+
+
 def run_module(module: AnsibleModule, ensure: Ensure, cloud: str) -> None:
     """Run the module to its end; every failure has `code`, `cause` and `fix`."""
     params = module.params
+    trust(os.environ)
     install(Process.parse(params["_controller"] or ""))
     progress = Progress(params["_progress"], cloud)
     try:

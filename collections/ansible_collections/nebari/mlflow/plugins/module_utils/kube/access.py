@@ -8,12 +8,12 @@ It lives in memory and ends with this process; a token never stands on a command
 
 from __future__ import annotations
 
+import atexit
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 from ansible.module_utils.basic import AnsibleModule
@@ -21,6 +21,7 @@ from ansible_collections.kubernetes.core.plugins.module_utils.args_common import
 
 from ..errors import ClusterUnusable
 from .kubeconfig import ASK, find_entries
+from .proxy import is_direct
 
 LEFT_OUT = {"proxy_headers", "persist_config"}  # neither Helm nor a kubeconfig has them
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -108,7 +109,7 @@ def _document(cluster: dict[str, Any], user: dict[str, Any], given: Mapping[str,
         cluster = {**cluster, "insecure-skip-tls-verify": not given["validate_certs"]}
         if not given["validate_certs"]:  # kubectl refuses both together
             cluster = {k: v for k, v in cluster.items() if not k.startswith("certificate-authority")}
-    if "proxy" in given and not _is_direct(str(cluster.get("server", "")), str(given.get("no_proxy", ""))):
+    if "proxy" in given and not is_direct(str(cluster.get("server", "")), str(given.get("no_proxy", ""))):
         cluster = {**cluster, "proxy-url": given["proxy"]}
     if given.keys() & {"api_key", "username", "client_cert"}:
         user = {}
@@ -126,12 +127,6 @@ def _document(cluster: dict[str, Any], user: dict[str, Any], given: Mapping[str,
     }
 
 
-def _is_direct(server: str, no_proxy: str) -> bool:
-    host = urlsplit(server).hostname or ""
-    names = [part.strip().lstrip("*").lstrip(".") for part in no_proxy.split(",")]
-    return any(name and (host == name or host.endswith(f".{name}")) for name in names)
-
-
 def _in_memory(document: dict[str, Any]) -> str:
     """Return the path of a file that holds the document and ends with this process."""
     text = yaml.safe_dump(document)
@@ -141,4 +136,5 @@ def _in_memory(document: dict[str, Any]) -> str:
         return f"/proc/{os.getpid()}/fd/{descriptor}"
     with tempfile.NamedTemporaryFile("w", prefix="nebari-mlflow-", suffix=".yaml", delete=False) as file:  # mode 0600
         file.write(text)
+    atexit.register(Path(file.name).unlink, missing_ok=True)
     return file.name

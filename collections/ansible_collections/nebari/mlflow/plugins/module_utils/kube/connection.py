@@ -10,18 +10,18 @@ several files, a pod's own service account.
 from __future__ import annotations
 
 import base64
+import os
 import ssl
 import tempfile
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import urllib3
 from urllib3 import HTTPHeaderDict
 
 from ..errors import ClusterUnusable
+from .proxy import proxy_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +87,7 @@ def connect(cluster: dict[str, Any], user: dict[str, Any], folder: Path) -> Conn
     elif user.get("username"):
         headers |= urllib3.make_headers(basic_auth=f"{user['username']}:{user.get('password', '')}")
         headers = {name.title(): value for name, value in headers.items()}
-    proxy = cluster.get("proxy-url") or _proxy_of_environment(server)
+    proxy = cluster.get("proxy-url") or proxy_for(server, os.environ)
     pool = urllib3.ProxyManager(proxy, maxsize=8, **options) if proxy else urllib3.PoolManager(maxsize=8, **options)
     return impersonating(Connection(server, pool, lambda given: given.update(headers)), user)
 
@@ -106,8 +106,11 @@ def impersonating(connection: Connection, user: dict[str, Any]) -> Connection:
     return Connection(connection.server, connection.pool, authorize)
 
 
-def by_library(config_files: str, context: str) -> Connection:
-    """Let the kubernetes library read the kubeconfig and log in; "" for `config_files` is a pod's own account."""
+def by_library(config_files: str, context: str, proxy: str = "") -> Connection:
+    """Let the kubernetes library read the kubeconfig and log in; "" for `config_files` is a pod's own account.
+
+    The library reads neither `proxy-url` nor HTTPS_PROXY nor SSL_CERT_FILE.
+    """
     try:
         from kubernetes import client, config
     except ImportError as error:
@@ -115,26 +118,20 @@ def by_library(config_files: str, context: str) -> Connection:
             f"The Python package `kubernetes` is missing ({error}).",
             "Install it for the interpreter that Ansible uses: pip install 'kubernetes>=27.2'.",
         ) from error
+    settings = client.Configuration()
     if config_files:
-        found = config.new_client_from_config(config_files, context or None, persist_config=False)
+        config.load_kube_config(config_files, context or None, settings, persist_config=False)
     else:
-        settings = client.Configuration()
         config.load_incluster_config(client_configuration=settings)
-        found = client.ApiClient(settings)
+    settings.proxy = proxy or proxy_for(settings.host, os.environ) or None
+    settings.ssl_ca_cert = settings.ssl_ca_cert or os.environ.get("SSL_CERT_FILE")
+    found = client.ApiClient(settings)
 
     def authorize(headers: HTTPHeaderDict) -> None:
         for setting in found.configuration.auth_settings().values():  # this also renews what expires
             headers[setting["key"]] = setting["value"]
 
     return Connection(found.configuration.host, found.rest_client.pool_manager, authorize)
-
-
-def _proxy_of_environment(server: str) -> str:
-    """HTTPS_PROXY and NO_PROXY, as helm reads them."""
-    parts = urlsplit(server)
-    if not parts.hostname or urllib.request.proxy_bypass(parts.hostname):
-        return ""
-    return urllib.request.getproxies().get(parts.scheme, "")
 
 
 def _tls(cluster: dict[str, Any], user: dict[str, Any], folder: Path) -> ssl.SSLContext:

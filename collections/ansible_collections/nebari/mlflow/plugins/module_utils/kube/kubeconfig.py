@@ -32,7 +32,7 @@ def load(kubeconfig: str, context: str) -> Connection:
     cluster, user = _entries(documents, name, where)
     if len(documents) == 1 and is_plain(cluster, user):
         return connect(cluster, user, present[0].parent)
-    return impersonating(_log_in(where, name), user)
+    return impersonating(_log_in(where, name, str(cluster.get("proxy-url") or "")), user)
 
 
 def find_entries(kubeconfig: str, context: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -74,11 +74,11 @@ def check_owner(kubeconfig: str) -> None:
             read_owned(Path(part).expanduser())
 
 
-def _log_in(where: str, context: str) -> Connection:
+def _log_in(where: str, context: str, proxy: str) -> Connection:
     said = _Listener()
     logging.getLogger().addHandler(said)
     try:
-        connection = by_library(where, context)
+        connection = by_library(where, context, proxy)
     except ClusterUnusable:
         raise
     except Exception as error:
