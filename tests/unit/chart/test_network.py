@@ -56,6 +56,14 @@ def test_who_gets_into_the_server() -> None:
     assert all(peer.get("podSelector") for peer in peers), "an empty selector would be every pod"
 
 
+def endpoint(url: str) -> Object:
+    return {"storage": {**MINIO, "env": {"MLFLOW_S3_ENDPOINT_URL": url}}}
+
+
+def variable(name: str, value: str) -> Object:
+    return {"tracking": {"extraEnvVars": [{"name": name, "value": value}]}}
+
+
 @pytest.mark.parametrize(
     ("values", "ports"),
     [
@@ -66,6 +74,24 @@ def test_who_gets_into_the_server() -> None:
         ({"storage": MINIO}, {*DNS, 5432, 443, 9000}),
         ({**EXTERNAL_PARTS, "externalDatabase": {**EXTERNAL_PARTS["externalDatabase"], "port": 6432}}, {*DNS, 6432}),
         ({"networkPolicy": {"extraEgress": [{"ports": [{"port": 25}]}]}}, {*DNS, 5432, 25}),
+        ({"networkPolicy": {"egress": [{"ports": [{"port": 9000}]}]}}, {*DNS, 5432, 9000}),
+        ({"networkPolicy": {"dnsPorts": [53, 1053]}}, {53, 1053, 5432}),
+        (endpoint("http://[fd00::9]:9000/path"), {*DNS, 5432, 443, 9000}),
+        (endpoint("https://me@s3.example.org:8443"), {*DNS, 5432, 443, 8443}),
+        (endpoint("http://s3.example.org/a:1"), {*DNS, 5432, 443, 80}),
+        (variable("HTTPS_PROXY", "http://proxy.corp:3128"), {*DNS, 5432, 3128}),
+        (variable("https_proxy", "proxy.corp:3128"), {*DNS, 5432, 3128}),
+        (variable("NO_PROXY", "http://a:1"), {*DNS, 5432}),
+        (variable("OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel.svc:4318"), {*DNS, 5432, 4318}),
+        (variable("HOMEPAGE", "http://example.org:1234"), {*DNS, 5432}),
+        (
+            {
+                "tracking": {
+                    "extraEnvVars": [{"name": "HTTP_PROXY", "valueFrom": {"secretKeyRef": {"name": "p", "key": "k"}}}]
+                }
+            },
+            {*DNS, 5432},
+        ),
     ],
     ids=str,
 )

@@ -20,7 +20,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.release.options impo
 from tests.support import ROOT
 
 PLUGINS = ROOT / "collections/ansible_collections/nebari/mlflow/plugins"
-NAMES = ("cluster_info", "generated_secret", "helm_release", "helm_test", "workloads_ready")
+NAMES = ("cluster_info", "route_info", "generated_secret", "helm_release", "helm_test", "workloads_ready")
 OF_A_RELEASE = ("helm_release", "helm_test", "workloads_ready")
 
 

@@ -58,7 +58,9 @@ def plan(
     api = SimpleNamespace(find=lambda path: there.get(path.rpartition("/")[2]), now=lambda: datetime.now(UTC))
     discovery = SimpleNamespace(find=lambda version, kind: Resource(version, kind, f"{kind.lower()}s", True))
     found = SimpleNamespace(statuses=lambda: {each.revision: each.status for each in records})
-    session = cast("Session", SimpleNamespace(options=options, api=api, discovery=discovery, records=found))
+    session = cast(
+        "Session", SimpleNamespace(options=options, api=api, discovery=discovery, records=found, warnings=())
+    )
 
     def compare(_session: Session, _old: list[Any], new: list[Any]) -> list[Comparison]:
         return [

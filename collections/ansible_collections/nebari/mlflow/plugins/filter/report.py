@@ -47,6 +47,7 @@ def deployed(facts: Mapping[str, Any], check: bool = False) -> list[str]:
     rows = {
         "tracking URI": facts["tracking_uri"],
         "UI": facts["ui_url"] or "no route",
+        **({"UI, tried": facts["ui_says"]} if facts.get("ui_says") else {}),
         "artifacts": facts["artifact_uri"],
     }
     lines = [

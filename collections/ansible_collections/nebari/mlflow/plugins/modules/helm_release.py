@@ -101,6 +101,15 @@ options:
       - The data cannot be brought back.
     type: bool
     default: false
+  network:
+    description:
+      - Whether to complete C(networkPolicy) of O(values), for a chart with the values C(networkPolicy.dns),
+        C(networkPolicy.dnsPorts), C(networkPolicy.egress) and C(networkPolicy.ingressController).
+      - The cluster is asked which pods and ports are behind its DNS, behind the Services that the environment names,
+        and which controller serves the route. Values that O(values) gives itself stay as they are.
+      - What keeps people from reaching the route is a warning.
+    type: bool
+    default: false
   create_namespace:
     description: Whether to create the namespace when it is missing.
     type: bool
@@ -260,6 +269,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "secrets": {**SECRETS, "default": []},
     "new_secrets": {"type": "list", "elements": "str", "no_log": False, "default": []},
     "delete_data": {"type": "bool", "default": False},
+    "network": {"type": "bool", "default": False},
     "create_namespace": {"type": "bool", "default": True},
     "namespace_labels": {"type": "dict", "default": {}},
     "helm": {"type": "str", "default": "helm"},

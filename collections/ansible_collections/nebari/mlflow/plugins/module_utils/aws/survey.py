@@ -9,14 +9,9 @@ from typing import Any
 from ..cloud import naming
 from ..cloud.plan import Plan
 from ..cloud.survey import Survey
+from ..network.identity import POD_IDENTITY
 from . import bucket, key, objects, pod_identity, policies, role
 from .client import Aws
-
-POD_IDENTITY = [{"cidr": "169.254.170.23/32", "port": 80}, {"cidr": "fd00:ec2::23/128", "port": 80}]
-"""Where the EKS Pod Identity Agent answers. IRSA asks STS, at port 443 as S3.
-
-https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
-"""
 
 
 def look(params: dict[str, Any], plan: Plan) -> dict[str, Any]:

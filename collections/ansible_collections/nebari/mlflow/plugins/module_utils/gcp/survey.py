@@ -9,22 +9,12 @@ from typing import Any
 from ..cloud import naming
 from ..cloud.plan import Plan
 from ..cloud.survey import Survey
+from ..network.identity import GKE
 from . import account, bucket, member
 from .client import Gcp
 
 OBJECTS = "roles/storage.objectUser"
 WORKLOAD_IDENTITY = "roles/iam.workloadIdentityUser"
-
-METADATA = [
-    {"cidr": "169.254.169.254/32", "port": 80},  # with Dataplane V2
-    {"cidr": "169.254.169.254/32", "port": 8080},
-    {"cidr": "169.254.169.252/32", "port": 987},  # without it
-    {"cidr": "169.254.169.252/32", "port": 988},
-]
-"""Where GKE's metadata server answers, for both kinds of identity.
-
-https://cloud.google.com/kubernetes-engine/docs/how-to/workload-identity
-"""
 
 
 def look(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
@@ -82,7 +72,7 @@ def look(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
             "service_account_annotations": {} if direct else {"iam.gke.io/gcp-service-account": email},
             "pod_labels": {},
             "volume": {},
-            "network": {"metadata": METADATA},
+            "network": {"metadata": GKE},
         },
     }
 

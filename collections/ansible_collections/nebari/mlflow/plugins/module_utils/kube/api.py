@@ -81,6 +81,20 @@ class Api:
             return False
         return True
 
+    def attempt(self, path: str, headers: Mapping[str, str], timeout: float) -> tuple[int, Mapping[str, str], bytes]:
+        """Send one GET and return whatever answers, redirects too. Raise urllib3's HTTPError without an answer."""
+        given = urllib3.HTTPHeaderDict({"User-Agent": "nebari-mlflow", **headers})
+        self._connection.authorize(given)
+        response = self._connection.pool.request(
+            "GET",
+            f"{self.server}{path}",
+            headers=given,
+            retries=False,
+            redirect=False,
+            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout),
+        )
+        return response.status, response.headers, response.data
+
     def _send(
         self,
         method: str,

@@ -99,6 +99,13 @@ class Helm:
         if self._options.state in ("present", "planned"):
             self._template = self._start_template()
 
+    def give(self, options: Options) -> None:
+        """Use other values than those that were given at the start."""
+        self._options = options
+        if self._template is not None:
+            self._template.stop()
+            self._template = self._start_template()
+
     def check_version(self) -> str:
         """Refuse a binary that is not supported."""
         program = self._version or self._start(["version", "--template", "{{.Version}}"])

@@ -45,6 +45,7 @@ class Options:
     chart: str = ""
     values: dict[str, Any] = field(default_factory=dict)
     state: str = "present"
+    network: bool = False
     secrets: tuple[SecretSpec, ...] = ()
     new_secrets: tuple[str, ...] = ()
     delete_data: bool = False

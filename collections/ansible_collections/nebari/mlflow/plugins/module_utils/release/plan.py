@@ -52,7 +52,7 @@ def build(session: Session, rendered: list[Object], chart: Object, *, namespace_
     records = [] if namespace_missing else guards.current(session, session.records.statuses())
     there = {} if namespace_missing else guards.refuse(session, records, chart)
     plan = Plan(namespace_missing, next(iter(records), None), objects, hooks)
-    plan.warnings += guards.unused(session, there)
+    plan.warnings += [*guards.unused(session, there), *session.warnings]
     _plan_namespace(session, plan)
     applied, of_helm = _history(session, records)
     _compare(session, plan, list(applied.values()))

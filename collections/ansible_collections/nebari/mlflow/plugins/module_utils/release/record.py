@@ -58,6 +58,11 @@ class Record:
         return self.release.get("config") or {}
 
     @property
+    def defaults(self) -> dict[str, Any]:
+        """The chart's own values, under those of `config`."""
+        return (self.release.get("chart") or {}).get("values") or {}
+
+    @property
     def chart(self) -> dict[str, Any]:
         return (self.release.get("chart") or {}).get("metadata") or {}
 

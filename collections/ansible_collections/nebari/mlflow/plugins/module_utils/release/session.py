@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..kube.api import Api
 from ..kube.discovery import Discovery
 from ..kube.kubeconfig import check_owner
+from ..network.known import complete
 from ..supervise.process import wait_for_orphans
 from .helm import Helm
 from .lease import Lease
@@ -34,6 +35,7 @@ class Session:
     progress: Progress
     controller: Process | None
     deadline: float
+    warnings: tuple[str, ...] = ()  # about the network
 
     @classmethod
     def open(
@@ -48,6 +50,7 @@ class Session:
             if with_helm:
                 helm.check_version()
             api = Api(options.kubeconfig, options.context)
+            options, warnings = _completed(options, api, helm)
         except BaseException:
             helm.stop()
             raise
@@ -60,6 +63,7 @@ class Session:
             progress,
             controller,
             time.monotonic() + options.timeout,
+            warnings,
         )
 
     def lease(self) -> Lease:
@@ -74,3 +78,14 @@ class Session:
 
     def remaining(self) -> float:
         return max(0.0, self.deadline - time.monotonic())
+
+
+def _completed(options: Options, api: Api, helm: Helm) -> tuple[Options, tuple[str, ...]]:
+    """Complete the values by what the cluster knows of the network, while helm is rendering already."""
+    if not options.network or options.state not in ("present", "planned"):
+        return options, ()
+    known = complete(api, options.chart, options.values, options.namespace)
+    if known.values != options.values:
+        options = replace(options, values=known.values)
+        helm.give(options)
+    return options, tuple(known.warnings)

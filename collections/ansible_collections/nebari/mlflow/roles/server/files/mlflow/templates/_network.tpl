@@ -1,15 +1,15 @@
 {{/*
 Rules that several NetworkPolicies share.
 */}}
-{{/* To the cluster's DNS. Behind its Service, OpenShift's pods listen on 5353. */}}
+{{/* To the cluster's DNS, at the ports of its pods: a policy does not see those of its Service. */}}
 {{- define "mlflow.network.dns" -}}
 - to:
     {{- toYaml .Values.networkPolicy.dns | nindent 4 }}
   ports:
-    - {protocol: UDP, port: 53}
-    - {protocol: TCP, port: 53}
-    - {protocol: UDP, port: 5353}
-    - {protocol: TCP, port: 5353}
+    {{- range .Values.networkPolicy.dnsPorts }}
+    - {protocol: UDP, port: {{ . }}}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
 {{- end }}
 
 {{/* To PostgreSQL: the release's own pod, or wherever the external one listens. */}}
@@ -37,19 +37,35 @@ Rules that several NetworkPolicies share.
 - ipBlock: {cidr: "::/0", except: ["fe80::/10", "fd00:ec2::/32"]}
 {{- end }}
 
-{{/* Ports of the artifact store: the named ones and those of URLs in storage.env. */}}
-{{- define "mlflow.network.storagePorts" -}}
-{{- $ports := .Values.networkPolicy.storagePorts | default list -}}
+{{/* Ports of the artifact store (the named ones and those of URLs in storage.env), of proxies and of endpoints. */}}
+{{- define "mlflow.network.ports" -}}
+{{- $ports := list -}}
+{{- if contains "://" .Values.storage.uri -}}
+{{- $ports = .Values.networkPolicy.storagePorts | default list -}}
 {{- range $value := .Values.storage.env -}}
-{{- if regexMatch "^https?://[^/:]+:[0-9]+" (toString $value) -}}
-{{- $ports = append $ports (regexFind ":[0-9]+" (toString $value) | trimPrefix ":" | int) -}}
-{{- else if hasPrefix "http://" (toString $value) -}}
-{{- $ports = append $ports 80 -}}
+{{- with include "mlflow.network.urlPort" (toString $value) -}}{{- $ports = append $ports (int .) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.tracking.extraEnvVars -}}
+{{- $value := get . "value" | toString -}}
+{{- if and (regexMatch "(?i)^(https?|all)_proxy$" .name) $value (not (contains "://" $value)) -}}
+{{- $value = printf "http://%s" $value -}}
+{{- end -}}
+{{- if regexMatch "(?i)(endpoint|^(https?|all)_proxy$|emulator_host)" .name -}}
+{{- with include "mlflow.network.urlPort" $value -}}{{- $ports = append $ports (int .) -}}{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- range $ports | uniq }}
 - {protocol: TCP, port: {{ . }}}
 {{- end }}
+{{- end }}
+
+{{/* The port of an http or https URL; nothing for any other text. */}}
+{{- define "mlflow.network.urlPort" -}}
+{{- $host := regexFind "(?i)^https?://[^/?#]+" . | regexFind "[^/@]+$" -}}
+{{- if $host -}}
+{{- with regexFind ":[0-9]+$" $host | trimPrefix ":" -}}{{ . }}{{- else -}}{{ ternary "443" "80" (hasPrefix "https" (lower .)) }}{{- end -}}
+{{- end -}}
 {{- end }}
 
 {{- define "mlflow.network.server" -}}
