@@ -129,11 +129,20 @@ def _cluster(target: Target) -> Iterator[Check]:
         yield Check(
             "release", OK, f"{target.release} revision {found.release['revision']}, MLflow {found.versions['mlflow']}"
         )
+        yield from _route(found.route)
         if not found.release["verified"]:
             cause = "Logging a run was not shown to work in this revision."
             yield Check("use", WARN, cause, target.command("verify"))
     else:
         yield Check("release", FAIL if found.state == status.BLOCKED else WARN, found.cause, found.fix)
+
+
+def _route(route: dict[str, Any]) -> Iterator[Check]:
+    """Say whether people reach the UI; nothing without a route."""
+    if route:
+        problems = route["problems"] or [{"cause": route["says"], "fix": ""}]
+        result = WARN if route["ok"] is False else OK
+        yield from (Check("route", result, problem["cause"], problem["fix"]) for problem in problems)
 
 
 def _storage_class(classes: list[dict[str, Any]], target: Target) -> Check:

@@ -45,6 +45,7 @@ def show_status(console: Console, found: Status) -> None:
         "replicas": f"{found.replicas['ready']} of {found.replicas['wanted']} ready",
         "tracking": found.tracking_uri,
         "UI": found.ui_url,
+        "reached": found.route.get("says", ""),
         "artifacts": " ".join(filter(None, (found.storage.get("uri"), _volume(found.storage)))),
         "database": ", ".join(part for part in database if part),
         "backup": found.last_backup or "none",

@@ -35,6 +35,7 @@ class Status:
     storage: dict[str, Any] = field(default_factory=dict)
     database: dict[str, Any] = field(default_factory=dict)
     last_backup: str | None = None
+    route: dict[str, Any] = field(default_factory=dict)
 
     def report(self) -> dict[str, Any]:
         return asdict(self)
@@ -84,7 +85,7 @@ def _deployed(api: Api, target: Target, record: Record, *, sizes: bool) -> Statu
         },
         versions={"mlflow": _version(deployment, record), "chart": str(record.chart.get("version", ""))},
         tracking_uri=names.tracking_uri(target.project, target.namespace),
-        ui_url=f"https://{route['domain']}{route.get('path', names.PATH)}"
+        ui_url=f"{'https' if route.get('tls', True) else 'http'}://{route['domain']}{route.get('path', names.PATH)}"
         if route.get("type", "none") != "none"
         else "",
         replicas={
@@ -102,7 +103,17 @@ def _deployed(api: Api, target: Target, record: Record, *, sizes: bool) -> Statu
         status.cause = f"Revision {record.revision} failed: {record.description}"
     else:
         _judge_pods(status, pods, again)
+    if status.replicas["ready"]:
+        status.route = _route(api, target, record)
     return status
+
+
+def _route(api: Api, target: Target, record: Record) -> dict[str, Any]:
+    """Try the UI's address through its controller; empty without a route."""
+    from ansible_collections.nebari.mlflow.plugins.module_utils.network import trial
+
+    found = trial.look(api, record.defaults, record.config, target.namespace, settle=0)
+    return found.report() if found else {}
 
 
 def _judge_pods(status: Status, pods: list[dict[str, Any]], again: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.nebari.mlflow.plugins.module_utils.errors import ReleaseError
 
 from ..errors import ClusterError, PlayError
+from . import cluster
 
 if TYPE_CHECKING:
     from .context import Target
@@ -26,11 +27,23 @@ def use(target: Target) -> dict[str, Any]:
         helm.check_version()
         said = helm.test(LIMIT, lambda: None)
     except HelmError as error:
-        cause = _last_line(error.output) or error.cause
+        cause = "\n".join(filter(None, (_last_line(error.output) or error.cause, _explained(target))))
         raise PlayError("NML408", cause, f"Run: {target.command('logs')}") from error
     except ReleaseError as error:
         raise ClusterError("NML601", error.cause, error.fix) from error
     return _proof(said)
+
+
+def _explained(target: Target) -> str:
+    """What the server said last, and what it may reach; nothing if the cluster does not tell."""
+    from ansible_collections.nebari.mlflow.plugins.module_utils.health import last_words
+
+    try:
+        api = cluster.connect_to(target)
+        record = cluster.newest_record(api, target.release, target.namespace)
+        return last_words.explain(api, target.namespace, record.objects).rstrip() if record else ""
+    except (ReleaseError, ClusterError):
+        return ""
 
 
 def _proof(output: str) -> dict[str, Any]:

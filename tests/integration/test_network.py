@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.nebari.edge.traefik import image as edge_image
 from tests.support import ROOT, Played, kubectl, play
 
 pytestmark = pytest.mark.cluster
@@ -63,7 +64,8 @@ def store(namespace: None) -> None:  # noqa: ARG001
         "command": ["python3", "-m", "moto.server", "-H", "0.0.0.0", "-p", "9000"],  # noqa: S104
         "ports": [{"name": "s3", "containerPort": 9000}],
         "readinessProbe": {"tcpSocket": {"port": 9000}, "periodSeconds": 1},
-        "env": [{"name": name, "value": value} for name, value in keys.items()],
+        # moto would take the host's first part for a bucket
+        "env": [{"name": k, "value": v} for k, v in {**keys, "S3_IGNORE_SUBDOMAIN_BUCKETNAME": "1"}.items()],
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }
     kubectl("create", "namespace", STORE)
@@ -121,3 +123,133 @@ def test_a_store_whose_service_has_another_port_than_its_pods_works() -> None:
         ]
     ]
     assert deploy(mlflow_local_s3=S3).changed == 0
+
+
+CLASS = "network-test"
+MARKS = {"app.kubernetes.io/name": CLASS, "app.kubernetes.io/instance": CLASS}
+INGRESS: dict[str, Any] = {
+    "type": "ingress",
+    "domain": "mlflow.network.example.org",
+    "path": "/",
+    "tls": False,
+    "externalAuthentication": True,
+    "ingress": {"className": CLASS},
+}
+READ = ["get", "list", "watch"]
+CONTROLLER: list[dict[str, Any]] = [
+    {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "IngressClass",
+        "metadata": {"name": CLASS, "labels": MARKS, "annotations": {"meta.helm.sh/release-namespace": "kube-system"}},
+        "spec": {"controller": "traefik.io/ingress-controller"},
+    },
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": CLASS},
+        "rules": [
+            {"apiGroups": [""], "resources": ["services", "secrets", "nodes"], "verbs": READ},
+            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": READ},
+            {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses", "ingressclasses"], "verbs": READ},
+            {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses/status"], "verbs": ["update"]},
+        ],
+    },
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": CLASS},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": CLASS},
+        "subjects": [{"kind": "ServiceAccount", "name": CLASS, "namespace": "kube-system"}],
+    },
+    {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": CLASS, "namespace": "kube-system"}},
+    {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": CLASS, "namespace": "kube-system"},
+        "spec": {"selector": MARKS, "ports": [{"name": "web", "port": 80, "targetPort": "web"}]},
+    },
+    {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": CLASS, "namespace": "kube-system", "labels": MARKS},
+        "spec": {
+            "serviceAccountName": CLASS,
+            "terminationGracePeriodSeconds": 1,
+            "securityContext": CLOSED,
+            "containers": [
+                {
+                    "name": "traefik",
+                    "image": edge_image(),
+                    "args": [
+                        "--global.checknewversion=false",
+                        "--global.sendanonymoususage=false",
+                        "--ping=true",
+                        "--providers.kubernetesingress",
+                        f"--providers.kubernetesingress.namespaces={NAMESPACE}",
+                        f"--providers.kubernetesingress.ingressclass={CLASS}",
+                        "--entryPoints.web.address=:8000",
+                        "--entryPoints.traefik.address=:9000",
+                    ],
+                    "ports": [{"name": "web", "containerPort": 8000}],
+                    "readinessProbe": {"httpGet": {"path": "/ping", "port": 9000}, "periodSeconds": 1},
+                    "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                }
+            ],
+        },
+    },
+]
+
+
+@pytest.fixture(scope="module")
+def controller() -> Iterator[None]:
+    """Traefik in kube-system, as k3s has it, with an IngressClass of its own."""
+    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": CONTROLLER})
+    try:
+        kubectl("apply", "-f", "-", stdin=listed)
+        kubectl("-n", "kube-system", "wait", "--for=condition=Ready", f"pod/{CLASS}", "--timeout=120s")
+        yield
+    finally:
+        kubectl("delete", "--ignore-not-found", "--wait=false", "-f", "-", stdin=listed)
+
+
+def warnings(played: Played) -> str:
+    tasks = [task for play in played.report["plays"] for task in play["tasks"]]
+    return " ".join(str(text) for task in tasks for host in task["hosts"].values() for text in host.get("warnings", []))
+
+
+@pytest.mark.usefixtures("store", "controller")
+def test_a_missing_ingress_class_is_said_before_anything_is_done() -> None:
+    played = deploy("--check", mlflow_local_s3=S3, mlflow_route={**INGRESS, "ingress": {"className": "nowhere"}})
+    assert played.returncode == 0, played.failure
+    assert f"There is no IngressClass 'nowhere' (the cluster has: {CLASS})" in warnings(played)
+
+
+@pytest.mark.usefixtures("store", "controller")
+def test_the_ui_is_reached_through_a_controller_in_kube_system() -> None:
+    played = deploy(mlflow_local_s3=S3, mlflow_route=INGRESS)
+    assert played.returncode == 0, played.failure
+    assert f"Pod/{CLASS} in namespace kube-system answers with MLflow's UI" in played.mlflow["ui_says"]
+    assert "UI, tried: Pod/" in played.said("Show where MLflow is")
+    assert warnings(played) == ""
+
+
+@pytest.mark.usefixtures("store", "controller")
+def test_rules_that_shut_the_controller_out_are_said_and_by_status_too() -> None:
+    wrong = [{"podSelector": {"matchLabels": {"app": "wrong"}}}]
+    overrides = {"networkPolicy": {"ingressController": wrong}}
+    played = deploy(mlflow_local_s3=S3, mlflow_route=INGRESS, overrides=overrides, mlflow_verify=False)
+    assert played.returncode == 0, played.failure
+    assert f"does not select Pod/{CLASS} in namespace kube-system" in warnings(played)
+    assert "networkPolicy.ingressController does not let" in played.mlflow["ui_says"]
+
+
+@pytest.mark.usefixtures("store")
+def test_a_failed_smoke_test_shows_the_servers_words_and_what_is_open() -> None:
+    overrides = {"networkPolicy": {"egress": []}, "verify": {"timeoutSeconds": 25}}
+    played = deploy(mlflow_local_s3=S3, overrides=overrides)
+    assert played.returncode != 0
+    assert f"The last errors of Pod/{RELEASE}-tracking-" in played.failure
+    assert f'"http://store.{STORE}.svc/' in played.failure
+    assert f"NetworkPolicy/{RELEASE}-tracking lets it reach:" in played.failure
+    assert "TCP 443, TCP 80 to every pod in every namespace" in played.failure
+    assert "store-secret" not in played.stdout

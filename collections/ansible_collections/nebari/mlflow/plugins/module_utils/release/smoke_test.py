@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..errors import ApiError, SmokeTestFailed
+from ..health import last_words
 from ..health.podstate import of_pod
 from ..health.problems import Patience
 from .helm import HelmError, SightLost, patiently
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 SHORTEST = 60  # seconds for Helm, also when waiting has used up the timeout
 LINES = 15
 LOOK_EVERY = 2.0
+ASK_EVERY = 10.0  # seconds between two looks at what the servers say
 WAITING = "waiting for "  # how a test begins the line in which it says what it waits for
 CLOCK = re.compile(r" \(\d+ s of \d+ s\)")
 
@@ -48,7 +50,13 @@ def heartbeat(session: Session, what: str, limit: int, look: Callable[[], str | 
     return beat
 
 
-def verify(session: Session, tests: list[Object], check: Callable[[], None], arriving: Watch | None = None) -> bool:
+def verify(
+    session: Session,
+    tests: list[Object],
+    objects: list[Object],
+    check: Callable[[], None],
+    arriving: Watch | None = None,
+) -> bool:
     """Run `helm test`. Helm writes the result into the release record, where the next run finds it.
 
     With workloads that are `arriving` the tests wait for them, and are watched the while; return False when they gave
@@ -57,15 +65,17 @@ def verify(session: Session, tests: list[Object], check: Callable[[], None], arr
     limit = max(seconds(session), session.options.verify_timeout)
     pods = [item["metadata"]["name"] for item in tests if item["kind"] == "Pod"]
     patience = Patience()
-    looked, told = 0.0, ""
+    looked, asked, told, words = 0.0, time.monotonic(), "", ""
 
     def look() -> str:
-        nonlocal looked, told
+        nonlocal looked, asked, told, words
         check()
         if time.monotonic() - looked > LOOK_EVERY:
             looked = time.monotonic()
             told = (arriving.look() if arriving and not arriving.ready else "") or _look(session, pods, patience)
-        return told
+            if told and not (arriving and not arriving.ready) and time.monotonic() - asked > ASK_EVERY:
+                asked, words = time.monotonic(), _last_words(session, objects)
+        return f"{told}; {words}" if told and words else told
 
     try:
         beat = heartbeat(session, "using it: the chart's tests run", limit, look)
@@ -77,11 +87,24 @@ def verify(session: Session, tests: list[Object], check: Callable[[], None], arr
         log = error.output.rpartition("POD LOGS:")[2].strip().splitlines()
         raise SmokeTestFailed(
             "The release is running, but its smoke test failed. The last lines of the test:\n"
-            + "\n".join(log[-LINES:])
-            + "\n",
+            + "\n".join(_of_test(log)[-LINES:])
+            + "\n"
+            + last_words.explain(session.api, session.options.namespace, objects),
             "Fix the cause that they name; the next run repeats the test.",
         ) from error
     return True
+
+
+def _of_test(log: list[str]) -> list[str]:
+    """Return a test's own lines, without what Helm writes below them."""
+    end = next((number for number, line in enumerate(log) if line.startswith("Error: ")), len(log))
+    return [line for line in log[:end] if line.strip()]
+
+
+def _last_words(session: Session, objects: list[Object]) -> str:
+    """Return the last error of a server of the release, for a progress line."""
+    found = last_words.of_servers(session.api, session.options.namespace, objects)
+    return next((f"Pod/{pod} says: {lines[-1]}" for pod, lines in found.items()), "")
 
 
 def _attempt(session: Session, pods: list[str], limit: int, beat: Callable[[], None]) -> str:

@@ -35,10 +35,12 @@ def ensure_tested(session: Session, *, check_mode: bool) -> Outcome:
         is_first = len(session.records.statuses()) == 1
         proved = False
         if is_first:  # nothing older is there that could answer the tests
-            proved = verify(session, tests(record.hooks), lease.check, rollout.Watch(session, record.objects))
+            proved = verify(
+                session, tests(record.hooks), record.objects, lease.check, rollout.Watch(session, record.objects)
+            )
         rollout.wait(session, record.objects, lease.check)
         if not proved:
-            verify(session, tests(record.hooks), lease.check)
+            verify(session, tests(record.hooks), record.objects, lease.check)
     record = newest(session)
     return Outcome([proof], record, ready=True, verified=record is not None and record.verified)
 

@@ -173,6 +173,9 @@ networkPolicy.enabled is false: every pod of the cluster can read and change eve
 {{- if .Values.route.externalAuthentication }}
 route.externalAuthentication is true: nothing that this chart creates asks for a login at {{ .Values.route.domain }}.
 {{- end }}
+{{- if and .Values.networkPolicy.enabled (hasPrefix "gs://" .Values.storage.uri) (not .Values.storage.secret) (not .Values.storage.network.metadata) }}
+storage.network.metadata is empty and storage.secret too: on GKE, the server reaches no metadata server, so it gets no identity. The README has the addresses.
+{{- end }}
 {{- if eq .Values.tracking.strategy.type "RollingUpdate" }}
 tracking.strategy.type is RollingUpdate: an upgrade to another database schema waits until the server is scaled to 0.
 {{- end }}
