@@ -63,6 +63,7 @@ class Progress:
         self._live = console.is_terminal and console.is_interactive
         self._status: Status | None = None
         self._phase = ""
+        self._warned: set[str] = set()
         self._began = self._phase_began = time.monotonic()
 
     def __enter__(self) -> Progress:
@@ -83,6 +84,15 @@ class Progress:
             for line in str(event.get("stdout", "")).splitlines():
                 if line.startswith("  ") and line.strip():
                     self._say(line.strip())
+        elif event.get("event") == "runner_on_ok":
+            for text in (data.get("res") or {}).get("warnings") or []:
+                self._warn(str(text))
+
+    def _warn(self, text: str) -> None:
+        """Show a warning of a task, once: two tasks may have the same."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self._console.print(f"[yellow]Warning:[/yellow] {escape(text)}")
 
     def _begin_phase(self, name: str) -> None:
         self._end_phase("[green]✓[/green]")
@@ -129,6 +139,7 @@ def show_summary(console: Console, outputs: dict[str, Any], result: Result) -> N
     rows = {
         "tracking": outputs.get("tracking_uri"),
         "UI": outputs.get("ui_url"),
+        "reached": outputs.get("ui_says"),
         "artifacts": outputs.get("artifact_uri"),
         "changed": f"{len(changes)} objects" if changes else "nothing",
     }

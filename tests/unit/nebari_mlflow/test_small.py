@@ -189,6 +189,16 @@ def test_without_a_terminal_every_line_stays() -> None:
     assert lines == ["[    0 s] Run the server", "          demo: waiting (1 s of 600 s)"]
 
 
+def test_a_warning_of_a_module_is_shown_once() -> None:
+    console, stream = show(80)
+    told = {"event": "runner_on_ok", "event_data": {"role": "server", "res": {"warnings": ["no IngressClass [x]"]}}}
+    with view.Progress(console) as shown:
+        shown(told)
+        shown(told)
+        shown({"event": "runner_on_ok", "event_data": {"res": {"changed": True}}})
+    assert stream.getvalue().splitlines() == ["Warning: no IngressClass [x]"]
+
+
 @pytest.mark.parametrize("width", [40, 80])
 def test_a_terminal_shows_the_whole_of_what_is_waited_for(width: int) -> None:
     console, stream = show(width, terminal=True)
