@@ -28,6 +28,7 @@ Object = dict[str, Any]
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+
 @dataclass
 class Known:
     """The values, completed, and what a person should be told at once."""
