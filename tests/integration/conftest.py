@@ -14,6 +14,7 @@ GROUPS = {
     "test_cluster.py": "demo",  # the project that `make up` deploys
     "test_inputs.py": "demo",
     "test_playbooks.py": "demo",
+    "test_shell.py": "demo",
     "test_use.py": "demo",
     "test_molecule.py": "",  # each scenario has a namespace of its own
     "security/clouds": "clouds",

@@ -15,7 +15,8 @@ ROOT = HERE.parents[2]
 # What a machine may have set for itself, and a test must not inherit.
 CLEARED = (
     "AWS_", "ARM_", "AZURE_", "GOOGLE_", "GCP_", "CLOUDSDK_", "ANSIBLE_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
-    "http_proxy", "https_proxy", "all_proxy", "no_proxy", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT",
+    "http_proxy", "https_proxy", "all_proxy", "no_proxy", "NO_PROXY", "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE", "SSL_CERT",
 )  # fmt: skip
 
 

@@ -32,6 +32,15 @@ def test_by_ansible_a_plan_says_what_a_deploy_does_and_the_second_deploy_does_no
     assert again.storage == done.storage
 
 
+def test_an_authority_that_ssl_cert_file_names_is_trusted(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {name: value for name, value in lab.environment().items() if not name.endswith("CA_BUNDLE")}
+    given["SSL_CERT_FILE"] = str(lab.proxy.authority.bundle)
+    monkeypatch.setattr(lab, "environment", lambda: given)
+    planned = lab.play("--check")
+    assert planned.code == 0, planned.output
+    assert len(lab.cloud.calls) > 0
+
+
 def test_absent_keeps_the_data_and_coming_back_finds_it(lab: Lab) -> None:
     before = lab.others()
     first = lab.converge()

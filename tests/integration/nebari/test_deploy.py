@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import urllib.request
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from _nebari.constants import HELM_VERSION
 
 from tests.support import kubectl, objects, takes_ctrl_c
 
@@ -37,6 +40,19 @@ def test_a_second_deploy_changes_nothing_and_says_where_everything_is(deployed: 
     assert given["artifact_uri"] == "/mlflow/artifacts"
     assert given["service"] == {"name": "door-1-mlflow-tracking", "namespace": "door-one", "port": 5000}
     assert (given["versions"]["mlflow"], given["verified"]) == ("3.17.2", True)
+
+
+def test_nebari_s_own_helm_is_used_and_every_locale_works(deployed: Project, tmp_path: Path) -> None:
+    """As after `pip install` on a new machine: no helm on PATH, only what Nebari downloaded."""
+    program = Path(shutil.which("helm") or "")
+    parts = os.environ["PATH"].split(os.pathsep)
+    path = os.pathsep.join(part for part in parts if not (Path(part) / "helm").exists())
+    kept = tmp_path / "helm" / HELM_VERSION
+    kept.mkdir(parents=True)
+    shutil.copy(program.resolve(), kept / "helm")
+    code, output = deployed.nebari("deploy", PATH=path, TMPDIR=str(tmp_path), LC_ALL="C")
+    assert code == 0, output
+    assert "changed:   nothing" in output
 
 
 def test_rendering_twice_gives_the_same_bytes_and_the_variables_are_those_of_the_play(deployed: Project) -> None:
