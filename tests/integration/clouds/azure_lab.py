@@ -126,8 +126,7 @@ class AzureLab(Lab):
             "conflict": (409, "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity"),
         }[kind]
         del request
-        later = {"Retry_After": "1"} if status == 429 else {}
-        return answer(status, {"error": {"code": code, "message": "Injected."}}, **later)
+        return answer(status, {"error": {"code": code, "message": "Injected."}})
 
     def denial(self, action: str, request: Request) -> Response:
         if action == "token":

@@ -280,7 +280,7 @@ def test_bad_input_says_what_to_do(aws_lab: AwsLab, monkeypatch: pytest.MonkeyPa
     assert aws_lab.cloud.writes() == []
     with pytest.raises(CloudError, match="did not answer in region 'eu-west-9'") as nowhere:
         aws_lab.converge(region="eu-west-9")
-    assert "aws_region is a region of AWS" in nowhere.value.fix
+    assert "mlflow_aws_region is a region of AWS" in nowhere.value.fix
     provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER.removeprefix('https://')}"
     iam = aws_lab.client("iam")
     iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=provider)
@@ -291,6 +291,7 @@ def test_bad_input_says_what_to_do(aws_lab: AwsLab, monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     with pytest.raises(CloudError, match="No complete AWS credentials were found"):
         aws_lab.converge()
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     with pytest.raises(CloudError, match=r"nobody.* could not be found"):
         aws_lab.converge()

@@ -350,7 +350,7 @@ def test_a_replication_that_takes_a_conversion_is_refused_in_azures_words(azure_
 
 def test_bad_input_says_what_to_do(azure_lab: AzureLab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARM_ENVIRONMENT", "german")
-    with pytest.raises(CloudError, match="ARM_ENVIRONMENT is 'german'") as elsewhere:
+    with pytest.raises(CloudError, match="ARM_ENVIRONMENT.* is 'german'") as elsewhere:
         azure_lab.converge()
     assert "public, usgovernment, china" in elsewhere.value.fix
     assert "provider=existing" in elsewhere.value.fix

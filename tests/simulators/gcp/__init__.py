@@ -15,13 +15,13 @@ from ..proxy import Cloud, Proxy
 from .errors import DEPLOYER, Refused, denied
 from .grants import Grant, allowed, needs
 from .policies import Policy
-from .routes import ROUTES, find
+from .routes import ROUTES, UNIVERSES, find
 from .state import TOKEN, Google
 from .tokens import known_bearer, principal
 
 __all__ = ["DEPLOYER", "Google", "Grant", "Policy", "app", "denied", "environment", "principal", "serve"]
 
-HOSTS = tuple(sorted({f"{route.host}.googleapis.com" for route in ROUTES}))
+HOSTS = tuple(sorted({f"{route.host}.{universe}" for route in ROUTES for universe in UNIVERSES}))
 OPEN = ("oauth2.", "sts.")  # endpoints that give tokens need none
 
 
@@ -41,6 +41,8 @@ def _answer(google: Google, request: Request) -> Response:
     if found is None:
         raise Refused(501, f"not simulated: {request.method} {request.target}")
     route, names = found
+    if request.host != f"{route.host}.{google.universe}":
+        raise Refused(501, f"{request.host} is of another universe")
     if not request.host.startswith(OPEN) and not known_bearer(google, request):
         raise Refused(401, "Request had invalid authentication credentials. Expected OAuth 2 access token.")
     if request.host in google.disabled:

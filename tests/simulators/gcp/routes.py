@@ -14,6 +14,8 @@ from ..http import Request
 from . import compute, iam, storage, tokens
 
 Handler = Callable[..., Any]
+# https://cloud.google.com/sovereign-controls-by-partners and https://www.s3ns.io
+UNIVERSES = ("googleapis.com", "s3nsapis.fr")
 
 BUCKETS, BUCKET, OBJECTS = r"/storage/v1/b", r"/storage/v1/b/([^/]+)", r"/storage/v1/b/([^/]+)/o"
 ACCOUNTS = r"/v1/projects/([^/]+)/serviceAccounts"
@@ -92,6 +94,7 @@ def find(request: Request) -> tuple[Route, tuple[str, ...]] | None:
     """Return who answers a call, and the names in its path."""
     for route in ROUTES:
         matched = re.fullmatch(route.path, request.path)
-        if request.host == f"{route.host}.googleapis.com" and route.method == request.method and matched:
+        known = request.host in {f"{route.host}.{universe}" for universe in UNIVERSES}
+        if known and route.method == request.method and matched:
             return route, matched.groups()
     return None

@@ -24,6 +24,7 @@ class Google:
 
     project: str
     number: str
+    universe: str = "googleapis.com"  # what the names of its hosts end with
     lag: int = 0
     settle: float = 0.0
     page: int = 1000  # entries of a list in one answer
@@ -49,7 +50,7 @@ class Google:
     def clear(self) -> None:
         for everything in (self.buckets, self.accounts, self.policies, self.objects, self.data, self.unknown_for):
             everything.clear()
-        self.grants = None
+        self.grants, self.universe = None, "googleapis.com"
         self.shared.clear()
         self.service_keys.clear()
         for more in (self.held, self.pools, self.disabled, self.since, self.tokens, self.keys):

@@ -116,15 +116,16 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.aws import policies, role
 from ansible_collections.nebari.mlflow.plugins.module_utils.aws.client import Aws
+from ansible_collections.nebari.mlflow.plugins.module_utils.aws.credentials import OF_CLOUD
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import naming
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, OWNER, STATE, run_module
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
+    **OF_CLOUD,
     "name": {"type": "str", "required": True},
     "owner": OWNER,
-    "region": {"type": "str", "required": True},
     "namespace": {"type": "str", "default": ""},
     "oidc_provider_arn": {"type": "str"},
     "cluster_arn": {"type": "str"},
@@ -146,7 +147,7 @@ RULES: dict[str, Any] = {
 
 def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Bring the role to its state."""
-    aws = Aws(params["region"], plan.progress)
+    aws = Aws(params, plan.progress)
     name, namespace = params["name"], params["namespace"]
     tags = naming.marked(params["tags"], params["owner"])
     found = role.find(aws, name, tags)

@@ -94,15 +94,16 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.aws import key
 from ansible_collections.nebari.mlflow.plugins.module_utils.aws.client import Aws
+from ansible_collections.nebari.mlflow.plugins.module_utils.aws.credentials import OF_CLOUD
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import naming
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, OWNER, STATE, run_module
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
+    **OF_CLOUD,
     "alias": {"type": "str", "required": True},
     "owner": OWNER,
-    "region": {"type": "str", "required": True},
     "needed_by": {"type": "str", "default": ""},
     "tags": {"type": "dict", "default": {}},
     "state": STATE,
@@ -111,7 +112,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Bring the key to its state."""
-    aws = Aws(params["region"], plan.progress)
+    aws = Aws(params, plan.progress)
     name, owner = params["alias"], params["owner"]
     found = key.find(aws, name, owner)
     if params["state"] == "present":

@@ -90,17 +90,18 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.aws import pod_identity
 from ansible_collections.nebari.mlflow.plugins.module_utils.aws.client import Aws
+from ansible_collections.nebari.mlflow.plugins.module_utils.aws.credentials import OF_CLOUD
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import naming
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, OWNER, STATE, run_module
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
+    **OF_CLOUD,
     "cluster_name": {"type": "str", "required": True},
     "namespace": {"type": "str", "required": True},
     "role_arn": {"type": "str", "required": True},
     "owner": OWNER,
-    "region": {"type": "str", "required": True},
     "tags": {"type": "dict", "default": {}},
     "state": STATE,
 }
@@ -108,7 +109,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Bring the association to its state."""
-    aws = Aws(params["region"], plan.progress)
+    aws = Aws(params, plan.progress)
     cluster, namespace, role_arn, owner = (params[name] for name in ("cluster_name", "namespace", "role_arn", "owner"))
     if params["state"] == "present":
         found = pod_identity.find(aws, cluster, namespace)

@@ -115,15 +115,16 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.aws import bucket, objects
 from ansible_collections.nebari.mlflow.plugins.module_utils.aws.client import Aws
+from ansible_collections.nebari.mlflow.plugins.module_utils.aws.credentials import OF_CLOUD
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import naming
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, OWNER, STATE, run_module
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
+    **OF_CLOUD,
     "name": {"type": "str", "required": True},
     "owner": OWNER,
-    "region": {"type": "str", "required": True},
     "kms_key_arn": {"type": "str", "default": ""},
     "encrypt": {"type": "bool", "default": True},
     "tags": {"type": "dict", "default": {}},
@@ -135,7 +136,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Bring the bucket to its state."""
-    named, owner = bucket.Bucket(Aws(params["region"], plan.progress), params["name"]), params["owner"]
+    named, owner = bucket.Bucket(Aws(params, plan.progress), params["name"]), params["owner"]
     exists = named.exists()
     if params["state"] == "present":
         tags, key = naming.marked(params["tags"], owner), params["kms_key_arn"]

@@ -155,12 +155,13 @@ fix:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.nebari.mlflow.plugins.module_utils.aws.credentials import OF_CLOUD
 from ansible_collections.nebari.mlflow.plugins.module_utils.aws.survey import look
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import LOOK, run_module
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **LOOK,
-    "region": {"type": "str", "required": True},
+    **OF_CLOUD,
     "identity": {"type": "str", "choices": ["irsa", "pod_identity"], "default": "irsa"},
     "oidc_issuer_url": {"type": "str", "default": ""},
     "cluster_name": {"type": "str", "default": ""},

@@ -84,12 +84,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure import identity
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.client import Azure
+from ansible_collections.nebari.mlflow.plugins.module_utils.azure.credentials import OF_CLOUD
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, STATE, run_module
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
-    "subscription_id": {"type": "str"},
+    **OF_CLOUD,
     "resource_group": {"type": "str", "required": True},
     "identity": {"type": "str", "required": True},
     "namespace": {"type": "str", "default": ""},
@@ -101,7 +102,7 @@ RULES: dict[str, Any] = {"required_if": [("state", "present", ("namespace", "oid
 
 def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Bring the credential to its state."""
-    azure = Azure(params["subscription_id"], plan.progress)
+    azure = Azure(params, plan.progress)
     path = identity.id_of(azure, params["resource_group"], params["identity"])
     if params["state"] == "present":
         identity.ensure_credential(azure, plan, path, True, params["oidc_issuer_url"], params["namespace"])

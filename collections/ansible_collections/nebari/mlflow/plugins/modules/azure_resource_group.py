@@ -23,7 +23,7 @@ options:
     type: str
     required: true
   location:
-    description: Where to create the group. Required if it does not exist.
+    description: Where the group is. Required if it does not exist; one that is elsewhere is refused.
     type: str
     default: ""
   gone:
@@ -89,13 +89,14 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure import group
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.client import Azure
+from ansible_collections.nebari.mlflow.plugins.module_utils.azure.credentials import OF_CLOUD
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import naming
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, OWNER, STATE, run_module
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
-    "subscription_id": {"type": "str"},
+    **OF_CLOUD,
     "name": {"type": "str", "required": True},
     "owner": OWNER,
     "location": {"type": "str", "default": ""},
@@ -107,9 +108,10 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Bring the group to its state."""
-    azure, name, owner = Azure(params["subscription_id"], plan.progress), params["name"], params["owner"]
+    azure, name, owner = Azure(params, plan.progress), params["name"], params["owner"]
     if params["state"] == "present":
-        group.ensure_present(azure, plan, name, params["location"], naming.marked(params["tags"], owner))
+        tags = naming.marked(params["tags"], owner)
+        group.ensure_present(azure, plan, name, params["location"], tags, moves=False)
     else:
         group.ensure_absent(azure, plan, name, owner, {*params["gone"]})
     return {}

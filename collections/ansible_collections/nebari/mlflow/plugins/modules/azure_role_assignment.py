@@ -14,8 +14,10 @@ short_description: Ensure a managed identity's role on a blob container
 description:
   - Grants the role C(Storage Blob Data Contributor) on one container to a managed identity, and waits until Azure
     knows an identity that was created a moment ago.
-  - Reads before it writes, so a second run makes no write call. A grant that someone else made is not made twice. The
-    assignment's name is derived from scope and identity, so that it is made once.
+  - Reads before it writes, so a second run makes no write call. An assignment is found by principal, role and scope, so
+    one that has another name is used, and is removed with O(state=absent). It stays if the identity has another
+    federated credential, since then others use it.
+  - The name of a new assignment is derived from scope and identity, so that it is made once.
 extends_documentation_fragment:
   - nebari.mlflow.cloud.resource
   - nebari.mlflow.cloud.azure
@@ -81,12 +83,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure import identity
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.client import Azure
+from ansible_collections.nebari.mlflow.plugins.module_utils.azure.credentials import OF_CLOUD
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, STATE, run_module
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
-    "subscription_id": {"type": "str"},
+    **OF_CLOUD,
     "scope": {"type": "str", "required": True},
     "identity_id": {"type": "str", "required": True},
     "principal_id": {"type": "str", "default": ""},
@@ -97,12 +100,12 @@ RULES: dict[str, Any] = {"required_if": [("state", "present", ("principal_id",))
 
 def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Bring the assignment to its state."""
-    azure, scope, path = Azure(params["subscription_id"], plan.progress), params["scope"], params["identity_id"]
+    azure, scope, path = Azure(params, plan.progress), params["scope"], params["identity_id"]
     if params["state"] == "present":
         exists = params["principal_id"] != identity.UNKNOWN
         identity.ensure_assignment(azure, plan, scope, path, params["principal_id"], exists)
     else:
-        identity.ensure_assignment_absent(azure, plan, scope, path)
+        identity.ensure_assignment_absent(azure, plan, scope, path, params["principal_id"])
     return {}
 
 

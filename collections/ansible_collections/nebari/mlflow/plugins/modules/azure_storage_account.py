@@ -138,13 +138,14 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure import account, container, network
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.client import Azure
+from ansible_collections.nebari.mlflow.plugins.module_utils.azure.credentials import OF_CLOUD
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import naming
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, OWNER, STATE, run_module
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
-    "subscription_id": {"type": "str"},
+    **OF_CLOUD,
     "resource_group": {"type": "str", "required": True},
     "name": {"type": "str", "required": True},
     "owner": OWNER,
@@ -161,7 +162,7 @@ RULES: dict[str, Any] = {"required_if": [("state", "present", ("location",))]}
 
 def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Bring the account, with its blob service, to its state."""
-    azure, owner = Azure(params["subscription_id"], plan.progress), params["owner"]
+    azure, owner = Azure(params, plan.progress), params["owner"]
     named = account.Account(azure, params["resource_group"], params["name"])
     found = named.read()
     if params["state"] == "present":

@@ -85,12 +85,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure import account, container
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.client import Azure
+from ansible_collections.nebari.mlflow.plugins.module_utils.azure.credentials import OF_CLOUD
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, STATE, run_module
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
-    "subscription_id": {"type": "str"},
+    **OF_CLOUD,
     "resource_group": {"type": "str", "required": True},
     "account": {"type": "str", "required": True},
     "delete_data": {"type": "bool", "default": False},
@@ -100,7 +101,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Bring the container to its state."""
-    azure = Azure(params["subscription_id"], plan.progress)
+    azure = Azure(params, plan.progress)
     within = account.Account(azure, params["resource_group"], params["account"])
     if params["state"] == "present":
         container.ensure_present(plan, within, exists=True)

@@ -168,12 +168,13 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure import network
+from ansible_collections.nebari.mlflow.plugins.module_utils.azure.credentials import OF_CLOUD
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.survey import look
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import LOOK, run_module
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **LOOK,
-    "subscription_id": {"type": "str"},
+    **OF_CLOUD,
     "resource_group": {"type": "str", "required": True},
     "location": {"type": "str", "default": ""},
     "oidc_issuer_url": {"type": "str", "default": ""},

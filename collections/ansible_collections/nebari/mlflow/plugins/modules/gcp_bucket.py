@@ -118,12 +118,13 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import H
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
 from ansible_collections.nebari.mlflow.plugins.module_utils.gcp import bucket
 from ansible_collections.nebari.mlflow.plugins.module_utils.gcp.client import Gcp
+from ansible_collections.nebari.mlflow.plugins.module_utils.gcp.credentials import OF_OBJECT
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
+    **OF_OBJECT,
     "name": {"type": "str", "required": True},
     "owner": OWNER,
-    "cloud_project": {"type": "str", "required": True},
     "location": {"type": "str", "default": ""},
     "labels": {"type": "dict", "default": {}},
     "project_number": {"type": "str", "default": ""},
@@ -136,7 +137,7 @@ RULES: dict[str, Any] = {"required_if": [("state", "present", ("location",))]}
 
 def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Bring the bucket to its state."""
-    named = bucket.Bucket(Gcp(params["cloud_project"], plan.progress, params["project_number"]), params["name"])
+    named = bucket.Bucket(Gcp(params, plan.progress), params["name"])
     found = named.read()
     bucket.check_owner(named, found, params["owner"])
     if params["state"] == "present":

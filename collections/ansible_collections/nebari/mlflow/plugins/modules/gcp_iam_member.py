@@ -91,10 +91,11 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import H
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
 from ansible_collections.nebari.mlflow.plugins.module_utils.gcp import member
 from ansible_collections.nebari.mlflow.plugins.module_utils.gcp.client import Gcp
+from ansible_collections.nebari.mlflow.plugins.module_utils.gcp.credentials import OF_OBJECT
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
-    "cloud_project": {"type": "str", "required": True},
+    **OF_OBJECT,
     "bucket": {"type": "str"},
     "service_account": {"type": "str"},
     "role": {"type": "str", "required": True},
@@ -109,7 +110,7 @@ RULES: dict[str, Any] = {
 
 def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Bring the grant to its state."""
-    gcp = Gcp(params["cloud_project"], plan.progress)
+    gcp = Gcp(params, plan.progress)
     if params["bucket"]:
         target = member.Target.bucket(gcp, params["bucket"])
     else:

@@ -97,12 +97,13 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import H
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
 from ansible_collections.nebari.mlflow.plugins.module_utils.gcp import account
 from ansible_collections.nebari.mlflow.plugins.module_utils.gcp.client import Gcp
+from ansible_collections.nebari.mlflow.plugins.module_utils.gcp.credentials import OF_OBJECT
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
+    **OF_OBJECT,
     "account_id": {"type": "str", "required": True},
     "owner": OWNER,
-    "cloud_project": {"type": "str", "required": True},
     "members": {
         "type": "list",
         "elements": "dict",
@@ -115,7 +116,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Bring the account to its state."""
-    gcp = Gcp(params["cloud_project"], plan.progress)
+    gcp = Gcp(params, plan.progress)
     found = account.find(gcp, params["account_id"], params["owner"])
     if params["state"] == "present":
         account.ensure_present(gcp, plan, params["account_id"], params["owner"], found)

@@ -150,11 +150,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import LOOK, run_module
+from ansible_collections.nebari.mlflow.plugins.module_utils.gcp.credentials import OF_CLOUD
 from ansible_collections.nebari.mlflow.plugins.module_utils.gcp.survey import look
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **LOOK,
-    "cloud_project": {"type": "str", "required": True},
+    **OF_CLOUD,
     "region": {"type": "str", "required": True},
     "workload_pool": {"type": "str", "default": ""},
     "direct_identity": {"type": "bool", "default": False},

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 try:
@@ -21,14 +22,21 @@ except ImportError as error:
 from ..cloud.errors import CloudError, library_missing, not_permitted, text_of
 from ..cloud.retry import until
 from ..supervise.progress import Progress
+from .credentials import chosen, region
 
-# What else a moment's patience solves; throttling, 5xx and lost connections are botocore's own to repeat.
+# What else a moment's patience solves; 5xx and lost connections are botocore's own to repeat.
 TRANSIENT = {
     "OperationAborted",
     "ConcurrentModification",
     "ConcurrentModificationException",
     "ConditionalRequestConflict",
 }
+# Too many calls: nothing was done, so even what is sent once may be sent again. botocore gives up after half a minute.
+THROTTLED = {
+    "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException",
+    "RequestLimitExceeded", "TooManyRequests", "TooManyRequestsException", "SlowDown", "EC2ThrottledException",
+    "BandwidthLimitExceeded", "429",
+}  # fmt: skip
 # What a change is told about an object that was made a moment ago, which is not known everywhere yet.
 NOT_YET = {"NoSuchBucket", "NoSuchEntity", "NotFoundException"}
 CHANGES = ("put_", "create_alias", "enable_key", "tag_role", "update_assume_role_policy")
@@ -51,35 +59,53 @@ PERMISSIONS = {
     "iam:GetOpenIdConnectProvider": "iam:GetOpenIDConnectProvider",
 }
 TAKEN = "If the name is another account's, use another project name: bucket names are global."
+HOW_TO_CONFIGURE = "Give it the parameters of botocore.config.Config."
 HOW_TO_LOG_IN = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)."
 
 
 class Aws:
     """Clients for one region, and the account that the credentials belong to."""
 
-    def __init__(self, region: str, progress: Progress) -> None:
+    def __init__(self, params: Mapping[str, Any], progress: Progress) -> None:
         if MISSING is not None:
             raise library_missing("aws", sys.executable, MISSING)
-        self.region = region
         self.progress = progress
-        self._session: Any = None
+        self._params = params
         self._clients: dict[tuple[str, bool], Any] = {}
+        self._session = self._log_in(region(params, os.environ))
+        self.region: str = self._session.region_name or ""
+        if not self.region:
+            raise CloudError("No region of AWS is given.", "Give mlflow_aws_region, or set AWS_REGION.")
         identity = self.call("sts", "get_caller_identity")
         self.account: str = identity["Account"]
         self.partition: str = identity["Arn"].split(":")[1]
 
     def client(self, service: str, once: bool = False) -> Any:
         """Return a client; with `once` nothing is sent a second time by itself."""
-        if self._session is None:
-            self._session = boto3.session.Session(region_name=self.region)
         if (service, once) not in self._clients:
             config = Config(
                 retries={"mode": "standard", "total_max_attempts": 1 if once else 6},
                 connect_timeout=10,
                 read_timeout=60,
             )
-            self._clients[service, once] = self._session.client(service, config=config)
+            secure = self._params.get("validate_certs", True)
+            self._clients[service, once] = self._session.client(
+                service,
+                config=_configured(self._params.get("aws_config"), config),
+                endpoint_url=self._params.get("endpoint_url"),
+                verify=(self._params.get("aws_ca_bundle") or None) if secure else False,
+            )
         return self._clients[service, once]
+
+    def _log_in(self, where: str) -> Any:
+        """Return a session of the one credential that is named, or of what boto3 finds."""
+        found = chosen(self._params, os.environ)
+        names = {"access_key": "aws_access_key_id", "secret_key": "aws_secret_access_key"}
+        keys = {names.get(name, "aws_session_token"): value for name, value in found.keys.items()}
+        try:
+            return boto3.session.Session(region_name=where or None, profile_name=found.profile, **keys)
+        except exceptions.BotoCoreError as error:
+            raise _unreachable(error, "log in", where) from error
 
     def call(
         self, service: str, operation: str, *, absent: Collection[str] = (), once: bool = False, settle: float = 0.0,
@@ -93,7 +119,8 @@ class Aws:
         what = f"{service}:{name}"
         target = next((str(value) for key, value in parameters.items() if key != "ExpectedBucketOwner"), self.region)
 
-        passing = TRANSIENT | (NOT_YET if operation.startswith(CHANGES) else set()) | (REFUSED if settle else set())
+        passing = TRANSIENT | THROTTLED | (REFUSED if settle else set())
+        passing |= NOT_YET if operation.startswith(CHANGES) else set()
 
         def send() -> Any:
             return getattr(self.client(service, once), operation)(**parameters)
@@ -109,6 +136,15 @@ class Aws:
             raise _explained(error, what, target) from error
         except exceptions.BotoCoreError as error:
             raise _unreachable(error, what, self.region) from error
+
+
+def _configured(given: Mapping[str, Any] | None, ours: Any) -> Any:
+    """Return a client's configuration with what the option `aws_config` adds; our retries stay."""
+    try:
+        return Config(**given).merge(ours) if given else ours
+    except (TypeError, ValueError, exceptions.BotoCoreError) as error:
+        said = f"aws_config is not a configuration of botocore: {text_of(error)}."
+        raise CloudError(said, HOW_TO_CONFIGURE) from error
 
 
 def code_of(error: BaseException) -> str:
@@ -145,5 +181,5 @@ def _unreachable(error: Exception, what: str, region: str) -> CloudError:
         return CloudError(f"{text_of(error)}.", HOW_TO_LOG_IN)
     return CloudError(
         f"{what}: AWS did not answer in region {region!r}: {text_of(error)}.",
-        "Check that aws_region is a region of AWS that your account has enabled, and the network and proxy.",
+        "Check that mlflow_aws_region is a region of AWS that your account has enabled, and the network and proxy.",
     )

@@ -17,7 +17,7 @@ from .client import Aws
 def look(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Read everything, refuse what is not ours, and return what the role's tasks need."""
     project, namespace = params["project"], params["namespace"]
-    aws = Aws(params["region"], plan.progress)
+    aws = Aws(params, plan.progress)
     survey = Survey(plan.progress)
     owner = naming.owner_id(project, namespace, aws.account)
     name = naming.bucket_name(project, namespace, aws.account)

@@ -107,6 +107,7 @@ def ensure_present(
     """
     found = found or account.await_own()
     check_owner(account, found, tags[OWNER])
+    check_location(account, found, location)
     current: Settings = _settings(found) if found else {"tags": {}, "replication": "Standard_LRS"}
     wanted: Settings = {
         "tags": tagging.merged(current["tags"], tags),
@@ -126,6 +127,21 @@ def check_owner(account: Account, found: dict[str, Any] | None, owner: str) -> N
     theirs = tagging.owner_of(found) or owner
     if theirs != owner:
         raise foreign(KIND, account.name, theirs, owner)
+
+
+def check_location(account: Account, found: dict[str, Any] | None, location: str) -> None:
+    """Refuse an account that is elsewhere than where it is asked for; without a location it is anywhere."""
+    there = str((found or {}).get("location", ""))
+    if location and there and same_place(there) != same_place(location):
+        raise CloudError(
+            f"{KIND} {account.name} is in {there}, not in {location}. Nothing was changed.",
+            f"Give mlflow_azure_location={there}, or move the artifacts; an account cannot change its location.",
+        )
+
+
+def same_place(location: str) -> str:
+    """Return a location as Azure keeps it; people also write its display name."""
+    return location.lower().replace(" ", "")
 
 
 def _settings(found: dict[str, Any]) -> Settings:

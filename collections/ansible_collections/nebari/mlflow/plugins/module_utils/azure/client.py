@@ -21,7 +21,15 @@ try:
     from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RequestIdPolicy, RetryPolicy
     from azure.core.polling import LROPoller
     from azure.core.rest import HttpRequest
-    from azure.identity import ClientSecretCredential, DefaultAzureCredential
+    from azure.identity import (
+        AzureCliCredential,
+        CertificateCredential,
+        ClientSecretCredential,
+        CredentialUnavailableError,
+        DefaultAzureCredential,
+        ManagedIdentityCredential,
+        WorkloadIdentityCredential,
+    )
     from azure.mgmt.core import ARMPipelineClient
     from azure.mgmt.core.polling.arm_polling import ARMPolling
 
@@ -32,7 +40,8 @@ except ImportError as error:
 from ..cloud.errors import CloudError, library_missing, not_permitted, text_of
 from ..cloud.retry import until
 from ..supervise.progress import Progress
-from . import credentials, environment
+from . import environment
+from .credentials import HOW_TO_LOG_IN, Chosen, chosen
 
 STORAGE, STORAGE_VERSION = "https://storage.azure.com/.default", "2023-11-03"  # one scope in all clouds
 PATIENCE = 600.0  # a new principal may be unknown for so many seconds
@@ -49,7 +58,8 @@ PASSING = {
 # What a write is told about an object that was made a moment ago: Azure's front doors hear of it one by one.
 NOT_YET = {"ParentResourceNotFound", "ResourceNotFound", "ResourceGroupNotFound"}
 WRONG_SUBSCRIPTION = ("SubscriptionNotFound", "InvalidSubscriptionId", "MissingSubscription")
-HOW_TO_LOG_IN = "Set ARM_CLIENT_ID, ARM_CLIENT_SECRET and ARM_TENANT_ID (or the same with AZURE_), or run: az login"
+# What the pipeline repeats only with a Retry-After, or only for other methods.
+THROTTLED, BROKEN = 429, {408, 502}
 
 
 class ApiError(Exception):
@@ -67,12 +77,12 @@ class Closed(Exception):
 
 
 class Azure:
-    def __init__(self, subscription: str | None, progress: Progress) -> None:
+    def __init__(self, params: Mapping[str, Any], progress: Progress) -> None:
         if MISSING is not None:
             raise library_missing("azure", sys.executable, MISSING)
-        environ = credentials.with_profile(os.environ, Path.home())
-        self.environment = environment.chosen(environ)
-        self.subscription_id = subscription or credentials.first(environ, credentials.SUBSCRIPTION)
+        found = chosen(params, os.environ, Path.home())
+        self.environment = environment.named(found.cloud)
+        self.subscription_id = found.subscription
         if not self.subscription_id:
             raise CloudError(
                 "No subscription is given.",
@@ -81,8 +91,8 @@ class Azure:
         self.subscription = f"/subscriptions/{self.subscription_id}"
         self.progress = progress
         try:
-            self._credential = _credential(environ, environ.get("AZURE_AUTHORITY_HOST") or self.environment.authority)
-        except ValueError as error:
+            self._credential = _credential(found, os.environ.get("AZURE_AUTHORITY_HOST") or self.environment.authority)
+        except (ValueError, OSError) as error:
             raise CloudError(f"No usable Azure credentials were found: {text_of(error)}.", HOW_TO_LOG_IN) from error
         manager, scope = self.environment.manager, self.environment.scope
         self._client = ARMPipelineClient(base_url=manager, policies=self._policies(scope))
@@ -94,28 +104,34 @@ class Azure:
     def data(self, url: str, query: dict[str, str], permission: str) -> bytes | None:
         """Return what the storage service answers, None for what does not exist; raise Closed or a CloudError."""
         name = url.removeprefix("https://")
-        request = HttpRequest("GET", url, params=query, headers={"x-ms-version": STORAGE_VERSION})
+        client = PipelineClient(base_url=url, policies=self._policies(STORAGE))
+
+        def send() -> bytes:
+            response = client.send_request(
+                HttpRequest("GET", url, params=query, headers={"x-ms-version": STORAGE_VERSION})
+            )
+            if response.status_code >= 400:
+                code = response.headers.get("x-ms-error-code", str(response.status_code))
+                raise ApiError(response.status_code, code, response.reason or "")
+            content: bytes = response.content
+            return content
+
         try:
-            client = PipelineClient(base_url=url, policies=self._policies(STORAGE))
-            response = client.send_request(request)
+            return until(send, lambda e: _is_throttled(e, "GET"), self.progress, f"GET {name}", PATIENCE)
         except ClientAuthenticationError as error:
-            raise CloudError(
-                f"Azure does not accept the credentials: {text_of(error)[:500]}.", HOW_TO_LOG_IN
-            ) from error
+            raise _not_logged_in(error) from error
         except AzureError as error:
             # A private account's name leads nowhere from outside.
             raise Closed(f"{name}: Azure did not answer: {text_of(error)[:500]}") from error
-        code = response.headers.get("x-ms-error-code", str(response.status_code))
-        if response.status_code == 404:
-            return None
-        if response.status_code == 403 and code == "AuthorizationFailure":
-            raise Closed(f"{name}: the network rules do not let this machine in")
-        if response.status_code == 403:
-            raise not_permitted("Azure", name, permission, f"{code}, of which a new role assignment takes minutes")
-        if response.status_code >= 400:
-            raise CloudError(f"{name}: {code}.", "Run it again: it goes on where it stopped.")
-        content: bytes = response.content
-        return content
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            if error.status == 403 and error.code == "AuthorizationFailure":
+                raise Closed(f"{name}: the network rules do not let this machine in") from error
+            if error.status == 403:
+                said = f"{error.code}, of which a new role assignment takes minutes"
+                raise not_permitted("Azure", name, permission, said) from error
+            raise CloudError(f"{name}: {error.code}.", "Run it again: it goes on where it stopped.") from error
 
     def get(self, path: str, version: str, permission: str, **query: str) -> dict[str, Any] | None:
         """Return a resource, None when it does not exist. A refusal is never taken for that."""
@@ -162,16 +178,13 @@ class Azure:
         try:
             return until(
                 lambda: self._send(method, path, version, body, query),
-                lambda e: isinstance(e, ApiError) and e.code in passing,
+                lambda e: (isinstance(e, ApiError) and e.code in passing) or _is_throttled(e, method),
                 self.progress,
                 f"{method} {name}",
                 PATIENCE,
             )
         except ClientAuthenticationError as error:
-            said = text_of(error)[:500]
-            found_none = said.startswith("DefaultAzureCredential")
-            what = "No usable Azure credentials were found" if found_none else "Azure does not accept the credentials"
-            raise CloudError(f"{what}: {said}.", HOW_TO_LOG_IN) from error
+            raise _not_logged_in(error) from error
         except AzureError as error:
             raise CloudError(
                 f"{method} {name}: Azure did not answer: {text_of(error)[:500]}.",
@@ -208,13 +221,41 @@ class Azure:
         return final.http_response.json() if final and final.http_response.content else {}
 
 
-def _credential(environ: Mapping[str, str], authority: str) -> Any:
-    """Return a service principal from Nebari's variables or Azure's, else what azure-identity finds."""
-    names = (credentials.TENANT, credentials.CLIENT, credentials.SECRET)
-    values = [credentials.first(environ, each) for each in names]
-    if all(values):
-        return ClientSecretCredential(*values, authority=authority)
+def _credential(found: Chosen, authority: str) -> Any:
+    """Return what azure-identity makes of the chosen credentials."""
+    values = found.values
+    tenant, client = values.get("tenant", ""), values.get("client_id", "")
+    if found.kind == "secret":
+        return ClientSecretCredential(tenant, client, values["secret"], authority=authority)
+    if found.kind == "certificate":
+        password = values.get("certificate_password") or None
+        return CertificateCredential(
+            tenant, client, values["x509_certificate_path"], password=password, authority=authority
+        )
+    if found.kind == "token":
+        return WorkloadIdentityCredential(
+            tenant_id=tenant, client_id=client, token_file_path=values["token_file"], authority=authority
+        )
+    if found.kind == "cli":
+        return AzureCliCredential()
+    if found.kind == "identity":
+        return ManagedIdentityCredential(**({"client_id": client} if client else {}))
     return DefaultAzureCredential(exclude_interactive_browser_credential=True, authority=authority)
+
+
+def _is_throttled(error: Exception, method: str) -> bool:
+    """Check for too many calls, also where tokens come from, and for what the pipeline does not repeat by itself."""
+    if isinstance(error, ApiError):
+        return error.status == THROTTLED or (error.status in BROKEN and method in ("POST", "PATCH"))
+    answered = getattr(error, "response", None) if isinstance(error, ClientAuthenticationError) else None
+    return getattr(answered, "status_code", 0) == THROTTLED
+
+
+def _not_logged_in(error: Exception) -> CloudError:
+    said = text_of(error)[:500]
+    found_none = isinstance(error, CredentialUnavailableError) or said.startswith("DefaultAzureCredential")
+    what = "No usable Azure credentials were found" if found_none else "Azure does not accept the credentials"
+    return CloudError(f"{what}: {said}.", HOW_TO_LOG_IN)
 
 
 def _error(response: Any) -> ApiError:

@@ -8,7 +8,6 @@ https://learn.microsoft.com/azure/china/resources-developer-guide
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..cloud.errors import CloudError
@@ -44,25 +43,21 @@ CHINA = Environment(
 )
 # As Terraform's azurerm writes them, and as the collection azure.azcollection and the Azure CLI do.
 NAMES = {
-    "ARM_ENVIRONMENT": {"public": PUBLIC, "usgovernment": US_GOVERNMENT, "china": CHINA},
-    "AZURE_CLOUD_ENVIRONMENT": {
-        "AzureCloud": PUBLIC,
-        "AzureUSGovernment": US_GOVERNMENT,
-        "AzureChinaCloud": CHINA,
-    },
+    "public": PUBLIC,
+    "usgovernment": US_GOVERNMENT,
+    "china": CHINA,
+    "AzureCloud": PUBLIC,
+    "AzureUSGovernment": US_GOVERNMENT,
+    "AzureChinaCloud": CHINA,
 }
 
 
-def chosen(environ: Mapping[str, str]) -> Environment:
-    """Return the cloud named by ARM_ENVIRONMENT, or by AZURE_CLOUD_ENVIRONMENT. The default is the public cloud."""
-    for variable, names in NAMES.items():
-        value = environ.get(variable, "")
-        found = next((each for name, each in names.items() if name.lower() == value.lower()), None)
-        if value and found is None:
-            raise CloudError(
-                f"{variable} is {value!r}, which is not a cloud of Azure's that this module knows.",
-                f"Set it to {', '.join(names)}. For another cloud, create the storage and use provider=existing.",
-            )
-        if found:
-            return found
-    return PUBLIC
+def named(value: str) -> Environment:
+    """Return the cloud of that name. The default is the public cloud."""
+    found = next((each for name, each in NAMES.items() if name.lower() == value.lower()), None)
+    if value and found is None:
+        raise CloudError(
+            f"The cloud (ARM_ENVIRONMENT, AZURE_CLOUD_ENVIRONMENT) is {value!r}, which these modules do not know.",
+            f"Set it to {', '.join(NAMES)}. For another cloud, create the storage and use provider=existing.",
+        )
+    return found or PUBLIC

@@ -10,6 +10,7 @@ from ..cloud.errors import CloudError
 from ..cloud.neighbours import holds
 from ..cloud.plan import Plan
 from . import tagging
+from .account import same_place
 from .client import Azure
 
 KIND = "resource group"
@@ -18,12 +19,21 @@ READ = "Microsoft.Resources/subscriptions/resourceGroups/read"
 LIST = "Microsoft.Resources/subscriptions/resourceGroups/resources/read"
 
 
-def ensure_present(azure: Azure, plan: Plan, name: str, location: str, tags: dict[str, str]) -> str:
-    """Return the location for what is to be in the group."""
+def ensure_present(azure: Azure, plan: Plan, name: str, location: str, tags: dict[str, str], moves: bool = True) -> str:
+    """Return the location for what is to be in the group.
+
+    A group may hold what is elsewhere, so `location` may be another one, unless it is the group's own: not `moves`.
+    """
     path = f"{azure.subscription}/resourceGroups/{name}"
     found = azure.get(path, VERSION, READ)
     if found is not None:
-        return location or str(found["location"])
+        there = str(found["location"])
+        if location and not moves and same_place(location) != same_place(there):
+            raise CloudError(
+                f"Resource group {name} is in {there}, not in {location}. Nothing was changed.",
+                f"Give location={there}, or use another group; a group cannot change its location.",
+            )
+        return location or there
     if not location:
         raise CloudError(
             f"Resource group {name} does not exist. Nothing was changed.",

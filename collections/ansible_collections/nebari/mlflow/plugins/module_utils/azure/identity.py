@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -78,22 +79,34 @@ def ensure_present(
 
 
 def ensure_credential(azure: Azure, plan: Plan, path: str, exists: bool, issuer: str, namespace: str) -> None:
-    """Let one service account of one cluster be this identity."""
-    path = f"{path}/{CHILD}/{CREDENTIAL_NAME}"
+    """Let one service account of one cluster be this identity.
+
+    Azure takes an issuer with a subject once, so a credential that says the same under another name is used instead.
+    """
     wanted: Settings = {
         "issuer": issuer_of(issuer),
         "subject": f"system:serviceaccount:{namespace}:{SERVICE_ACCOUNT}",
         "audiences": [AUDIENCE],
     }
 
-    def write(_: tuple[str, ...] = ()) -> None:
-        azure.call("PUT", path, VERSION, f"{CREDENTIALS}/write", {"properties": wanted})
+    def ensure(name: str, found: dict[str, Any] | None) -> None:
+        def write(_: tuple[str, ...] = ()) -> None:
+            azure.call("PUT", f"{path}/{CHILD}/{name}", VERSION, f"{CREDENTIALS}/write", {"properties": wanted})
 
-    found = azure.get(path, VERSION, f"{CREDENTIALS}/read") if exists else None
-    if found is None:
-        plan.create(CREDENTIAL, CREDENTIAL_NAME, wanted, write)
-    else:
-        plan.update(CREDENTIAL, CREDENTIAL_NAME, found["properties"], wanted, write)
+        if found is None:
+            plan.create(CREDENTIAL, name, wanted, write)
+        else:
+            plan.update(CREDENTIAL, name, found["properties"], wanted, write)
+
+    ours = azure.get(f"{path}/{CHILD}/{CREDENTIAL_NAME}", VERSION, f"{CREDENTIALS}/read") if exists else None
+    others = [] if not exists or _says_the_same(ours, wanted) else _credentials(azure, path)
+    same = next((each for each in others if each["name"] != CREDENTIAL_NAME and _says_the_same(each, wanted)), None)
+    if same is None:
+        ensure(CREDENTIAL_NAME, ours)
+        return
+    if ours is not None:
+        _delete_credential(azure, plan, path)  # it lets somebody else in, and cannot be corrected beside the other
+    ensure(str(same["name"]), same)
 
 
 def ensure_assignment(azure: Azure, plan: Plan, scope: str, path: str, principal: str, exists: bool) -> None:
@@ -120,15 +133,27 @@ def ensure_assignment(azure: Azure, plan: Plan, scope: str, path: str, principal
         # An assignment cannot be changed: one for an identity that has gone is made anew.
         properties = found["properties"]
         plan.update(ASSIGNMENT, ROLE_NAME, {"role": ROLE_NAME, **properties}, wanted, replace)
-    elif not (exists and _granted(azure, scope, principal)):
+    elif not (exists and _granted(azure, scope, principal)):  # under another name it is as good
         plan.create(ASSIGNMENT, ROLE_NAME, {**wanted, "scope": scope}, create)
 
 
-def ensure_assignment_absent(azure: Azure, plan: Plan, scope: str, path: str) -> None:
-    """Take the role away."""
+def ensure_assignment_absent(azure: Azure, plan: Plan, scope: str, path: str, principal: str) -> None:
+    """Remove the role, also one of another name, unless others use the identity; `principal` is read if it is ""."""
     target = assignment_id(scope, path)
     if azure.get(target, ASSIGNMENTS_VERSION, f"{ASSIGNMENTS}/read") is not None:
         plan.delete(ASSIGNMENT, ROLE_NAME, lambda: _delete(azure, target))
+    if not principal:
+        found = azure.get(path, VERSION, f"{TYPE}/read")
+        principal = str(found["properties"]["principalId"]) if found else ""
+    granted = _granted(azure, scope, principal) if principal else []
+    same = [each for each in granted if each["name"] != target.rpartition("/")[2]]
+    theirs = [each["name"] for each in _credentials(azure, path) if each["name"] != CREDENTIAL_NAME] if same else []
+    for each in same:
+        if theirs:
+            reason = f"the identity {path.rpartition('/')[2]} also has the {CREDENTIAL} {theirs[0]}"
+            plan.keep(ASSIGNMENT, f"{ROLE_NAME} ({each['name']})", reason)
+        else:
+            plan.delete(ASSIGNMENT, f"{ROLE_NAME} ({each['name']})", partial(_delete, azure, each["id"]))
 
 
 def ensure_credential_absent(azure: Azure, plan: Plan, path: str) -> None:
@@ -145,7 +170,7 @@ def ensure_absent(azure: Azure, plan: Plan, path: str, found: dict[str, Any] | N
     if found is None:
         return True
     name = path.rpartition("/")[2]
-    credentials = [each["name"] for each in azure.entries(f"{path}/{CHILD}", VERSION, f"{CREDENTIALS}/read")]
+    credentials = [each["name"] for each in _credentials(azure, path)]
     theirs = [f"{CREDENTIAL} {each}" for each in credentials if each != CREDENTIAL_NAME]
     theirs += _other_assignments(azure, scope, path, str(found["properties"]["principalId"]))
     if not theirs:
@@ -176,15 +201,24 @@ def _other_assignments(azure: Azure, scope: str, path: str, principal: str) -> l
     ]
 
 
-def _granted(azure: Azure, scope: str, principal: str) -> bool:
-    """Check whether somebody granted the same already, under another name."""
+def _granted(azure: Azure, scope: str, principal: str) -> list[dict[str, Any]]:
+    """Return the assignments that grant exactly this, whatever their names."""
     query = {"$filter": f"principalId eq '{principal}'"}
-    return any(
-        each["properties"]["roleDefinitionId"].endswith(ROLE) and each["properties"]["scope"].lower() == scope.lower()
-        for each in azure.entries(
-            f"{scope}/providers/{ASSIGNMENTS}", ASSIGNMENTS_VERSION, f"{ASSIGNMENTS}/read", **query
-        )
-    )
+    listed = azure.entries(f"{scope}/providers/{ASSIGNMENTS}", ASSIGNMENTS_VERSION, f"{ASSIGNMENTS}/read", **query)
+    return [
+        each
+        for each in listed
+        if each["properties"]["roleDefinitionId"].endswith(ROLE)
+        and each["properties"]["scope"].lower() == scope.lower()
+    ]
+
+
+def _credentials(azure: Azure, path: str) -> list[dict[str, Any]]:
+    return azure.entries(f"{path}/{CHILD}", VERSION, f"{CREDENTIALS}/read")
+
+
+def _says_the_same(found: dict[str, Any] | None, wanted: Settings) -> bool:
+    return found is not None and all(found["properties"].get(key) == wanted[key] for key in ("issuer", "subject"))
 
 
 def _delete(azure: Azure, target: str) -> None:

@@ -16,7 +16,7 @@ from .client import Azure
 def look(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Read everything, refuse what is not ours, and return what the role's tasks need."""
     project, namespace, resource_group = params["project"], params["namespace"], params["resource_group"]
-    azure = Azure(params["subscription_id"], plan.progress)
+    azure = Azure(params, plan.progress)
     survey = Survey(plan.progress)
     scope = (azure.subscription_id.lower(), resource_group.lower())
     owner = naming.owner_id(project, namespace, *scope)
@@ -29,6 +29,8 @@ def look(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
         location = group.ensure_present(azure, survey.part("group"), resource_group, location, tags)
     chosen, found = account.choose(azure, resource_group, name, params["adopt"])
     adopted = chosen.name != name
+    if found is not None and not params["location"]:
+        location = str(found["location"])  # an account stays where it is
     known = identity.find(azure, path, owner)
     made = {"clientId": "", "principalId": ""}
     stays = found is not None
@@ -48,6 +50,7 @@ def look(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
         identity.ensure_assignment(azure, part, container.id_of(chosen), path, made["principalId"], existed)
     else:
         account.check_owner(chosen, found, owner)
+        made["principalId"] = str(known["properties"]["principalId"]) if known else ""
         if stays and params["delete_data"]:
             stays = bool(container.why_account_stays(chosen, adopted))
     return {

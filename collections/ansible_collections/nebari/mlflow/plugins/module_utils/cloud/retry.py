@@ -13,6 +13,7 @@ from ..supervise.progress import Progress
 
 T = TypeVar("T")
 LONGEST_PAUSE = 15.0
+LONGEST_WORDS = 160  # of the cloud's own answer, shown beside the wait
 
 
 def until(
@@ -32,6 +33,8 @@ def until(
             elapsed = time.monotonic() - started
             if not again(error) or elapsed + pause > limit:
                 raise
-            progress.say(f"waiting for {waiting_for}", f"({elapsed:.0f} s of at most {limit:.0f} s)")
+            told = " ".join(str(error).split())[:LONGEST_WORDS]
+            waited = f"({elapsed:.0f} s of at most {limit:.0f} s)"
+            progress.say(f"waiting for {waiting_for}", f"{waited}: {told}" if told else waited)
             time.sleep(pause * random.uniform(0.7, 1.0))  # noqa: S311 - spreads retries, keeps no secret
             pause = min(pause * 2, LONGEST_PAUSE)

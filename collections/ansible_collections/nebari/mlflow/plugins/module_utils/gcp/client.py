@@ -10,7 +10,6 @@ import re
 import sys
 from collections.abc import Collection, Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 try:
@@ -29,15 +28,14 @@ except ImportError as error:
 from ..cloud.errors import CloudError, library_missing, not_permitted, text_of
 from ..cloud.retry import until
 from ..supervise.progress import Progress
+from .credentials import Chosen, chosen, universe
 
-SCOPES = ("https://www.googleapis.com/auth/cloud-platform",)
 STORAGE = "https://storage.googleapis.com/storage/v1"
 IAM = "https://iam.googleapis.com/v1"
 PROJECTS = "https://cloudresourcemanager.googleapis.com/v3/projects"
-# Nebari's name first, then those of the collection google.cloud; each is a key or the path of its file.
-KEYS = ("GOOGLE_CREDENTIALS", "GCP_SERVICE_ACCOUNT_CONTENTS", "GCP_SERVICE_ACCOUNT_FILE")
-KINDS = ("application", "machineaccount", "serviceaccount", "accesstoken")  # as google.cloud's auth_kind
 TRANSIENT = {408, 429, 500, 502, 503, 504}
+# Quotas of some services answer 403. https://cloud.google.com/storage/docs/json_api/v1/status-codes
+THROTTLED = ("rateLimitExceeded", "userRateLimitExceeded")
 PATIENCE = 120.0
 TIMEOUT = (10, 60)  # seconds to connect, and between two bytes of an answer
 WRONG_PROJECT = "Give mlflow_gcp_project as in the first column of: gcloud projects list"
@@ -49,26 +47,36 @@ HOW_TO_LOG_IN = (
 class ApiError(Exception):
     """An error status of Google's; `said` are its own words."""
 
-    def __init__(self, status: int, said: str) -> None:
+    def __init__(self, status: int, said: str, reason: str = "") -> None:
         self.status = status
         self.said = said
+        self.reason = reason
         super().__init__(f"{status}: {said}")
+
+    @property
+    def is_passing(self) -> bool:
+        return self.status in TRANSIENT or self.reason in THROTTLED
 
 
 class Gcp:
     """A session with one project."""
 
-    def __init__(self, project: str, progress: Progress, number: str = "") -> None:
-        """Log in. The project's `number` is read from Google if it is not given."""
+    def __init__(self, params: Mapping[str, Any], progress: Progress) -> None:
+        """Log in. The project's number is read from Google if it is not given."""
         if MISSING is not None:
             raise library_missing("gcp", sys.executable, MISSING)
-        self.project = project
+        self.project: str = params["cloud_project"]
         self.progress = progress
-        self._number = number
+        self._number: str = params.get("project_number") or ""
         try:
-            self._session = AuthorizedSession(_credentials(os.environ), refresh_timeout=60)
+            credentials = _credentials(chosen(params, os.environ))
+            # Older releases of google-auth know one universe only.
+            self.universe = universe(os.environ, getattr(credentials, "universe_domain", ""))
+            self._session = AuthorizedSession(credentials, refresh_timeout=60)
         except (google.auth.exceptions.GoogleAuthError, ValueError, OSError) as error:
             raise CloudError(f"No usable Google credentials were found: {text_of(error)}.", HOW_TO_LOG_IN) from error
+        of_play = params.get("env_type") or os.environ.get("GCP_ENV_TYPE")
+        self._headers = {"User-Agent": "nebari-mlflow" + (f"-{of_play}" if of_play else "")}
 
     def call(
         self,
@@ -89,10 +97,7 @@ class Gcp:
         try:
             return until(
                 lambda: self._send(method, url, body, query),
-                lambda e: (
-                    isinstance(e, requests.ConnectionError | requests.Timeout)
-                    or (isinstance(e, ApiError) and e.status in TRANSIENT)
-                ),
+                _is_passing,
                 self.progress,
                 f"{method} {what}",
                 PATIENCE if method != "POST" else PATIENCE / 2,
@@ -124,58 +129,41 @@ class Gcp:
         return name.rpartition("/")[2]
 
     def _send(self, method: str, url: str, body: Any, query: dict[str, str] | None) -> Any:
-        response = self._session.request(method, url, params=query, json=body, timeout=TIMEOUT)
+        url = url.replace("googleapis.com", self.universe, 1)
+        response = self._session.request(method, url, params=query, json=body, timeout=TIMEOUT, headers=self._headers)
         if response.status_code >= 400:
-            raise ApiError(response.status_code, _said(response.text))
+            raise ApiError(response.status_code, *_said(response.text))
         return response.json() if response.content else {}
 
 
-def _credentials(environ: Mapping[str, str]) -> Any:
-    """Return the credentials of the kind GCP_AUTH_KIND, else a token, a key, or the application default ones."""
-    kind = environ.get("GCP_AUTH_KIND", "")
-    if kind not in ("", *KINDS):
-        raise ValueError(f"GCP_AUTH_KIND is {kind!r}, which is none of {', '.join(KINDS)}")
-    if kind in ("", "accesstoken"):
-        token = environ.get("GCP_ACCESS_TOKEN") or environ.get("GOOGLE_OAUTH_ACCESS_TOKEN")
-        if token:
-            return google.oauth2.credentials.Credentials(token)
-    if kind in ("", "serviceaccount"):
-        given = next((name for name in KEYS if environ.get(name)), "")
-        if given:
-            return google.oauth2.service_account.Credentials.from_service_account_info(
-                _key(given, environ[given]), scopes=SCOPES
-            )
-    if kind == "machineaccount":
-        return google.auth.compute_engine.Credentials(environ.get("GCP_SERVICE_ACCOUNT_EMAIL") or "default")
-    if kind in ("accesstoken", "serviceaccount"):
-        wanted = "GCP_ACCESS_TOKEN" if kind == "accesstoken" else " or ".join(KEYS)
-        raise ValueError(f"GCP_AUTH_KIND is {kind!r}, and {wanted} is not set")
-    return google.auth.default(scopes=SCOPES)[0]
+def _credentials(chosen: Chosen) -> Any:
+    """Return what google-auth makes of the chosen credentials."""
+    if chosen.kind == "accesstoken":
+        return google.oauth2.credentials.Credentials(chosen.value, scopes=chosen.scopes)
+    if chosen.kind == "serviceaccount":
+        return google.oauth2.service_account.Credentials.from_service_account_info(chosen.value, scopes=chosen.scopes)
+    if chosen.kind == "machineaccount":
+        return google.auth.compute_engine.Credentials(chosen.value or "default")
+    return google.auth.default(scopes=chosen.scopes)[0]
 
 
-def _key(name: str, given: str) -> Any:
-    """Return a service account's key from its text or its file. An error never repeats what was given."""
-    text = given
-    if not given.lstrip().startswith("{"):
-        try:
-            text = Path(given).expanduser().read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            said = getattr(error, "strerror", None) or type(error).__name__
-            raise ValueError(
-                f"{name} is neither a key in JSON nor the path of a file that can be read ({said})"
-            ) from None
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise ValueError(f"{name} is not a service account's key in JSON") from None
+def _is_passing(error: Exception) -> bool:
+    """Check for what only time solves: a lost connection, a busy service or a quota, also where tokens come from."""
+    if isinstance(error, ApiError):
+        return error.is_passing
+    return isinstance(error, requests.ConnectionError | requests.Timeout) or getattr(error, "retryable", False)
 
 
-def _said(text: str) -> str:
+def _said(text: str) -> tuple[str, str]:
+    """Return Google's words, and the reason that it names."""
     try:
         error = json.loads(text)["error"]
-        return str(error["message"] if isinstance(error, dict) else error)
+        if not isinstance(error, dict):
+            return str(error), ""
+        reasons = [str(each.get("reason", "")) for each in error.get("errors", [])]
+        return str(error["message"]), next(iter(reasons), "")
     except (ValueError, KeyError, TypeError):
-        return " ".join(text.split())[:300]
+        return " ".join(text.split())[:300], ""
 
 
 def explained(error: ApiError, what: str, permission: str) -> CloudError:

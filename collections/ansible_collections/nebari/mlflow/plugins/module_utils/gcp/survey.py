@@ -12,6 +12,7 @@ from ..cloud.survey import Survey
 from ..network.identity import GKE
 from . import account, bucket, member
 from .client import Gcp
+from .credentials import UNIVERSE
 
 OBJECTS = "roles/storage.objectUser"
 WORKLOAD_IDENTITY = "roles/iam.workloadIdentityUser"
@@ -20,7 +21,7 @@ WORKLOAD_IDENTITY = "roles/iam.workloadIdentityUser"
 def look(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
     """Read everything, refuse what is not ours, and return what the role's tasks need."""
     cloud, project, namespace = params["cloud_project"], params["project"], params["namespace"]
-    gcp = Gcp(cloud, plan.progress)
+    gcp = Gcp(params, plan.progress)
     survey = Survey(plan.progress)
     owner = naming.owner_id(project, namespace, cloud)
     labels = {key: _label(value) for key, value in naming.tags(project, namespace, owner, params["labels"]).items()}
@@ -67,7 +68,11 @@ def look(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
         "storage": {
             "uri": f"gs://{chosen.name}" + ("" if adopted else f"/{naming.PREFIX}"),
             # Google's library would read the bucket's metadata for its traces, which the role does not allow.
-            "env": {"GOOGLE_CLOUD_PROJECT": cloud, "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA": "true"},
+            "env": {
+                "GOOGLE_CLOUD_PROJECT": cloud,
+                "DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA": "true",
+                **({} if gcp.universe == "googleapis.com" else {UNIVERSE: gcp.universe}),
+            },
             "secret": "",
             "service_account_annotations": {} if direct else {"iam.gke.io/gcp-service-account": email},
             "pod_labels": {},
