@@ -6,7 +6,7 @@ import ast
 import importlib
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -91,6 +91,58 @@ def test_every_option_is_documented_as_it_is(name: str) -> None:
     check(options(name), arguments(name))
 
 
+def of_google() -> dict[str, dict[str, Any]]:
+    """Return what google.cloud's class of modules adds to the options of each."""
+    gcp_utils = importlib.import_module("ansible_collections.google.cloud.plugins.module_utils.gcp_utils")
+    found: dict[str, dict[str, Any]] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gcp_utils.AnsibleModule, "__init__", lambda *_, argument_spec, **__: found.update(argument_spec))
+        gcp_utils.GcpModule(argument_spec={})
+    return found
+
+
+def of_amazon() -> dict[str, dict[str, Any]]:
+    modules = importlib.import_module("ansible_collections.amazon.aws.plugins.module_utils.modules")
+    found: dict[str, dict[str, Any]] = modules.aws_argument_spec()
+    return found
+
+
+def of_microsoft() -> dict[str, dict[str, Any]]:
+    common = importlib.import_module("ansible_collections.azure.azcollection.plugins.module_utils.azure_rm_common")
+    found: dict[str, dict[str, Any]] = common.AZURE_COMMON_ARGS
+    return found
+
+
+@pytest.mark.parametrize(
+    ("cloud", "theirs", "without"),
+    [
+        ("gcp", of_google, {"project"}),
+        ("aws", of_amazon, {"debug_botocore_endpoint_logs"}),
+        (
+            "azure",
+            of_microsoft,
+            {
+                "ad_user", "password", "adfs_authority_url", "api_profile", "cert_validation_mode",
+                "disable_instance_discovery", "log_mode", "log_path", "thumbprint",
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_credentials_have_the_names_of_the_clouds_own_collection(
+    cloud: str, theirs: Callable[[], dict[str, dict[str, Any]]], without: set[str]
+) -> None:
+    """`without` are those that a role of this project has no use for, and `project`, which has two names here."""
+    path = f"ansible_collections.nebari.mlflow.plugins.module_utils.{cloud}.credentials"
+    ours: dict[str, dict[str, Any]] = importlib.import_module(path).OF_CLOUD
+    wanted = theirs()
+    assert ours.keys() - {"cloud_project"} == wanted.keys() - without
+    for name in ours.keys() - {"cloud_project"}:
+        for part in ("aliases", "elements"):
+            assert ours[name].get(part) == wanted[name].get(part), (name, part)
+        assert ours[name]["type"] == wanted[name].get("type", "str"), name
+        assert set(ours[name].get("choices", [])) == set(wanted[name].get("choices", [])), name
+
+
 def test_every_look_has_the_options_that_all_clouds_have() -> None:
     common = {name for name in importlib.import_module(ENTRY).LOOK if not name.startswith("_")}
     assert all(common <= arguments(name).keys() for name in LOOKS)
@@ -108,7 +160,8 @@ def test_every_module_of_a_cloud_shows_its_progress() -> None:
     runtime = yaml.safe_load((META / "runtime.yml").read_text())
     routed = runtime["plugin_routing"]["modules"]
     assert {routed[name]["action_plugin"] for name in MODULES} == {"nebari.mlflow.follow"}
-    assert sorted(name for group in runtime["action_groups"].values() for name in group) == MODULES
+    groups = runtime["action_groups"].values()
+    assert sorted(name for group in groups for name in group if isinstance(name, str)) == MODULES
 
 
 @pytest.mark.parametrize("cloud", CLOUDS)

@@ -10,17 +10,31 @@ from typing import Any
 
 import pytest
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.errors import CloudError
+from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.progress import Progress
 
 from tests.simulators.azure import clouds, storage
 from tests.simulators.azure.login import CLIENT, TENANT
 from tests.simulators.http import answer
 from tests.simulators.proxy import Fault
 
-from .azure_lab import ACCOUNT, CONTAINER, GROUP, IDENTITY, ISSUER, NAME, SUBSCRIPTION, THEIRS, AzureLab
-from .lab import PROJECT, Denied
+from . import role
+from .azure_lab import (
+    ACCOUNT,
+    CONTAINER,
+    GROUP,
+    IDENTITY,
+    ISSUER,
+    NAME,
+    RESOURCE_GROUP,
+    SUBSCRIPTION,
+    THEIRS,
+    AzureLab,
+)
+from .lab import NAMESPACE, PROJECT, Denied
 
 PAGE = Path(__file__).parents[3] / "docs/how-to/azure.md"
 SUBNET = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/nodes"
+AUDIENCE = "api://AzureADTokenExchange"
 CREDENTIAL = f"{IDENTITY}/federatedidentitycredentials/nebari-mlflow"
 
 
@@ -155,6 +169,123 @@ def test_a_right_that_somebody_gave_already_is_not_given_again(azure_lab: AzureL
     theirs = f"{path.rpartition('/')[0]}/theirs"
     azure_lab.arm.resources[theirs] = azure_lab.arm.resources.pop(path)
     assert not azure_lab.converge()["changed"]
+
+
+def other_credential(lab: AzureLab, **changed: Any) -> str:
+    """Add a credential under another name, which says the same as ours unless it is changed; return its id."""
+    path = CREDENTIAL.replace("nebari-mlflow", "theirs")
+    properties = {"issuer": ISSUER, "subject": "system:serviceaccount:dev:nebari-mlflow", "audiences": [AUDIENCE]}
+    properties |= changed
+    lab.arm.resources[path] = {"id": path, "name": "theirs", "properties": properties}
+    lab.arm.since[path] = 0.0
+    return path
+
+
+def other_assignment(lab: AzureLab) -> str:
+    """Give our assignment another name, and return its id."""
+    path = next(path for path in lab.arm.resources if path.startswith(f"{CONTAINER}/providers/"))
+    theirs = f"{path.rpartition('/')[0]}/11111111-1111-1111-1111-111111111111"
+    lab.arm.resources[theirs] = {**lab.arm.resources.pop(path), "id": theirs, "name": theirs.rpartition("/")[2]}
+    return theirs
+
+
+def test_a_credential_of_another_name_is_used(azure_lab: AzureLab) -> None:
+    """Azure takes an issuer with a subject once for an identity."""
+    azure_lab.converge()
+    del azure_lab.arm.resources[CREDENTIAL]
+    theirs = other_credential(azure_lab)
+    assert not azure_lab.converge(check=True)["changed"]
+    assert not azure_lab.converge()["changed"]
+    azure_lab.use(NAMESPACE, "nebari-mlflow")
+    azure_lab.arm.resources[theirs]["properties"]["audiences"] = ["another"]
+    planned = azure_lab.converge(check=True)
+    repaired = azure_lab.converge()
+    assert planned["changes"] == repaired["changes"]
+    assert [(each["name"], each["fields"]) for each in repaired["changes"]] == [("theirs", ["audiences"])]
+    assert CREDENTIAL not in azure_lab.arm.resources
+
+
+def test_a_spoilt_credential_beside_one_of_another_name_goes(azure_lab: AzureLab) -> None:
+    """It lets somebody else in, and Azure does not take its correction."""
+    azure_lab.converge()
+    azure_lab.drifts()["subject"]()
+    theirs = other_credential(azure_lab)
+    planned = azure_lab.converge(check=True)
+    repaired = azure_lab.converge()
+    assert planned["changes"] == repaired["changes"]
+    assert [(each["action"], each["name"]) for each in repaired["changes"]] == [("delete", "nebari-mlflow")]
+    assert theirs in azure_lab.arm.resources
+    assert not azure_lab.converge()["changed"]
+    azure_lab.use(NAMESPACE, "nebari-mlflow")
+
+
+def test_a_credential_for_another_subject_is_no_substitute(azure_lab: AzureLab) -> None:
+    azure_lab.converge()
+    del azure_lab.arm.resources[CREDENTIAL]
+    other_credential(azure_lab, subject="system:serviceaccount:dev:default")
+    assert [each["name"] for each in azure_lab.converge()["changes"]] == ["nebari-mlflow"]
+    assert CREDENTIAL in azure_lab.arm.resources
+
+
+def test_a_right_of_another_name_goes_with_ours(azure_lab: AzureLab) -> None:
+    azure_lab.converge()
+    theirs = other_assignment(azure_lab)
+    planned = azure_lab.converge(check=True, state="absent")
+    gone = azure_lab.converge(state="absent")
+    assert planned["changes"] == gone["changes"]
+    assert (theirs in azure_lab.arm.resources, IDENTITY in azure_lab.arm.resources) == (False, False)
+    assert not azure_lab.converge(state="absent")["changed"]
+
+
+def test_a_right_of_another_name_stays_if_others_use_the_identity(azure_lab: AzureLab) -> None:
+    azure_lab.converge()
+    theirs = other_assignment(azure_lab)
+    other_credential(azure_lab, subject="system:serviceaccount:prod:reader")
+    kept = azure_lab.converge(state="absent")["kept"]
+    assert theirs in azure_lab.arm.resources
+    (reason,) = [each["reason"] for each in kept if each["kind"] == "role assignment"]
+    assert "also has the federated credential theirs" in reason
+    assert not azure_lab.converge(state="absent")["changed"]
+
+
+def test_a_right_of_another_role_or_scope_is_not_touched(azure_lab: AzureLab) -> None:
+    azure_lab.converge()
+    first = other_assignment(azure_lab)
+    azure_lab.arm.resources[first]["properties"]["roleDefinitionId"] = "another-role"
+    second = first.replace(CONTAINER, ACCOUNT)
+    properties = {**azure_lab.arm.resources[first]["properties"], "scope": ACCOUNT}
+    azure_lab.arm.resources[second] = {"id": second, "name": "second", "properties": properties}
+    azure_lab.converge(state="absent")
+    assert {first, second} <= set(azure_lab.arm.resources)
+
+
+def test_another_location_than_the_accounts_is_refused_by_name(azure_lab: AzureLab) -> None:
+    azure_lab.converge()
+    assert not azure_lab.converge(location="West Europe")["changed"]
+    for check in (True, False):
+        with pytest.raises(CloudError, match=f"{NAME} is in westeurope, not in eastus. Nothing was changed") as moved:
+            azure_lab.converge(check, location="eastus")
+        assert "mlflow_azure_location=westeurope" in moved.value.fix
+        assert azure_lab.cloud.writes() == []
+    with pytest.raises(CloudError, match="theirs is in westeurope, not in eastus"):
+        azure_lab.converge(adopt="theirs", project="another", location="eastus")
+
+
+def test_an_account_elsewhere_than_its_group_stays_there(azure_lab: AzureLab) -> None:
+    """The group's location is only where Azure keeps the group itself."""
+    azure_lab.converge(location="eastus")
+    assert azure_lab.arm.resources[ACCOUNT]["location"] == "eastus"
+    assert not azure_lab.converge()["changed"]
+    assert azure_lab.converge()["found"]["location"] == "eastus"
+
+
+def test_a_group_that_is_elsewhere_is_refused_by_its_module(azure_lab: AzureLab) -> None:
+    given = {"subscription_id": SUBSCRIPTION, "name": RESOURCE_GROUP, "owner": "me"}
+    quiet = Progress(None, "")
+    assert role.run("azure_resource_group", {**given, "location": "West Europe"}, True, quiet)["changes"] == []
+    assert azure_lab.cloud.writes() == []
+    with pytest.raises(CloudError, match=f"{RESOURCE_GROUP} is in westeurope, not in eastus"):
+        role.run("azure_resource_group", {**given, "location": "eastus"}, True, quiet)
 
 
 def test_an_account_of_nebari_mlflow_plugin_is_gone_on_with_and_closed(azure_lab: AzureLab) -> None:
@@ -350,7 +481,7 @@ def test_a_replication_that_takes_a_conversion_is_refused_in_azures_words(azure_
 
 def test_bad_input_says_what_to_do(azure_lab: AzureLab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARM_ENVIRONMENT", "german")
-    with pytest.raises(CloudError, match="ARM_ENVIRONMENT.* is 'german'") as elsewhere:
+    with pytest.raises(CloudError, match=r"ARM_ENVIRONMENT.* is 'german'") as elsewhere:
         azure_lab.converge()
     assert "public, usgovernment, china" in elsewhere.value.fix
     assert "provider=existing" in elsewhere.value.fix

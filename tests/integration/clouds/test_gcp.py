@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.errors import CloudError
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.simulators.gcp import DEPLOYER
 from tests.simulators.http import Request, Response
 from tests.simulators.proxy import Fault
 
 from .gcp_lab import CLOUD_PROJECT, EMAIL, NAME, NUMBER, REGION, GcpLab
+from .keys import key_of
 
 PAGE = Path(__file__).parents[3] / "docs/how-to/gcp.md"
 
@@ -205,24 +204,7 @@ def test_a_bucket_that_somebody_else_has_is_said_and_nothing_is_made(gcp_lab: Gc
 def test_the_key_of_a_service_account_is_taken_as_nebari_and_google_cloud_take_it(
     gcp_lab: GcpLab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, as_file: bool
 ) -> None:
-    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    encoded = private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    public = private.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    key = json.dumps(
-        {
-            "type": "service_account",
-            "project_id": CLOUD_PROJECT,
-            "private_key_id": "1",
-            "private_key": encoded.decode(),
-            "client_email": DEPLOYER,
-            "client_id": "1",
-            "token_uri": "https://oauth2.googleapis.com/token",
-        }
-    )
+    key, public = key_of(DEPLOYER, CLOUD_PROJECT)
     path = tmp_path / "key.json"
     path.write_text(key)
     monkeypatch.delenv("GCP_ACCESS_TOKEN")
@@ -230,7 +212,7 @@ def test_the_key_of_a_service_account_is_taken_as_nebari_and_google_cloud_take_i
     monkeypatch.setenv(variable, str(path) if as_file else key)
     with pytest.raises(CloudError, match="Invalid JWT Signature"):
         gcp_lab.converge()
-    gcp_lab.google.keys[DEPLOYER] = public.decode()
+    gcp_lab.google.keys[DEPLOYER] = public
     gcp_lab.converge()
     assert not gcp_lab.converge()["changed"]
 

@@ -101,15 +101,19 @@ def credential_delete(arm: Arm, request: Request, *_: str) -> Any:
 
 
 def assignment_list(arm: Arm, request: Request, scope: str) -> Any:
-    """Answers what is at the scope, above it and below it."""
-    principal = re.fullmatch("principalId eq '([^']+)'", request.query.get("$filter", ""))
-    if principal is None:
-        raise Refused(501, "NotSimulated", f"filter {request.query.get('$filter')}")
+    """Answers what is at the scope, above it and, for a principal, below it."""
+    given = request.query.get("$filter", "")
+    principal = re.fullmatch("principalId eq '([^']+)'", given)
+    if principal is None and given != "atScope()":
+        raise Refused(501, "NotSimulated", f"filter {given}")
     matched = [
         each for path, each in arm.resources.items()
         if "/providers/microsoft.authorization/roleassignments/" in path
-        and each["properties"]["principalId"] == principal[1]
-        and (path.startswith(f"{scope}/") or scope.startswith(f"{each['properties']['scope'].lower()}/"))
+        and (principal is None or each["properties"]["principalId"] == principal[1])
+        and (
+            path.startswith(f"{scope}/" if principal else f"{scope}/providers/microsoft.authorization/")
+            or scope.startswith(f"{each['properties']['scope'].lower()}/")
+        )
     ]  # fmt: skip
     return arm.paged(request, matched)
 

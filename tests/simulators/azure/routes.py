@@ -103,6 +103,16 @@ ROUTES = [
         ("PUT", CREDENTIAL, f"{IDENTITIES}/federatedIdentityCredentials/write", identity.credential_put,
          "managedidentity/federated-identity-credentials/create-or-update"),
     ),
+    # Those that the clients of azure.azcollection ask for.
+    *_routes(
+        "2022-09-01",
+        ("GET", GROUP, f"{RESOURCES}/read", arm.group_get, "resources/resource-groups/get"),
+    ),
+    *_routes(
+        "2020-04-01-preview",
+        ("GET", ASSIGNMENTS, f"{ROLES}/read", identity.assignment_list,
+         "authorization/role-assignments/list-for-scope"),
+    ),
     *_routes(
         "2019-04-01",
         ("GET", "/subscriptions/([^/]+)/providers/microsoft.containerservice/locations/([^/]+)/orchestrators",

@@ -117,6 +117,7 @@ def test_what_cannot_be_used_is_refused_and_not_replaced(
         ({}, {}, "of-az", "AzureChinaCloud"),
         ({"auth_source": "cli"}, {"ARM_SUBSCRIPTION_ID": "x", "ARM_ENVIRONMENT": "public"}, "x", "public"),
         ({"auth_source": "cli", "subscription_id": "y"}, {"ARM_SUBSCRIPTION_ID": "x"}, "y", "AzureChinaCloud"),
+        ({}, {"ARM_SUBSCRIPTION_ID": "x"}, "x", ""),
         ({}, NEBARI, "", ""),
     ],
 )
@@ -127,6 +128,7 @@ def test_the_default_subscription_of_az_is_for_its_own_login(
     (tmp_path / "azureProfile.json").write_text(json.dumps(LOGIN), encoding="utf-8-sig")
     found = credentials.chosen(options, {**environ, "AZURE_CONFIG_DIR": str(tmp_path)}, tmp_path)
     assert (found.subscription, found.cloud) == (subscription, cloud)
+    assert found.kind == "cli" or subscription != "of-az"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Any
 
 try:
     import boto3
+    import botocore.session
     from botocore import exceptions
     from botocore.config import Config
 
@@ -103,7 +104,11 @@ class Aws:
         names = {"access_key": "aws_access_key_id", "secret_key": "aws_secret_access_key"}
         keys = {names.get(name, "aws_session_token"): value for name, value in found.keys.items()}
         try:
-            return boto3.session.Session(region_name=where or None, profile_name=found.profile, **keys)
+            # With keys, a profile that the environment names is not even looked for.
+            bare = botocore.session.Session(session_vars={"profile": (None, None, None, None)}) if keys else None
+            return boto3.session.Session(
+                region_name=where or None, profile_name=found.profile, botocore_session=bare, **keys
+            )
         except exceptions.BotoCoreError as error:
             raise _unreachable(error, "log in", where) from error
 

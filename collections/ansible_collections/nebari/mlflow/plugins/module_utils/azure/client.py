@@ -244,11 +244,10 @@ def _credential(found: Chosen, authority: str) -> Any:
 
 
 def _is_throttled(error: Exception, method: str) -> bool:
-    """Check for too many calls, also where tokens come from, and for what the pipeline does not repeat by itself."""
-    if isinstance(error, ApiError):
-        return error.status == THROTTLED or (error.status in BROKEN and method in ("POST", "PATCH"))
-    answered = getattr(error, "response", None) if isinstance(error, ClientAuthenticationError) else None
-    return getattr(answered, "status_code", 0) == THROTTLED
+    """Check for too many calls, and for what the pipeline does not repeat for this method."""
+    if not isinstance(error, ApiError):
+        return False
+    return error.status == THROTTLED or (error.status in BROKEN and method in ("POST", "PATCH"))
 
 
 def _not_logged_in(error: Exception) -> CloudError:

@@ -75,17 +75,17 @@ def chosen(params: Mapping[str, Any], environ: Mapping[str, str], home: Path) ->
     variables = {name: value for name in VARIABLES if (value := _first(environ, VARIABLES[name]))}
     found = _of_source(source, params, options, variables, environ, home)
     kind = _kind(source, found, environ)
-    login = _login_of_cli(environ, home) if kind in ("cli", "any") else {}
     # With another source than the environment its subscription still counts, where the source names none.
-    of_source = {name: found.get(name, "") for name in ("subscription_id", "cloud_environment")}
-    return Chosen(
-        kind,
-        found,
-        options.get("subscription_id") or of_source["subscription_id"] or variables.get("subscription_id", "")
-        or login.get("id", ""),
-        options.get("cloud_environment") or of_source["cloud_environment"] or variables.get("cloud_environment", "")
-        or login.get("environmentName", ""),
-    )  # fmt: skip
+    subscription, cloud = (
+        options.get(name) or found.get(name) or variables.get(name, "")
+        for name in ("subscription_id", "cloud_environment")
+    )
+    login = _login_of_cli(environ, home) if kind in ("cli", "any") else {}
+    if kind == "any" and login and not subscription:
+        kind = "cli"  # nobody else has this subscription for sure
+    if kind == "cli":
+        subscription, cloud = subscription or login.get("id", ""), cloud or login.get("environmentName", "")
+    return Chosen(kind, found, subscription, cloud)
 
 
 def _of_source(
