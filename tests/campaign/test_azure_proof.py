@@ -60,7 +60,7 @@ def test_azures_own_modules_find_what_the_role_created(azure_lab: AzureLab, tmp_
     variables = {name: value for name, value in given.items() if not name.startswith("ARM_")}
     defaults = {"group/nebari.mlflow.azure": principal}
     found = run(tasks, tmp_path, variables, interpreter=azure_python, module_defaults=defaults)
-    assert [name for name, result in found.items() if result.get("failed")] == [], found
+    assert {name: result["msg"] for name, result in found.items() if result.get("failed")} == {}
     assert found["ours"]["changes"] == []
     assert [each["location"] for each in found["group"]["resourcegroups"]] == ["westeurope"]
     (account,) = found["account"]["storageaccounts"]

@@ -167,9 +167,8 @@ def test_the_session_of_google_cloud_fetches_a_token_for_every_call(gcp_lab: Gcp
     found = run({"list": {"google.cloud.gcp_iam_service_account_info": {**given, **scope}}}, tmp_path, variables)
     assert len(found["list"].get("resources", [])) == 2, found
     actions = [call.action for call in gcp_lab.cloud.calls]
-    assert actions.count("token") == actions.count("iam.serviceAccounts.list") == 2, mended(
-        "google.cloud's GcpSession", "it keeps its token", "our own session"
-    )
+    assert actions.count("iam.serviceAccounts.list") == 2, actions
+    assert actions.count("token") >= 2, mended("google.cloud's GcpSession", "it keeps its token", "our own session")
 
 
 def test_s3_bucket_of_amazon_has_no_check_mode(aws_lab: AwsLab, tmp_path: Path) -> None:
