@@ -47,7 +47,9 @@ def test_azures_own_modules_find_what_the_role_created(azure_lab: AzureLab, tmp_
         "ours": {"nebari.mlflow.azure_resource_group": {"name": RESOURCE_GROUP, "owner": "me"}},
         "group": {"azure.azcollection.azure_rm_resourcegroup_info": {"name": RESOURCE_GROUP}},
         "account": {
-            "azure.azcollection.azure_rm_storageaccount_info": {"resource_group": RESOURCE_GROUP, "name": NAME}
+            "azure.azcollection.azure_rm_storageaccount_info": {
+                "resource_group": RESOURCE_GROUP, "name": NAME, "auth_mode": "login"
+            }
         },
         "identity": {"azure.azcollection.azure_rm_resource_info": OF_IDENTITY},
         "credential": {
