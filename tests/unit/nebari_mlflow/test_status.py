@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nebari_mlflow.cli import status
+from nebari_mlflow.cli import doctor, status
 from nebari_mlflow.cli.status import ACTIVE, BLOCKED, WAITING, Status
 
 PODS = Path(__file__).parents[1] / "plugins/pods"
@@ -49,3 +49,28 @@ def test_all_ready_is_active() -> None:
 def test_a_server_that_somebody_stopped_says_how_to_start_it() -> None:
     found = judged(wanted=0)
     assert (found.state, found.cause, found.fix) == (BLOCKED, "The server is scaled to 0.", DEPLOY)
+
+
+ROUTE = {
+    "address": "https://a.org/",
+    "through": "",
+    "status": 0,
+    "says": "Pod/x asks for a login (HTTP 307).",
+    "problems": [],
+}
+LACKING = {"cause": "There is no IngressClass 'nginx'.", "fix": "Set route.ingress.className."}
+
+
+@pytest.mark.parametrize(
+    ("route", "results"),
+    [
+        ({}, []),
+        ({**ROUTE, "ok": True}, [("ok", ROUTE["says"], "")]),
+        ({**ROUTE, "ok": None}, [("ok", ROUTE["says"], "")]),
+        ({**ROUTE, "ok": False}, [("warning", ROUTE["says"], "")]),
+        ({**ROUTE, "ok": False, "problems": [LACKING]}, [("warning", LACKING["cause"], LACKING["fix"])]),
+    ],
+    ids=["no route", "reached", "not tried", "an error", "a controller is missing"],
+)
+def test_the_doctor_says_whether_the_ui_is_reached(route: dict[str, Any], results: list[tuple[str, str, str]]) -> None:
+    assert [(check.result, check.cause, check.fix) for check in doctor._route(route)] == results
