@@ -33,6 +33,7 @@ ORDER = [
     "test_molecule.py",
     "security/test_server.py",
     "test_chart.py",
+    "test_network.py",
     "test_takeover.py",
 ]
 
