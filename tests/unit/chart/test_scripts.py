@@ -28,6 +28,9 @@ TABLES = frozenset({"experiments", "runs", "tags"})
         (None, frozenset({"alembic_version"}), State.EMPTY),
         (None, TABLES, State.BEHIND),
         (None, frozenset({"orders"}), State.FOREIGN),
+        ("b9", frozenset({"dag", "alembic_version"}), State.FOREIGN),
+        ("b9", frozenset({"alembic_version"}), State.FOREIGN),
+        ("c3", TABLES | {"orders"}, State.CURRENT),
     ],
 )
 def test_how_a_database_stands_to_the_image(revision: str | None, tables: frozenset[str], state: State) -> None:
@@ -56,43 +59,11 @@ def test_migrations_with_two_heads_are_refused(tmp_path: Path) -> None:
         mlflow_schema.read_migrations(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("uri", "expected"),
-    [
-        ("postgresql+psycopg2://m:p%25%40@h:5432/d?sslmode=require", "postgresql://m:p%25%40@h:5432/d?sslmode=require"),
-        ("postgresql://h/d", "postgresql://h/d"),
-        ("postgres://h/d", "postgresql://h/d"),
-    ],
-)
-def test_uris_for_libpq(uri: str, expected: str) -> None:
-    assert mlflow_schema.libpq_uri(uri) == expected
-
-
 @pytest.mark.parametrize("uri", ["mysql+pymysql://u:secret@h/d", "sqlite:///x", "u:secret@h/d"])
 def test_other_databases_are_refused_without_their_password(uri: str) -> None:
     with pytest.raises(SchemaError, match="only PostgreSQL is supported") as refused:
-        mlflow_schema.libpq_uri(uri)
+        mlflow_schema.parameters(uri)
     assert "secret" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
-    ("cause", "definite"),
-    [
-        ('FATAL:  password authentication failed for user "mlflow"', True),
-        ('FATAL:  database "mlflow" does not exist', True),
-        ("server does not support SSL, but SSL was required", True),
-        ('root certificate file "/mlflow/database-ca/ca.crt" does not exist', True),
-        ("Connection refused", False),
-        ("FATAL:  the database system is starting up", False),
-        ('could not translate host name "db" to address: Name or service not known', False),
-    ],
-)
-def test_only_what_waiting_does_not_cure_ends_it(cause: str, definite: bool) -> None:
-    if definite:
-        with pytest.raises(SchemaError):
-            mlflow_schema.refuse_login(cause)
-    else:
-        mlflow_schema.refuse_login(cause)
 
 
 @pytest.mark.parametrize(

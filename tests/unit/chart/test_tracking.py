@@ -9,6 +9,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+import mlflow_uri
 import pytest
 
 from tests.unit.chart.configurations import AZURE, EXTERNAL_PARTS, EXTERNAL_URI, GCS, MINIO, S3, TRAEFIK
@@ -354,11 +355,10 @@ def test_artifacts_in_an_object_store(storage: dict[str, Any]) -> None:
     assert sources == ([storage["secret"]] if "secret" in storage else [])
 
 
-@pytest.mark.parametrize("values", [{}, EXTERNAL_PARTS], ids=["own", "parts"])
-def test_the_database_is_the_same_for_all_that_use_it(values: Object) -> None:
+def test_the_database_is_the_same_for_all_that_use_it() -> None:
     users = [
         {name: value for name, value in env(container).items() if name.startswith("PG") or name == URI}
-        for name, pod in pods(render(values))
+        for name, pod in pods(render())
         for container in containers(pod)
         if name.startswith(("Deployment", "Job"))
     ]
@@ -375,11 +375,52 @@ def test_the_database_of_the_release() -> None:
 
 
 def test_a_database_by_its_parts() -> None:
-    objects = render(EXTERNAL_PARTS)
-    found = env(server(objects))
-    assert found[URI] == "postgresql+psycopg2://user%40server@db.example.org:5432/mlflow"
-    assert (found["PGSSLMODE"], found["PGSSLROOTCERT"]) == ("verify-full", "/mlflow/database-ca/ca.crt")
-    assert not [item for item in objects if item["metadata"]["name"].endswith("-postgresql")]
+    for found in readers(EXTERNAL_PARTS):
+        assert found[URI] == "postgresql://user%40server@db.example.org:5432/mlflow"
+        assert found["PGPASSWORD"] == {"secretKeyRef": {"name": "db", "key": "password"}}
+        assert (found["PGSSLMODE"], found["PGSSLROOTCERT"]) == ("verify-full", "/mlflow/database-ca/ca.crt")
+    assert not [item for item in render(EXTERNAL_PARTS) if item["metadata"]["name"].endswith("-postgresql")]
+
+
+@pytest.mark.parametrize(
+    ("parts", "uri"),
+    [
+        ({"existingSecretUserKey": "username"}, "postgresql://db.example.org:5432/mlflow"),
+        ({"host": "a,b.example.org", "port": 6432}, "postgresql://user%40server@a,b.example.org:6432/mlflow"),
+        ({"host": "fd00::1"}, "postgresql://user%40server@[fd00::1]:5432/mlflow"),
+        (
+            {"parameters": {"options": "-csearch_path=a b", "target_session_attrs": "read-write"}},
+            "postgresql://user%40server@db.example.org:5432/mlflow?options=-csearch_path%3Da%20b&target_session_attrs=read-write",
+        ),
+    ],
+    ids=str,
+)
+def test_parts_of_a_database_become_one_uri(parts: Object, uri: str) -> None:
+    given = {**EXTERNAL_PARTS, "externalDatabase": {**EXTERNAL_PARTS["externalDatabase"], **parts}}
+    for found in readers(given):
+        assert found[URI] == uri
+        mlflow_uri.split(uri)
+        key = parts.get("existingSecretUserKey")
+        assert found.get("PGUSER") == ({"secretKeyRef": {"name": "db", "key": key}} if key else None)
+
+
+@pytest.mark.parametrize("kind", ["caSecret", "caConfigMap"])
+def test_an_authority_comes_from_a_secret_or_a_config_map(kind: str) -> None:
+    given = {"host": "db", "existingSecret": "db", kind: "ca", "caKey": "bundle.pem"}
+    values = {"postgresql": {"enabled": False}, "externalDatabase": given}
+    for _, pod in pods(render(values)):
+        for volume in pod["volumes"]:
+            if volume["name"] == "database-ca":
+                source = volume["secret" if kind == "caSecret" else "configMap"]
+                assert source["items"] == [{"key": "bundle.pem", "path": "ca.crt"}]
+    assert {found["PGSSLROOTCERT"] for found in readers(values)} == {"/mlflow/database-ca/ca.crt"}
+    assert "caConfigMap" in refusal({**values, "externalDatabase": {**given, "caSecret": "a", "caConfigMap": "b"}})
+
+
+def readers(values: Object) -> list[Object]:
+    """Return the environment of the two containers that read what the Secret and the values say."""
+    users = database_users(values)
+    return [users["migrate"], users["wait-for-schema"]]
 
 
 def database_users(values: Object) -> dict[str, Object]:
@@ -392,16 +433,15 @@ def database_users(values: Object) -> dict[str, Object]:
     return found
 
 
-def test_a_uri_is_checked_before_the_server_starts_which_never_sees_it() -> None:
-    users = database_users(EXTERNAL_URI)
-    for name in ("migrate", "wait-for-schema"):
+@pytest.mark.parametrize("values", [EXTERNAL_URI, EXTERNAL_PARTS], ids=["uri", "parts"])
+def test_a_database_is_checked_before_the_server_starts_which_never_sees_its_secret(values: Object) -> None:
+    users = database_users(values)
+    for name in ("migrate", "wait-for-schema") if values is EXTERNAL_URI else ():
         assert users[name][URI] == {"secretKeyRef": {"name": "db", "key": "uri"}}
         assert users[name]["DATABASE_URI_FROM"] == "Secret db, key uri"
     assert users["tracking"][URI] == "postgresql+psycopg2:///?service=mlflow"
     assert users["tracking"]["PGSERVICEFILE"] == users["wait-for-schema"]["SERVICE_FILE"]
-    assert not [
-        value for value in users["tracking"].values() if value == {"secretKeyRef": {"name": "db", "key": "uri"}}
-    ]
+    assert '"name": "db"' not in json.dumps(users["tracking"])
 
 
 def test_what_the_pod_knows_of_a_uri_stays_in_memory() -> None:
@@ -434,8 +474,7 @@ def test_a_password_is_only_given_by_scram(values: Object) -> None:
 )
 def test_a_certificate_is_checked_unless_a_weaker_mode_is_named(external: Object, mode: str, roots: str | None) -> None:
     given = {"host": "db.example.org", "existingSecret": "db", **external}
-    users = database_users({"postgresql": {"enabled": False}, "externalDatabase": given})
-    for found in users.values():
+    for found in readers({"postgresql": {"enabled": False}, "externalDatabase": given}):
         assert (found["PGSSLMODE"], found.get("PGSSLROOTCERT")) == (mode, roots)
 
 

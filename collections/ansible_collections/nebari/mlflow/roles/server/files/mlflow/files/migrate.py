@@ -6,52 +6,112 @@ is cut off, and MLflow's servers, which must not write meanwhile, are waited for
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import mlflow_keys
-import mlflow_uri
-from mlflow_schema import Clock, Database, SchemaError, State, run
+from mlflow_schema import SERVICE, Clock, Database, SchemaError, State, hand_over, run, service_file
 
 LOCK = 7_310_583_017_244_821
 """Key of the advisory lock, the same for every release; the lock belongs to one database."""
 
+WITHOUT_LIMIT = (
+    "SELECT set_config(name, '0', true) FROM pg_settings "
+    "WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"
+)
 WRITERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
+LATELY = " AND (state <> 'idle' OR state_change > now() - interval '20 seconds')"
+"""A pooler keeps sessions of a server that has gone. One that is there asks every five seconds (readiness probe)."""
+
+MAY_CREATE = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
+OTHERS = (
+    "SELECT tablename, tableowner FROM pg_tables WHERE schemaname = current_schema() "
+    "AND tablename IN ('alembic_version', 'experiments', 'runs') AND NOT pg_has_role(tableowner, 'USAGE')"
+)
+MAY_WRITE = "SELECT has_table_privilege('experiments', 'SELECT, INSERT, UPDATE, DELETE')"
 
 
 def refuse(database: Database, state: State) -> None:
     """Stop where a migration would be wrong."""
     if state is State.AHEAD:
-        message = (
+        raise SchemaError(
             f"The database's schema ({database.revision()}) is newer than this image's MLflow "
-            f"({database.migrations.head}): MLflow cannot go back. Deploy the newer version again, or restore "
-            "the backup that was made before the upgrade."
+            f"({database.migrations.head}): MLflow cannot go back.",
+            "Deploy the newer version again, or restore the backup that was made before the upgrade.",
         )
-        raise SchemaError(message)
     if state is State.FOREIGN:
         some = ", ".join(sorted(database.tables())[:3])
-        message = f"The database holds tables that are not MLflow's ({some}). Give MLflow a database of its own."
-        raise SchemaError(message)
+        raise SchemaError(
+            f"The database holds tables that are not MLflow's ({some}).",
+            database.filled("Give MLflow a database of its own: CREATE DATABASE mlflow OWNER <user>;"),
+        )
+
+
+def refuse_rights(database: Database, state: State) -> None:
+    """Stop where the user may not do what the migration or the server does."""
+    schema, encoding = database.query("SELECT current_schema(), current_setting('server_encoding')")[0]
+    if schema is None:
+        raise SchemaError(
+            "None of the schemas of the user's search_path exists, or the user may not use it.",
+            database.filled("In MLflow's database, as its administrator: CREATE SCHEMA … AUTHORIZATION <user>;"),
+        )
+    if state is State.EMPTY and encoding != "UTF8":
+        raise SchemaError(
+            f"The database's encoding is {encoding}; MLflow needs UTF8.",
+            database.filled("CREATE DATABASE <dbname> OWNER <user> ENCODING 'UTF8' TEMPLATE template0;"),
+        )
+    name = schema if schema == "public" or "options" not in database.hidden else "<schema>"
+    if state is not State.CURRENT and not database.query(MAY_CREATE)[0][0]:
+        raise SchemaError(
+            f"permission denied for schema {name}: since PostgreSQL 15, only the database's owner may create tables "
+            "in it.",
+            database.filled(
+                f"In MLflow's database, as its administrator: GRANT CREATE, USAGE ON SCHEMA {name} TO <user>; or "
+                "ALTER DATABASE <dbname> OWNER TO <user>;"
+            ),
+        )
+    if state is State.BEHIND and (others := database.query(OTHERS)):
+        table, owner = others[0]
+        raise SchemaError(
+            f"must be owner of table {table}: it belongs to another user, and the migration changes it.",
+            database.filled(f'As the administrator: GRANT "{owner}" TO <user>; or make <user> the tables\' owner.'),
+        )
+    if state is State.CURRENT and not database.query(MAY_WRITE)[0][0]:
+        raise SchemaError(
+            "permission denied for table experiments: the user may not read and write MLflow's tables.",
+            database.filled(f"GRANT ALL ON ALL TABLES IN SCHEMA {name} TO <user>; or make <user> their owner."),
+        )
 
 
 @contextmanager
 def locked(database: Database, clock: Clock) -> Iterator[None]:
-    """Hold the advisory lock; it ends with the connection, so a killed migration leaves none behind."""
-    while not database.query("SELECT pg_try_advisory_lock(%s)", LOCK)[0][0]:
-        if clock.expired():
-            raise TimeoutError("Another migration holds the lock.")
-        clock.tell("waiting for another migration to finish")
-        time.sleep(1)
-    yield
-    database.query("SELECT pg_advisory_unlock(%s)", LOCK)
+    """Hold the advisory lock; it ends with the connection, so a killed migration leaves none behind.
+
+    It belongs to a transaction, which a pooler leaves to one client; a session it does not.
+    """
+    with closing(database.another()) as connection, connection.cursor() as cursor:
+        while True:
+            cursor.execute(WITHOUT_LIMIT)
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", (LOCK,))
+            if cursor.fetchone()[0]:
+                break
+            connection.rollback()
+            if clock.expired():
+                raise TimeoutError("Another migration holds the lock.")
+            clock.tell("waiting for another migration to finish")
+            time.sleep(1)
+        yield
+        connection.rollback()
 
 
 def wait_for_writers(database: Database, clock: Clock) -> None:
     """MLflow's servers of the old version must have gone: they do not know the new schema."""
-    while count := database.query(WRITERS, "mlflow-server")[0][0]:
+    writers = WRITERS + (LATELY if database.is_pooled() else "")
+    while count := database.query(writers, "mlflow-server")[0][0]:
         if clock.expired():
             message = (
                 f"{count} sessions of a running server did not end. With tracking.strategy.type Recreate "
@@ -79,10 +139,13 @@ def heartbeat(clock: Clock, message: str) -> Iterator[None]:
 
 
 def upgrade(parameters: Mapping[str, str]) -> None:
-    """Run `mlflow db upgrade` inside this process: the URI may hold a password and must not be an argument."""
+    """Run `mlflow db upgrade` inside this process, by a connection in which no password stands."""
     from mlflow.db import commands  # four seconds of CPU, only when there is work
 
-    commands.main(args=["upgrade", mlflow_uri.join(parameters, "postgresql+psycopg2")], standalone_mode=False)
+    hand_over(parameters, service_file())
+    os.environ["PGSERVICEFILE"] = str(service_file())
+    os.environ.pop("PGPASSWORD", None)  # the file's is without a line break
+    commands.main(args=["upgrade", SERVICE], standalone_mode=False)
 
 
 def migrate(database: Database, clock: Clock) -> None:
@@ -90,6 +153,7 @@ def migrate(database: Database, clock: Clock) -> None:
     with locked(database, clock):
         state = database.state()
         refuse(database, state)
+        refuse_rights(database, state)
         mlflow_keys.require(database)
         mlflow_keys.give_up(database)
         if state is State.CURRENT:

@@ -10,14 +10,17 @@ import importlib
 import importlib.util
 import os
 import re
+import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
+import mlflow_causes
 import mlflow_tls
 import mlflow_uri
 
@@ -28,7 +31,10 @@ PROGRESS_SECONDS = 10.0
 
 
 class SchemaError(Exception):
-    """A failure that stays until somebody changes something; the message says what."""
+    """A failure that stays until somebody changes something; `fix` says what."""
+
+    def __init__(self, cause: str, fix: str = "") -> None:
+        super().__init__(f"{cause} Fix: {fix}" if fix else cause)
 
 
 class State(Enum):
@@ -85,12 +91,12 @@ def judge(revision: str | None, tables: frozenset[str], migrations: Migrations) 
     """
     if revision == migrations.head:
         return State.CURRENT
-    if revision:
-        return State.BEHIND if revision in migrations.known else State.AHEAD
+    if revision in migrations.known:
+        return State.BEHIND
     own = {table for table in tables if not table.startswith("alembic_")}
-    if not own:
-        return State.EMPTY
-    return State.BEHIND if {"experiments", "runs"} <= own else State.FOREIGN
+    if {"experiments", "runs"} <= own:
+        return State.AHEAD if revision else State.BEHIND
+    return State.FOREIGN if own or revision else State.EMPTY
 
 
 def parameters(uri: str) -> dict[str, str]:
@@ -99,16 +105,23 @@ def parameters(uri: str) -> dict[str, str]:
         return mlflow_uri.split(uri)
     except mlflow_uri.UriError as error:
         origin = os.environ.get("DATABASE_URI_FROM", "MLFLOW_BACKEND_STORE_URI")
-        message = (
+        cause = (
             f"The database's URI is malformed: {error}. User and password must be percent-encoded "
-            f"({mlflow_uri.ENCODING}). Fix: write it as {mlflow_uri.EXAMPLE} into {origin}."
+            f"({mlflow_uri.ENCODING})."
         )
-        raise SchemaError(message) from None
+        raise SchemaError(cause, f"Write it as {mlflow_uri.EXAMPLE} into {origin}.") from None
 
 
-def libpq_uri(uri: str) -> str:
-    """Turn SQLAlchemy's URI into libpq's, which has no `+driver`."""
-    return mlflow_uri.join(parameters(uri), "postgresql")
+def target() -> tuple[dict[str, str], dict[str, str]]:
+    """Return libpq's parameters, and those of them that no message may hold.
+
+    A value that was written with `echo` ends in a line break.
+    """
+    given = parameters(os.environ["MLFLOW_BACKEND_STORE_URI"])
+    variables = (("user", "PGUSER"), ("password", "PGPASSWORD"))
+    secret = {name: os.environ[key].rstrip("\r\n") for name, key in variables if key in os.environ}
+    whole = "password" in given or "DATABASE_URI_FROM" in os.environ
+    return {**secret, **given}, {**secret, **(given if whole else {})}
 
 
 @dataclass(frozen=True)
@@ -118,6 +131,7 @@ class Database:
     connection: Any
     migrations: Migrations
     parameters: Mapping[str, str] = field(default_factory=dict)
+    hidden: Mapping[str, str] = field(default_factory=dict)
 
     def query(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with self.connection.cursor() as cursor:
@@ -125,7 +139,12 @@ class Database:
             return list(cursor.fetchall())
 
     def tables(self) -> frozenset[str]:
-        rows = self.query("SELECT tablename FROM pg_tables WHERE schemaname = ANY (current_schemas(false))")
+        """Return the tables of the schema that MLflow uses, but for those of extensions."""
+        rows = self.query(
+            "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() AND NOT EXISTS (SELECT FROM pg_depend "
+            "WHERE classid = 'pg_class'::regclass AND deptype = 'e' "
+            "AND objid = (quote_ident(schemaname) || '.' || quote_ident(tablename))::regclass)"
+        )
         return frozenset(name for (name,) in rows)
 
     def revision(self) -> str | None:
@@ -136,6 +155,24 @@ class Database:
 
     def state(self) -> State:
         return judge(self.revision(), self.tables(), self.migrations)
+
+    def another(self) -> Any:
+        """Open another connection, which has transactions."""
+        return driver().connect(mlflow_uri.join(self.parameters, "postgresql"))
+
+    def is_pooled(self) -> bool:
+        """Whether a pooler stands between: its sessions are not those of the database."""
+        return bool(self.query("SELECT pg_backend_pid()")[0][0] != self.connection.get_backend_pid())
+
+    def filled(self, text: str) -> str:
+        return fill(text, self.parameters, self.hidden)
+
+
+def fill(text: str, given: Mapping[str, str], hidden: Mapping[str, str]) -> str:
+    """Put the names of user and database into a cure, unless they are secret."""
+    for name in {"user", "dbname"} & set(given) - set(hidden):
+        text = text.replace(f"<{name}>", '"' + given[name].replace('"', '""') + '"')
+    return text
 
 
 class Clock:
@@ -159,58 +196,81 @@ class Clock:
             self._told = (message, now)
 
 
+def driver() -> Any:
+    """Return psycopg2, which MLflow's connection names."""
+    try:
+        return importlib.import_module("psycopg2")
+    except ImportError:
+        cause = f"The image {os.environ.get('MLFLOW_IMAGE', '')} has no PostgreSQL driver: its python3 has no psycopg2."
+        fix = "Use an official -full image (image.tag), or install psycopg2-binary into yours."
+        raise SchemaError(cause, fix) from None
+
+
 def connect(clock: Clock) -> Database:
-    """Connect, waiting for a server that is not there yet; a login that is refused is not waited for."""
-    given = parameters(os.environ["MLFLOW_BACKEND_STORE_URI"])
-    hidden = given if "password" in given or "DATABASE_URI_FROM" in os.environ else {}
+    """Connect. Waits for a server that may still come; what waiting does not cure is told at once."""
+    given, hidden = target()
     migrations = installed_migrations()
+    driver()
     try:
         settled = {**given, **mlflow_tls.settle(given)}
     except mlflow_tls.TlsError as error:
         raise SchemaError(str(error)) from None
-    driver = importlib.import_module("psycopg2")
+    clock.tell("waiting for the database: connecting")
+    doubtful = None
     while True:
-        try:
-            connection = driver.connect(mlflow_uri.join(settled, "postgresql"))
-            connection.autocommit = True
-            return Database(connection, migrations, settled)
-        except driver.Error as error:
-            refuse_login(str(error), hidden)
-            cause = mlflow_uri.scrub(str(error).strip().splitlines()[0], hidden)
+        connection, cause = attempt(settled)
+        if not cause:
+            return Database(connection, migrations, settled, hidden)
+        found = mlflow_causes.judge(cause)
+        told, cure = mlflow_uri.scrub(found.line, hidden).rstrip("."), fill(found.cure, given, hidden)
+        if found.patience == mlflow_causes.ALWAYS:
+            doubtful = None
             if clock.expired():
-                raise TimeoutError(f"No connection to the database: {cause}") from None
-            clock.tell(f"waiting for the database: {cause}")
+                raise TimeoutError(f"No connection to the database: {told}{f' ({cure})' if cure else ''}.")
+        else:
+            doubtful = clock.elapsed() if doubtful is None else doubtful
+            if clock.expired() or clock.elapsed() - doubtful >= found.patience:
+                raise SchemaError(f"The database cannot be used: {told}.", cure)
+        clock.tell(f"waiting for the database: {told}{f' ({cure})' if cure else ''}")
         time.sleep(1)
 
 
-CURES = {
-    r"authentication method requirement": "The database's server asks for the password in a way that gives it away, so "
-    "it got nothing. Store the user's password as SCRAM in the database (password_encryption = scram-sha-256, then "
-    "set it again), or accept the server's way in externalDatabase.requireAuth.",
-    r"password authentication failed": "The Secret's password is not the database's. Put the right one into the "
-    "Secret that the release names.",
-    r"no password supplied": "The Secret holds no password under the key that the release names.",
-    r"(database|role) .* does not exist": "Create it; MLflow's user must own MLflow's database.",
-    r"does not support SSL": "Switch TLS on in the database; only in a network that you trust set "
-    "externalDatabase.sslMode to prefer or disable.",
-    r"does not match host name": "Connect by a name that the certificate holds, or, with an authority of your own in "
-    "externalDatabase.caSecret, set externalDatabase.sslMode to verify-ca.",
-    r"certificate verify failed|root certificate file": "The password was not sent. Give the certificate of the "
-    "database's authority in externalDatabase.caSecret (ca.crt).",
-    r"weak sslmode|sslmode value|invalid sslmode|require_auth value|invalid connection option": "Correct the "
-    "parameters after the URI's question mark.",
-    r"no pg_hba.conf entry": "Let this user, database and network in (pg_hba.conf).",
-}
-"""What libpq says when waiting cures nothing, and what does."""
+def attempt(settled: Mapping[str, str]) -> tuple[Any, str]:
+    """Return a connection that can write, or why there is none."""
+    module = driver()
+    try:
+        connection = module.connect(mlflow_uri.join(settled, "postgresql"))
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW transaction_read_only")
+            if cursor.fetchone()[0] == "off":
+                return connection, ""
+        connection.close()
+    except module.Error as error:
+        cause = str(error).strip()
+        if "certificate verify failed" in cause and (fault := mlflow_tls.fault(settled)):
+            cause = cause.replace("certificate verify failed", f"certificate verify failed: {fault}")
+        return None, cause or "the connection failed without a word"
+    return None, "the session is read-only"
 
 
-def refuse_login(causes: str, hidden: Mapping[str, str] = MappingProxyType({})) -> None:
-    """Stop at what waiting does not cure. A name with several addresses has a cause for each."""
-    for cause in causes.strip().splitlines():
-        for sign, cure in CURES.items():
-            if re.search(sign, cause):
-                message = f"{mlflow_uri.scrub(cause.strip(), hidden)}. {cure}"
-                raise SchemaError(message)
+SERVICE = "postgresql+psycopg2:///?service=mlflow"
+"""MLflow's way to the database: it never sees the URI, which its errors would print."""
+
+
+def hand_over(parameters: Mapping[str, str], file: Path) -> None:
+    """Write the connection that just worked where libpq looks for the service `mlflow`."""
+    passfile = file.with_name("password")
+    service, password = mlflow_uri.service(parameters, str(passfile))
+    for path, content in ((file, service), (passfile, password)):
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(content, encoding="utf-8")
+
+
+def service_file() -> Path:
+    """Return where the connection is handed over."""
+    return Path(os.environ.get("SERVICE_FILE") or f"{tempfile.gettempdir()}/service.conf")
 
 
 def run(work: Callable[[Database, Clock], None]) -> int:
@@ -224,4 +284,31 @@ def run(work: Callable[[Database, Clock], None]) -> int:
     except TimeoutError as error:
         print(f"ERROR: {error} Waited {clock.elapsed():.0f} s.", flush=True)
         return 1
+    except Exception as error:
+        return _failed(error)
     return 0
+
+
+def _failed(error: Exception) -> int:
+    """Tell a failure of a statement or of MLflow itself; only one that may pass is tried again."""
+    given, hidden = target()
+    said = next((each for each in _chain(error) if hasattr(each, "pgcode")), None)
+    cause = mlflow_uri.scrub(str(error if said is None else said).strip(), hidden)
+    if said is None:
+        print(mlflow_uri.scrub("".join(traceback.format_exception(error)), hidden), file=sys.stderr, flush=True)
+        print(f"ERROR: MLflow's migration failed: {type(error).__name__}: {cause.partition(chr(10))[0]}", flush=True)
+        return DEFINITE
+    found = mlflow_causes.judge_statement(said.pgcode)
+    line = mlflow_causes.judge(cause)
+    cure = found.cure or line.cure
+    print(f"ERROR: {SchemaError(f'The database refused: {line.line}.', fill(cure, given, hidden))}", flush=True)
+    return 1 if found.patience == mlflow_causes.ALWAYS else DEFINITE
+
+
+def _chain(error: BaseException | None) -> list[Any]:
+    """Return the errors behind an error, SQLAlchemy's `orig` included."""
+    found: list[Any] = []
+    while error is not None and error not in found:
+        found += [error, getattr(error, "orig", None)]
+        error = error.__cause__ or error.__context__
+    return found

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import socket
 import ssl
+import struct
 from collections.abc import Mapping
 from pathlib import Path
+
+import mlflow_uri
 
 ROOTS = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine
@@ -32,6 +36,28 @@ def system_roots() -> str:
     )
 
 
+REQUEST, SECONDS = struct.pack("!II", 8, 80877103), 5.0
+"""PostgreSQL's question for TLS, and the time for its answer."""
+
+
+def fault(parameters: Mapping[str, str]) -> str:
+    """Say what is wrong with the server's certificate, which libpq does not; "" if that cannot be found out."""
+    host, port = next(iter(mlflow_uri.addresses(parameters)), ("", 0))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    try:
+        context.load_verify_locations(parameters.get("sslrootcert"))
+        with socket.create_connection((parameters.get("hostaddr") or host, port), SECONDS) as plain:
+            plain.sendall(REQUEST)
+            if plain.recv(1) == b"S":
+                context.wrap_socket(plain, server_hostname=host).close()
+    except ssl.SSLCertVerificationError as error:
+        return error.verify_message
+    except OSError:
+        pass
+    return ""
+
+
 def settle(given: Mapping[str, str]) -> dict[str, str]:
     """Return mode and authorities: the URI's, otherwise the chart's. PGSSLROOTCERT follows.
 
@@ -41,6 +67,9 @@ def settle(given: Mapping[str, str]) -> dict[str, str]:
     mode = given.get("sslmode") or os.environ.get("PGSSLMODE", "")
     roots = given.get("sslrootcert") or os.environ.get("PGSSLROOTCERT", "")
     system = os.environ.get("DATABASE_ROOTS", "")
+    elsewhere = given.get("sslrootcert", "system")
+    if system and elsewhere not in ("system", system) and not Path(elsewhere).is_file():
+        roots = _instead_of_a_file_elsewhere(system)
     if system:
         if roots == "system":
             mode, roots = "verify-full", system
@@ -61,3 +90,14 @@ def _link(place: Path, roots: str) -> None:
     if not place.exists():
         place.unlink(missing_ok=True)
         place.symlink_to(roots)
+
+
+def _instead_of_a_file_elsewhere(system: str) -> str:
+    """Return the chart's authorities if the URI names a file of the machine that it was written for."""
+    own = os.environ.get("PGSSLROOTCERT", "")
+    if own in ("", system) or not Path(own).is_file():
+        raise TlsError(
+            "The URI's sslrootcert names a file that MLflow's pod does not have. Fix: put that certificate into a "
+            "Secret or a ConfigMap, and name it in externalDatabase.caSecret or externalDatabase.caConfigMap."
+        )
+    return own

@@ -2,23 +2,25 @@
 The database: how the server, the migration and the container before the server reach it, and the scripts that touch it.
 */}}
 {{/*
-The server's way to the database. A password by itself never enters a URI: libpq takes it from PGPASSWORD, so no
-character needs escaping. A URI out of a Secret never reaches the server, whose errors would print it: the
-container before the server hands over, as a service file, the connection that worked.
+The server's way to the database. What a Secret says of an external one never reaches the server, whose errors would
+print it: the container before the server hands over, as a service file, the connection that worked.
 */}}
 {{- define "mlflow.database.env" -}}
-{{- if include "mlflow.database.byUri" . }}
+{{- if .Values.postgresql.enabled }}
+{{- include "mlflow.database.ownEnv" . | trim }}
+{{- else }}
 - name: MLFLOW_BACKEND_STORE_URI
   value: postgresql+psycopg2:///?service=mlflow
 - name: PGSERVICEFILE
   value: {{ include "mlflow.database.directory" . }}/service.conf
 {{ include "mlflow.database.clientEnv" . | trim }}
-{{- else }}
-{{- include "mlflow.database.ownEnv" . | trim }}
 {{- end }}
 {{- end }}
 
-{{/* What the migration and the container before the server read: they check a URI before any driver sees it. */}}
+{{/*
+What the migration and the container before the server read: they check a URI before any driver sees it. A password by
+itself never enters a URI: it comes as PGPASSWORD, so no character needs escaping.
+*/}}
 {{- define "mlflow.database.ownEnv" -}}
 {{- $external := .Values.externalDatabase -}}
 {{- if .Values.postgresql.enabled }}
@@ -32,7 +34,11 @@ container before the server hands over, as a service file, the connection that w
   valueFrom: {secretKeyRef: {name: {{ $external.existingSecret }}, key: {{ $external.existingSecretUriKey }}}}
 {{- else }}
 - name: MLFLOW_BACKEND_STORE_URI
-  value: {{ include "mlflow.database.externalUri" . }}
+  value: {{ include "mlflow.database.externalUri" . | quote }}
+{{- with $external.existingSecretUserKey }}
+- name: PGUSER
+  valueFrom: {secretKeyRef: {name: {{ $external.existingSecret }}, key: {{ . }}}}
+{{- end }}
 - name: PGPASSWORD
   valueFrom: {secretKeyRef: {name: {{ $external.existingSecret }}, key: {{ $external.existingSecretPasswordKey }}}}
 {{- end }}
@@ -48,8 +54,19 @@ container before the server hands over, as a service file, the connection that w
 {{- end }}
 
 {{- define "mlflow.database.externalUri" -}}
+{{- $separator := "?" -}}
 {{- $external := .Values.externalDatabase -}}
-postgresql+psycopg2://{{ $external.user | urlquery | replace "+" "%20" }}@{{ $external.host }}:{{ $external.port }}/{{ $external.database | urlquery | replace "+" "%20" }}
+{{- $login := ternary "" (printf "%s@" (include "mlflow.database.encoded" $external.user)) (ne $external.existingSecretUserKey "") -}}
+{{- $host := ternary (printf "[%s]" $external.host) $external.host (contains ":" $external.host) -}}
+postgresql://{{ $login }}{{ $host }}:{{ $external.port }}/{{ include "mlflow.database.encoded" $external.database }}
+{{- range $name, $value := $external.parameters }}
+{{- printf "%s%s=%s" $separator $name (include "mlflow.database.encoded" $value) }}
+{{- $separator = "&" }}
+{{- end -}}
+{{- end }}
+
+{{- define "mlflow.database.encoded" -}}
+{{ toString . | urlquery | replace "+" "%20" }}
 {{- end }}
 
 {{/* A server that asks for the password in clear text, or by md5, gets nothing. */}}
@@ -71,7 +88,7 @@ postgresql+psycopg2://{{ $external.user | urlquery | replace "+" "%20" }}@{{ $ex
 
 {{- define "mlflow.database.roots" -}}
 {{- $external := .Values.externalDatabase -}}
-{{- if $external.caSecret -}}
+{{- if or $external.caSecret $external.caConfigMap -}}
 /mlflow/database-ca/ca.crt
 {{- else if hasPrefix "verify-" $external.sslMode -}}
 {{ include "mlflow.database.directory" . }}/roots.crt
@@ -83,7 +100,7 @@ postgresql+psycopg2://{{ $external.user | urlquery | replace "+" "%20" }}@{{ $ex
 {{- $root := first . -}}
 {{- if not $root.Values.postgresql.enabled }}
 - {name: database, mountPath: {{ include "mlflow.database.directory" $root }}, readOnly: {{ last . }}}
-{{- if $root.Values.externalDatabase.caSecret }}
+{{- if or $root.Values.externalDatabase.caSecret $root.Values.externalDatabase.caConfigMap }}
 - {name: database-ca, mountPath: /mlflow/database-ca, readOnly: true}
 {{- end }}
 {{- end }}
@@ -94,9 +111,14 @@ postgresql+psycopg2://{{ $external.user | urlquery | replace "+" "%20" }}@{{ $ex
 {{- if not .Values.postgresql.enabled }}
 - name: database
   emptyDir: {medium: Memory, sizeLimit: 1Mi}
-{{- with .Values.externalDatabase.caSecret }}
+{{- with .Values.externalDatabase }}
+{{- if .caSecret }}
 - name: database-ca
-  secret: {secretName: {{ . }}, defaultMode: 0440}
+  secret: {secretName: {{ .caSecret }}, defaultMode: 0440, items: [{key: {{ .caKey }}, path: ca.crt}]}
+{{- else if .caConfigMap }}
+- name: database-ca
+  configMap: {name: {{ .caConfigMap }}, defaultMode: 0444, items: [{key: {{ .caKey }}, path: ca.crt}]}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -111,7 +133,7 @@ postgresql+psycopg2://{{ $external.user | urlquery | replace "+" "%20" }}@{{ $ex
 
 {{/* The scripts of files/ that touch the database. */}}
 {{- define "mlflow.migrate.scripts" -}}
-{{- range $name := list "mlflow_uri.py" "mlflow_tls.py" "mlflow_schema.py" "mlflow_keys.py" "migrate.py" "wait_for_schema.py" }}
+{{- range $name := list "mlflow_uri.py" "mlflow_causes.py" "mlflow_tls.py" "mlflow_schema.py" "mlflow_keys.py" "migrate.py" "wait_for_schema.py" }}
 {{ $name }}: |
   {{- $.Files.Get (printf "files/%s" $name) | nindent 2 }}
 {{- end }}
@@ -119,12 +141,16 @@ postgresql+psycopg2://{{ $external.user | urlquery | replace "+" "%20" }}@{{ $ex
 
 {{- define "mlflow.migrate.env" -}}
 {{ include "mlflow.environment.common" . }}
+- name: MLFLOW_IMAGE
+  value: {{ include "mlflow.image" . }}
 - name: TIMEOUT_SECONDS
   value: {{ .Values.migrate.timeoutSeconds | quote }}
 {{ include "mlflow.database.ownEnv" . | trim }}
 {{- if not .Values.postgresql.enabled }}
 - name: DATABASE_ROOTS
   value: {{ include "mlflow.database.directory" . }}/roots.crt
+- name: SERVICE_FILE
+  value: {{ include "mlflow.database.directory" . }}/service.conf
 {{- end }}
 {{- if include "mlflow.database.byUri" . }}
 - name: DATABASE_URI_FROM

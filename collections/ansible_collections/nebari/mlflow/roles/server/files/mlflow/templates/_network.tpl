@@ -23,10 +23,17 @@ Rules that several NetworkPolicies share.
   ports:
     - {protocol: TCP, port: 5432}
 {{- else -}}
+{{- $root := . }}
+{{- range .Values.externalDatabase.network | default (list (dict "port" .Values.externalDatabase.port)) }}
 - to:
-    {{- include "mlflow.network.anywhere" . | nindent 4 }}
+    {{- if .to }}
+    {{- toYaml .to | nindent 4 }}
+    {{- else }}
+    {{- include "mlflow.network.anywhere" $root | nindent 4 }}
+    {{- end }}
   ports:
-    - {protocol: TCP, port: {{ .Values.externalDatabase.port }}}
+    - {protocol: TCP, port: {{ .port }}}
+{{- end }}
 {{- end }}
 {{- end }}
 

@@ -20,6 +20,9 @@ Refusals of what the schema cannot express, each with the key, the value and the
 {{- if and $used (not $external.existingSecret) -}}
 {{- fail "externalDatabase.existingSecret is empty: name the Secret that holds the database's URI (existingSecretUriKey) or its password (existingSecretPasswordKey)." -}}
 {{- end -}}
+{{- if and $external.caSecret $external.caConfigMap -}}
+{{- fail "externalDatabase.caSecret and externalDatabase.caConfigMap are both set: the authority's certificate comes from one of them. Empty the other." -}}
+{{- end -}}
 {{- if and $external.host $external.existingSecretUriKey -}}
 {{- fail "externalDatabase.host and externalDatabase.existingSecretUriKey are both set: the whole URI comes from the Secret, or its parts come from here. Empty one." -}}
 {{- end -}}
@@ -191,8 +194,8 @@ tracking.service.type is {{ .Values.tracking.service.type }}: the server is reac
 {{- define "mlflow.warnings.database" -}}
 {{- $external := .Values.externalDatabase -}}
 {{- if not .Values.postgresql.enabled }}
-{{- if not (or (eq $external.sslMode "verify-full") (and $external.caSecret (has $external.sslMode (list "require" "verify-ca")))) }}
-externalDatabase.sslMode is {{ $external.sslMode }}: whoever answers at the database's address can read and change everything in it. Use verify-full, with the authority's certificate in caSecret if it is your own.
+{{- if not (or (eq $external.sslMode "verify-full") (and (or $external.caSecret $external.caConfigMap) (has $external.sslMode (list "require" "verify-ca")))) }}
+externalDatabase.sslMode is {{ $external.sslMode }}: whoever answers at the database's address can read and change everything in it. Use verify-full, with the authority's certificate in caSecret or caConfigMap if it is your own.
 {{- end }}
 {{- if ne $external.requireAuth "scram-sha-256" }}
 externalDatabase.requireAuth is {{ $external.requireAuth | default "empty" }}: a server that is not the database may get the password, or enough to guess it. Store it as SCRAM and use scram-sha-256.
