@@ -143,3 +143,9 @@ def test_every_playbook_of_the_collection_can_be_run_from_the_repository(name: s
             "ansible.builtin.import_playbook": f"nebari.mlflow.{Path(name).stem}",
         }
     ]
+
+
+def test_chart_and_module_read_a_database_uri_alike() -> None:
+    """A module cannot import from a role, nor a chart from a module."""
+    chart = COLLECTION / "roles/server/files/mlflow/files/mlflow_uri.py"
+    assert (COLLECTION / "plugins/module_utils/database/uri.py").read_bytes() == chart.read_bytes()

@@ -152,7 +152,7 @@ def test_helm_values_may_be_json_text_or_empty(found: dict[str, dict[str, Any]])
     [
         ("empty", {"demo-mlflow-keys": CLAIM, "demo-mlflow-postgresql": CLAIM}),
         ("external", {"demo-mlflow-keys": "release"}),
-        ("no_database", {"demo-mlflow-keys": "release", "demo-mlflow-postgresql": CLAIM}),
+        ("no_database", {"demo-mlflow-keys": "release"}),
     ],
 )
 def test_each_secret_is_guarded_by_the_data_that_it_opens(

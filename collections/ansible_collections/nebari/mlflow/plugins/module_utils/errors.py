@@ -13,6 +13,7 @@ ReleaseError            what happened, and what to do about it
 ├── HelmUnusable        Helm is missing or not supported
 ├── KindMissing         the cluster does not serve a kind of object
 ├── ForeignObject       a release or an object that is not ours
+├── DatabaseUnusable    the Secret or the certificate of a database outside is missing or wrong
 ├── LostSecret          a Secret is missing, and what it opens is there
 └── Cancelled           SIGTERM or SIGINT, or the play that started the module is gone
 """
@@ -110,6 +111,12 @@ class LostSecret(ReleaseError):
     """A Secret is missing while the data that it opens exist."""
 
     code = "NML413"
+
+
+class DatabaseUnusable(ReleaseError):
+    """A database outside cannot be used; the Job that migrates it reports the same code."""
+
+    code = "NML414"
 
 
 class Cancelled(ReleaseError):

@@ -13,6 +13,7 @@ from ..release.lease import parse_time
 from . import backoff, workloads
 from .podstate import is_ready, of_pod
 from .problems import Patience, Problem, creation, job_failed
+from .progress_line import waits_for
 from .volume_claims import of_claim
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..release.session import Session
 
 LOG_LINES = 12
+CODE = "mlflow.nebari.dev/error-code"  # of the page about what a Job reports
 TOUCH_EVERY = 8.0  # seconds
 CLOCK_STEP = timedelta(seconds=2)
 
@@ -67,6 +69,8 @@ class Diagnosis:
         if workloads.has_failed(item):
             return [self._failed_job(item, where, pods)]
         found = [problem for pod in pods if not is_ready(pod) for problem in of_pod(pod)]
+        if item["kind"] == "Job":
+            found += [problem for pod in pods for problem in self._waiting(pod)]
         if self._first and item["kind"] != "Job":
             backoff.start_anew(self._session, [problem for problem in found if problem.stuck])
         if item["kind"] == "StatefulSet":
@@ -117,7 +121,15 @@ class Diagnosis:
         last = pods[-1] if pods else None
         container = last["spec"]["containers"][0]["name"] if last else ""
         message = str(conditions["Failed"].get("message") or "")
-        return job_failed(where, message, last["metadata"]["name"] if last else "", container)
+        code = (item["metadata"].get("annotations") or {}).get(CODE, "")
+        return job_failed(where, message, last["metadata"]["name"] if last else "", container, code)
+
+    def _waiting(self, pod: Object) -> list[Problem]:
+        """What a Job's pod that runs says that it waits for."""
+        name = pod["metadata"]["name"]
+        running = (pod.get("status") or {}).get("phase") == "Running"
+        line = waits_for(self._session.api, self._session.options.namespace, name) if running else ""
+        return [Problem(f"Pod/{name}", "waiting", line)] if line else []
 
     def _claims(self, pods: list[Object], events: list[Object]) -> list[Problem]:
         names = [

@@ -12,6 +12,7 @@ from ..errors import NeverReady, ReleaseError
 
 AGAIN = "then run it again"
 IMAGE, VOLUME, ROOM = "NML405", "NML406", "NML407"  # codes of the pages about them
+TOLD = re.compile(r"ERROR: (?P<cause>.*?)(?: Fix: (?P<fix>.*))?$")
 PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+(@)")
 
 
@@ -37,7 +38,14 @@ class Problem:
         return NeverReady(self.cause or f"{self.where}: {self.brief}.", self.fix, self.code)
 
     def with_log(self, lines: str) -> Problem:
-        """Add the last lines of a log, less the password of any URI in them."""
+        """Add the last lines of a log, less the password of any URI in them.
+
+        If the last one is an error that our scripts wrote, it is the cause, and says what to do.
+        """
+        told = TOLD.match(lines.splitlines()[-1]) if lines else None
+        if told:
+            fix = f"{told['fix'].rstrip('.')}; {AGAIN}." if told["fix"] else self.fix
+            return replace(self, cause=f"{self.where}: " + PASSWORD.sub(r"\1***\2", told["cause"]), fix=fix)
         return replace(self, cause=f"{self.cause} Its last lines:\n" + PASSWORD.sub(r"\1***\2", lines) + "\n")
 
 
@@ -95,7 +103,7 @@ def creation(owner: str, message: str) -> Problem:
     return Problem(owner, "creation", "pod not created", cause, f"Remove that cause; {AGAIN}.", grace=30, code=ROOM)
 
 
-def job_failed(owner: str, message: str, pod: str, container: str) -> Problem:
+def job_failed(owner: str, message: str, pod: str, container: str, code: str) -> Problem:
     return Problem(
         owner,
         "job",
@@ -103,6 +111,7 @@ def job_failed(owner: str, message: str, pod: str, container: str) -> Problem:
         f"{owner} failed: {message.rstrip('.') or 'no message'}.",
         "Fix that cause and run it again; it replaces the Job.",
         grace=0,
+        code=code or ReleaseError.code,
         pod=pod,
         log_of=container,
     )

@@ -5,7 +5,7 @@
 SQLAlchemy, libpq and Python split a URI in three ways; the part that one of them takes for a host or a port
 may be the password, and its error prints it. So only a URI that all of them read alike is let through.
 
-The collection reads the Secret with the same file, `plugins/module_utils/database/uri.py`.
+The chart has this file as files/mlflow_uri.py, the collection as plugins/module_utils/database/uri.py: the same text.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ OF_OTHERS = {
     "and give the Service as host",
     **dict.fromkeys(
         "pgbouncer connection_limit pool_timeout socket_timeout statement_cache_size prepareThreshold "  # noqa: SIM905
-        "prepared_statement_cache_size sslaccept supa pool_mode reWriteBatchedInserts tcpKeepAlive loginTimeout".split(),
+        "prepared_statement_cache_size sslaccept supa pool_mode tcpKeepAlive loginTimeout".split(),
         "remove it, it is for another client",
     ),
 }
