@@ -27,6 +27,7 @@ ORDER = [
     "security/test_data.py",
     "clouds",
     "security/test_database.py",
+    "test_outside_database.py",
     "test_release_recovery.py",
     "test_release_faults.py",
     "demo",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import datetime
 import json
 import re
 import socket
@@ -16,11 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
 from cryptography.fernet import Fernet
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.integration.postgres import pem, pod, secret, signed, tls_database
 from tests.support import MLFLOW_IMAGE, kubectl
 from tests.unit.chart.malformed import CANARY, MALFORMED, leaked
 from tests.unit.chart.rendering import CHART, Object, containers, env, helm, pods, render
@@ -48,15 +44,6 @@ def apply(*objects: Object) -> None:
     own("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
 
 
-def secret(name: str, **data: str) -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": name},
-        "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
-    }
-
-
 def install(release: str, values: Object, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [helm(), "upgrade", "--install", release, str(CHART), "-n", NAMESPACE, "-f", "-", *arguments]
     return subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=False)
@@ -67,21 +54,6 @@ def until(what: str, check: Any, limit: float = 120) -> None:
     while not check():
         assert time.monotonic() - started < limit, f"{what}: not within {limit} s"
         time.sleep(1)
-
-
-def pod(name: str, container: Object, volumes: list[Object], user: int) -> Object:
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": {"app": name, "mlflow.nebari.dev/database-client": "true"}},
-        "spec": {
-            "terminationGracePeriodSeconds": 0,
-            "automountServiceAccountToken": False,
-            "securityContext": {"runAsUser": user, "runAsGroup": user, "fsGroup": user},
-            "containers": [{"name": name, **container}],
-            "volumes": volumes,
-        },
-    }
 
 
 CLIENT = pod(
@@ -105,60 +77,7 @@ CLIENT = pod(
     ],
     10001,
 )
-START_TLS = """
-install -m 0600 /certificates/tls.key /tmp/tls.key
-exec docker-entrypoint.sh postgres -clisten_addresses='*' -cssl=on -cssl_cert_file=/certificates/tls.crt \
-  -cssl_key_file=/tmp/tls.key
-"""
-TLS_DATABASE = pod(
-    "outside",
-    {
-        "image": "docker.io/library/postgres:17.12",
-        "command": ["sh", "-c", START_TLS],
-        "env": [
-            {"name": "POSTGRES_USER", "value": "mlflow"},
-            {"name": "POSTGRES_PASSWORD", "value": PASSWORDS["password"]},
-            {"name": "PGDATA", "value": "/data/pgdata"},
-        ],
-        "volumeMounts": [
-            {"name": "data", "mountPath": "/data"},
-            {"name": "run", "mountPath": "/var/run/postgresql"},
-            {"name": "tls", "mountPath": "/certificates"},
-        ],
-    },
-    [
-        {"name": "data", "emptyDir": {}},
-        {"name": "run", "emptyDir": {}},
-        {"name": "tls", "secret": {"secretName": "outside"}},
-    ],
-    999,
-)
-
-
-def signed(name: str, authority: tuple[Any, Any] | None = None) -> tuple[Any, Any]:
-    """Make a certificate and its key; without an authority it is one."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(hours=1)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(authority[0].subject if authority else subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now)
-        .not_valid_after(now + datetime.timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=authority is None, path_length=None), critical=True)
-    )
-    return built.sign(authority[1] if authority else key, hashes.SHA256()), key
-
-
-def pem(thing: Any) -> str:
-    if isinstance(thing, x509.Certificate):
-        return thing.public_bytes(serialization.Encoding.PEM).decode()
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return str(thing.private_bytes(*form).decode())
+TLS_DATABASE = tls_database("outside", PASSWORDS["password"])
 
 
 @pytest.fixture(scope="module")

@@ -50,13 +50,14 @@ ROWS: tuple[tuple[float, str, str], ...] = (
     # Encryption.
     (
         NEVER,
-        r"no pg_hba.conf entry.*(no encryption|SSL off)|SSL required|SSL/TLS required|SSL connection is required",
+        r"pg_hba.conf (entry|rejects).*(no encryption|SSL off)|SSL(/TLS)? required|"
+        r"SSL connection is required",
         "The server only accepts encrypted connections. Set sslmode (in the URI) or externalDatabase.sslMode to "
         "verify-full, or to require.",
     ),
     (
         NEVER,
-        r"no pg_hba.conf entry",
+        r"pg_hba.conf (entry|rejects)",
         "Let this user, database and network in (pg_hba.conf, the provider's firewall).",
     ),
     (
@@ -147,11 +148,16 @@ ROWS: tuple[tuple[float, str, str], ...] = (
         "nothing answers: check host, port and the provider's firewall, and that externalDatabase.port is the URI's",
     ),
     (ALWAYS, r"too many|connection slots|no more connections", "raise the database's limit, or end other sessions"),
+    (
+        ALWAYS,
+        r"closed the connection",
+        "a proxy without a database behind it, or not PostgreSQL, looks like this",
+    ),
     (ALWAYS, r"Temporary failure in name resolution", "the cluster's DNS does not answer"),
     (
         ALWAYS,
         r"starting up|shutting down|recovery mode|not (yet )?accepting connections|administrator command|"
-        r"closed the connection|reset by peer|Broken pipe|SSL SYSCALL|could not (receive|send)|query_wait_timeout|"
+        r"reset by peer|Broken pipe|SSL SYSCALL|could not (receive|send)|query_wait_timeout|"
         r"server_login_retry|connection to server was lost",
         "",
     ),
@@ -160,7 +166,11 @@ ROWS: tuple[tuple[float, str, str], ...] = (
 
 STATES = {
     "25006": Judgement(LONG_ENOUGH, "The database is read-only. Name the primary, or the writer's endpoint."),
-    "42501": Judgement(NEVER, f"{CONSOLE}, in MLflow's database: ALTER DATABASE <dbname> OWNER TO <user>;"),
+    "42501": Judgement(
+        NEVER,
+        "Let MLflow's user own MLflow's database and tables. As its administrator: GRANT <owner> TO <user>; where "
+        "<owner> is the role that owns them.",
+    ),
     "53100": Judgement(NEVER, "Give the database's server more disk."),
     "57014": Judgement(NEVER, f"{CONSOLE}: ALTER ROLE <user> SET statement_timeout = 0;"),
 }

@@ -89,14 +89,25 @@ def judge(revision: str | None, tables: frozenset[str], migrations: Migrations) 
 
     Tables of MLflow without a revision are an installation that was cut off before its first migration.
     """
+    if is_foreign(tables):
+        return State.FOREIGN
     if revision == migrations.head:
         return State.CURRENT
     if revision in migrations.known:
         return State.BEHIND
-    own = {table for table in tables if not table.startswith("alembic_")}
-    if {"experiments", "runs"} <= own:
+    if _own(tables):
         return State.AHEAD if revision else State.BEHIND
-    return State.FOREIGN if own or revision else State.EMPTY
+    return State.FOREIGN if revision else State.EMPTY
+
+
+def is_foreign(tables: frozenset[str]) -> bool:
+    """Whether the tables are another program's; its revision may not even be ours to read."""
+    return bool(_own(tables)) and not {"experiments", "runs"} <= tables
+
+
+def _own(tables: frozenset[str]) -> set[str]:
+    """Leave out what every program has that migrates with alembic."""
+    return {table for table in tables if not table.startswith("alembic_")}
 
 
 def parameters(uri: str) -> dict[str, str]:
@@ -154,7 +165,8 @@ class Database:
         return str(rows[0][0]) if rows else None
 
     def state(self) -> State:
-        return judge(self.revision(), self.tables(), self.migrations)
+        tables = self.tables()
+        return judge(None if is_foreign(tables) else self.revision(), tables, self.migrations)
 
     def another(self) -> Any:
         """Open another connection, which has transactions."""
