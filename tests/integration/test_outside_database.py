@@ -40,8 +40,6 @@ CREATE ROLE reader LOGIN PASSWORD '{CANARY}';
 ALTER ROLE reader SET default_transaction_read_only = on;
 CREATE ROLE nobody PASSWORD '{CANARY}';
 CREATE ROLE few LOGIN PASSWORD '{CANARY}' CONNECTION LIMIT 0;
-SET password_encryption = 'md5';
-CREATE ROLE old LOGIN PASSWORD '{CANARY}';
 """
 OF_DATABASES = {
     "orders": "CREATE TABLE orders (id int)",
@@ -204,7 +202,6 @@ REFUSED: dict[str, tuple[Object, str, str]] = {
         "does not have",
         "externalDatabase.caConfigMap",
     ),
-    "md5": (uri("fresh", "old"), "authentication method requirement", "externalDatabase.requireAuth"),
     "a parameter of another client": (uri("fresh", more="?pgbouncer=true"), "parameter pgbouncer", "percent-encoded"),
     "a schema that does not exist": (
         uri("own_schema", "app", ENCODED, more="?options=-csearch_path%3Dnosuch"),

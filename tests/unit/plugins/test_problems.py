@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.nebari.mlflow.plugins.module_utils.health.problems import Patience, Problem, creation
+from ansible_collections.nebari.mlflow.plugins.module_utils.health.problems import (
+    Patience,
+    Problem,
+    creation,
+    job_failed,
+)
 from ansible_collections.nebari.mlflow.plugins.module_utils.health.volume_claims import of_claim
 
 QUOTA = 'pods "one-web-1" is forbidden: exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0'
@@ -89,3 +94,17 @@ def test_claim(
     assert problem.brief == brief
     assert (problem.grace is not None) is lasting
     assert of_claim({**claim, "status": {"phase": "Bound"}}, classes, events) is None
+
+
+def test_an_error_that_a_script_wrote_is_the_cause_and_its_fix_the_fix() -> None:
+    log = "waiting for the database: connecting (0 s of 600 s)\nERROR: permission denied. Fix: GRANT it TO <user>;"
+    shown = job_failed("Job/a", "Pod failed", "a-1", "migrate", "NML414").with_log(log)
+    error = shown.error()
+    assert (error.cause, error.code) == ("Job/a: permission denied.", "NML414")
+    assert error.fix == "GRANT it TO <user>; then run it again."
+
+
+def test_a_job_that_says_nothing_of_its_own_shows_its_last_lines() -> None:
+    shown = job_failed("Job/a", "Backoff limit", "a-1", "main", "").with_log("one\ntwo")
+    assert "Its last lines:\none\ntwo" in shown.error().cause
+    assert shown.error().code == "NML401"

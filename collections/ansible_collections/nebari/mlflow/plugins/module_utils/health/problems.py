@@ -44,7 +44,7 @@ class Problem:
         """
         told = TOLD.match(lines.splitlines()[-1]) if lines else None
         if told:
-            fix = f"{told['fix'].rstrip('.')}; {AGAIN}." if told["fix"] else self.fix
+            fix = told["fix"].rstrip(".;") + f"; {AGAIN}." if told["fix"] else self.fix
             return replace(self, cause=f"{self.where}: " + PASSWORD.sub(r"\1***\2", told["cause"]), fix=fix)
         return replace(self, cause=f"{self.cause} Its last lines:\n" + PASSWORD.sub(r"\1***\2", lines) + "\n")
 
