@@ -70,7 +70,8 @@ class Diagnosis:
             return [self._failed_job(item, where, pods)]
         found = [problem for pod in pods if not is_ready(pod) for problem in of_pod(pod)]
         if item["kind"] == "Job":
-            found += [problem for pod in pods for problem in self._waiting(pod)]
+            container = str(item["spec"]["template"]["spec"]["containers"][0]["name"])
+            found += [problem for pod in pods for problem in self._waiting(pod, container)]
         if self._first and item["kind"] != "Job":
             backoff.start_anew(self._session, [problem for problem in found if problem.stuck])
         if item["kind"] == "StatefulSet":
@@ -124,11 +125,12 @@ class Diagnosis:
         code = (item["metadata"].get("annotations") or {}).get(CODE, "")
         return job_failed(where, message, last["metadata"]["name"] if last else "", container, code)
 
-    def _waiting(self, pod: Object) -> list[Problem]:
+    def _waiting(self, pod: Object, container: str) -> list[Problem]:
         """What a Job's pod that runs says that it waits for."""
         name = pod["metadata"]["name"]
         running = (pod.get("status") or {}).get("phase") == "Running"
-        line = waits_for(self._session.api, self._session.options.namespace, name) if running else ""
+        namespace = self._session.options.namespace
+        line = waits_for(self._session.api, namespace, name, container) if running else ""
         return [Problem(f"Pod/{name}", "waiting", line)] if line else []
 
     def _claims(self, pods: list[Object], events: list[Object]) -> list[Problem]:

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 CLOCK = re.compile(r" \(\d+ s of \d+ s\)$")
 
 
-def waits_for(api: Api, namespace: str, pod: str) -> str:
-    """Return the last line of a pod's log without its clock; "" if it is another line or cannot be read."""
+def waits_for(api: Api, namespace: str, pod: str, container: str) -> str:
+    """Return the last line of a container's log without its clock; "" if it is another line or cannot be read."""
+    query = {"tailLines": "1", "container": container}
     try:
-        line = api.text(f"/api/v1/namespaces/{namespace}/pods/{pod}/log", {"tailLines": "1"}).strip()
+        line = api.text(f"/api/v1/namespaces/{namespace}/pods/{pod}/log", query).strip()
     except ApiError:
         return ""  # its container has not begun, or its log is not for us
     return CLOCK.sub("", line) if CLOCK.search(line) else ""

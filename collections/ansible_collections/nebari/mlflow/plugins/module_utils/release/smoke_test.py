@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 
-from ..errors import SmokeTestFailed
+from ..errors import ApiError, SmokeTestFailed
 from ..health import last_words
 from ..health.podstate import of_pod
 from ..health.problems import Patience
-from ..health.progress_line import waits_for
 from .helm import HelmError, SightLost, patiently
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ SHORTEST = 60  # seconds for Helm, also when waiting has used up the timeout
 LINES = 15
 LOOK_EVERY = 2.0
 ASK_EVERY = 10.0  # seconds between two looks at what the servers say
+WAITING = "waiting for "  # how a test begins the line in which it says what it waits for
+CLOCK = re.compile(r" \(\d+ s of \d+ s\)")
 
 
 def seconds(session: Session) -> int:
@@ -123,9 +125,8 @@ def _look(session: Session, pods: list[str], patience: Patience) -> str:
     lasting = [problem for problem in found if patience.is_lasting(problem)]
     if lasting:
         raise lasting[0].error()
-    running = [pod["metadata"]["name"] for pod in there.values() if _phase(pod) == "Running"]
-    lines = (waits_for(session.api, session.options.namespace, name) for name in running)
-    return next((f"using it: {line}" for line in lines if line), "")
+    running = [path for path, pod in there.items() if _phase(pod) == "Running"]
+    return next((line for path in running if (line := _waits_for(session, f"{path}/log"))), "")
 
 
 def _find(session: Session, pods: list[str]) -> dict[str, Object]:
@@ -136,3 +137,12 @@ def _find(session: Session, pods: list[str]) -> dict[str, Object]:
 
 def _phase(pod: Object) -> str:
     return str(pod.get("status", {}).get("phase", ""))
+
+
+def _waits_for(session: Session, log: str) -> str:
+    """Return the last line of a test's log without its own clock, if it says what it waits for."""
+    try:
+        line = session.api.text(log, {"tailLines": "1"}).strip()
+    except ApiError:
+        return ""  # its container has not begun, or its log is not for us
+    return f"using it: {CLOCK.sub('', line)}" if line.startswith(WAITING) else ""
