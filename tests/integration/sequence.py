@@ -2,7 +2,8 @@
 
     python -m tests.integration.sequence ARGUMENTS.json
 
-The arguments are those of all modules together; `state: absent`, `planned` and `examined` need one module only.
+The arguments are those of all modules together. `state: absent` does what the role's tasks/absent.yml does, with the
+modules of kubernetes.core, and `kill_after: N` ends it without a word after N modules, as `kill -9` of the play does.
 """
 
 from __future__ import annotations
@@ -11,21 +12,30 @@ import contextlib
 import importlib
 import io
 import json
+import os
+import signal
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ansible.module_utils import basic
+from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.process import Process
 
 MODULES = "ansible_collections.nebari.mlflow.plugins.modules"
+K8S = "ansible_collections.kubernetes.core.plugins.modules.k8s"
 
 
 def run(name: str, given: dict[str, Any], **more: Any) -> dict[str, Any]:
     """Run one module with those arguments that it knows, and return its result."""
     module = importlib.import_module(f"{MODULES}.{name}")
     known = {key: value for key, value in given.items() if key in module.ARGUMENTS or key.startswith("_ansible")}
+    return execute(module, {**known, **more})
+
+
+def execute(module: ModuleType, arguments: dict[str, Any]) -> dict[str, Any]:
     basic._ANSIBLE_PROFILE = "legacy"
-    basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": {**known, **more}}).encode()
+    basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": arguments}).encode()
     printed = io.StringIO()
     with contextlib.suppress(SystemExit), contextlib.redirect_stdout(printed):
         module.main()
@@ -63,6 +73,37 @@ def deploy(given: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def remove(given: dict[str, Any]) -> dict[str, Any]:
+    """Do what roles/server/tasks/absent.yml does; the first result is what the role returns."""
+    given = {**given, "_controller": str(Process.of(os.getpid()))}
+    found = run("release_removal", given, state="begun")
+    if found.get("failed") or not found["changes"]:
+        return found
+    definitions: list[dict[str, Any]] = [{"definition": found[part]} for part in ("objects", "records") if found[part]]
+    definitions += [
+        {
+            **{key: item[key] for key in ("kind", "name", "namespace")},
+            "delete_options": {"preconditions": {"uid": item["uid"]}},
+        }
+        for item in found["data"]
+    ]
+    kill_after = given.get("kill_after", 99)
+    k8s = importlib.import_module(K8S)
+    for number, definition in enumerate(definitions, 1):
+        if number > kill_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        always = {"state": "absent", **found["connection"], "_ansible_check_mode": given["_ansible_check_mode"]}
+        steps = [execute(k8s, {**always, **definition})]
+        if definition.get("definition") == found["objects"] and not failed(steps):
+            steps.append(run("release_removal", given, state="stopped"))
+        if failed(steps):
+            return steps[-1]
+    if len(definitions) >= kill_after:
+        os.kill(os.getpid(), signal.SIGKILL)
+    last = run("release_removal", given, state="finished", gone=found["data"])
+    return last if last.get("failed") else found
+
+
 def failed(steps: list[dict[str, Any]]) -> bool:
     return bool(steps) and bool(steps[-1].get("failed"))
 
@@ -73,8 +114,9 @@ def unique(items: list[Any]) -> list[Any]:
 
 def main() -> None:
     given = json.loads(Path(sys.argv[1]).read_text())["ANSIBLE_MODULE_ARGS"]
-    whole = given.get("state", "present") == "present"
-    result = deploy(given) if whole else run("helm_release", given)
+    acts = {"present": deploy, "absent": remove}
+    act = acts.get(given.get("state", "present"))
+    result = act(given) if act else run("helm_release", given)
     print(json.dumps(result))
     sys.exit(1 if result.get("failed") else 0)
 

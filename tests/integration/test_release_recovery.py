@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.cluster
 SECRETS = [{"name": "one-keys", "keys": {"password": "alphanumeric"}}]
+CAMPAIGN = bool(os.environ.get("NEBARI_MLFLOW_CAMPAIGN"))
 LEASE = "lease.coordination.k8s.io/one"
 
 
@@ -164,6 +165,47 @@ def test_a_lease_of_another_host_is_respected_until_it_expires(release: Release)
     release.deploy(deployment=False)
     assert release.run(state="absent").changed
     assert not release.exists(LEASE)
+
+
+def test_a_removal_killed_after_any_task_is_finished_by_the_next(release: Release) -> None:
+    """The tasks delete the objects, Helm's records, a claim and a Secret."""
+    values: dict[str, Any] = {"volume": {"size": "1Gi"}, "deployment": False}
+    everything: dict[str, Any] = {"state": "absent", "secrets": SECRETS, "delete_data": True}
+    for tasks in range(1, 5) if CAMPAIGN else (1, 3):
+        release.deploy(secrets=SECRETS, **values, extra="a")
+        release.deploy(secrets=SECRETS, **values)
+        planned = release.run(check=True, **everything)
+        process = release.start(**everything, kill_after=tasks)
+        process.communicate(timeout=200)
+        assert process.returncode == -signal.SIGKILL
+        assert release.exists(LEASE)
+        left = release.run(check=True, **everything)
+        done = release.run(**everything)
+        assert done.acts == left.acts
+        assert set(done.acts) < {*planned.acts, "delete Lease/one"}
+        assert not release.exists("configmap/one,pvc,secret,lease")
+        assert not release.run(**everything).changed
+
+
+def test_a_removal_that_waits_keeps_its_turn_and_names_what_holds_it(release: Release) -> None:
+    release.deploy(database={"size": "1Gi"}, deployment=False)
+    everything: dict[str, Any] = {"state": "absent", "delete_data": True}
+    hold = '{"metadata":{"finalizers":["example.org/hold"]}}'
+    for what in ("pod/one-db-0", "pvc/data-one-db-0"):
+        release.kubectl("patch", what, "--type=merge", "-p", hold)
+        process = release.start(**everything, timeout=12)
+        until(lambda: "waiting for" in release.progress.read_text())
+        refused = release.run(values={"deployment": False}).message
+        assert "Another deploy of one" in refused
+        assert f"pid {process.pid} started" in refused
+        message = release.finish(process).message
+        assert what.partition("/")[2] in message
+        assert "still there after 12 s" in message
+        assert bool(release.revisions()) == what.startswith("pod"), "the record goes when the pods have ended"
+        release.kubectl("patch", what, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    assert "example.org/hold" in message
+    assert not release.run(**everything).result.get("failed")
+    assert not release.exists("pod,pvc,secret,lease")
 
 
 def test_objects_of_an_interrupted_revision_go(release: Release) -> None:

@@ -72,8 +72,13 @@ def test_kubernetes_core_finds_what_the_playbook_deployed() -> None:
 
 @pytest.mark.usefixtures("_installed")
 def test_data_that_the_readme_made_is_deleted_when_the_project_is_named() -> None:
+    check = play("destroy", "--check", **INPUTS, mlflow_delete_data="takeover")
+    assert check.returncode == 0, check.failure
     removed = play("destroy", **INPUTS, mlflow_delete_data="takeover")
     assert removed.returncode == 0, removed.failure
+    assert removed.mlflow["changes"] == check.mlflow["changes"]
+    assert removed.tasks_that_changed == check.tasks_that_changed
+    assert play("destroy", **INPUTS, mlflow_delete_data="takeover").changed == 0
     assert removed.mlflow["kept"] == []
     left = kubectl("-n", NAMESPACE, "get", "pvc,secret", "-o", "name").split()
     assert [name for name in left if RELEASE in name] == []

@@ -17,6 +17,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.kube.access import (
     NAME,
     VARIABLES,
     hide,
+    same_for_kubernetes_core,
     settle,
 )
 from ansible_collections.nebari.mlflow.plugins.module_utils.kube.connection import Connection, impersonating
@@ -48,6 +49,47 @@ def kubeconfig(tmp_path: Path) -> Path:
 def made(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
     document = yaml.safe_load(Path(path).read_text())
     return document["clusters"][0]["cluster"], document["users"][0]["user"]
+
+
+def test_kubernetes_core_gets_the_file_and_the_user_that_it_would_not_find(
+    kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It prefers a pod's own service account to KUBECONFIG, and ignores a kubeconfig's `as`."""
+    monkeypatch.setenv("KUBECONFIG", f"{kubeconfig}:{tmp_path}/none")
+    assert same_for_kubernetes_core({}, {}) == {"kubeconfig": str(kubeconfig)}
+    assert same_for_kubernetes_core({"context": "prod"}, {})["context"] == "prod"
+    assert same_for_kubernetes_core({}, {"K8S_AUTH_CONTEXT": "prod"})["context"] == "prod"
+    document = yaml.safe_load(kubeconfig.read_text())
+    document["users"][0]["user"] |= {"as": "ann", "as-groups": ["one", "two"]}
+    other = tmp_path / "other"
+    other.write_text(yaml.safe_dump(document))
+    for params, environ in (({"kubeconfig": str(other)}, {}), ({}, {"K8S_AUTH_KUBECONFIG": str(other)})):
+        found = same_for_kubernetes_core(params, environ)
+        assert found == {"kubeconfig": str(other), "impersonate_user": "ann", "impersonate_groups": ["one", "two"]}
+    assert (
+        same_for_kubernetes_core({"kubeconfig": str(other), "impersonate_user": "bob"}, {})["impersonate_user"] == "bob"
+    )
+
+
+def test_kubernetes_core_gets_the_proxy_that_helm_uses_but_no_password(kubeconfig: Path) -> None:
+    given = {"kubeconfig": str(kubeconfig)}
+    document = yaml.safe_load(kubeconfig.read_text())
+    document["clusters"][0]["cluster"] = {"server": "https://api.example.org", "proxy-url": "http://proxy:3128"}
+    kubeconfig.write_text(yaml.safe_dump(document))
+    assert same_for_kubernetes_core(given, {})["proxy"] == "http://proxy:3128"
+    assert "proxy" not in same_for_kubernetes_core(given, {"K8S_AUTH_PROXY": "http://other:1"})
+    assert same_for_kubernetes_core(given, {"SSL_CERT_FILE": "/ca"})["ca_cert"] == "/ca"
+    assert same_for_kubernetes_core({"host": HOST}, {"HTTPS_PROXY": "http://p:1"}) == {"proxy": "http://p:1"}
+    with pytest.raises(ReleaseError, match="K8S_AUTH_PROXY") as refused:
+        same_for_kubernetes_core({"host": HOST}, {"HTTPS_PROXY": "http://ann:secret@p:1"})
+    assert "secret" not in str(refused.value)
+
+
+def test_a_host_or_a_pod_needs_no_kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/none")
+    assert same_for_kubernetes_core({}, {}) == {}
+    assert same_for_kubernetes_core({"host": HOST, "api_key": "secret"}, {}) == {}
+    assert same_for_kubernetes_core({"kubeconfig": {"users": [{"user": {"token": "secret"}}]}}, {}) == {}
 
 
 def test_every_option_of_kubernetes_core_is_taken_but_those_that_helm_has_not() -> None:

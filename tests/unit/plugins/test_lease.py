@@ -69,6 +69,23 @@ def test_without_proc_only_time_counts() -> None:
     assert judge(lease(other("here", DEAD)), replace(ME, host=""), NOW) == "held"
 
 
+def test_all_tasks_of_a_play_hold_the_lease_together_and_only_while_it_lives() -> None:
+    first, second = (replace(Holder.here(ALIVE, of_play=True), host="here") for _ in range(2))
+    between = lease(first, age=100)
+    between["spec"]["leaseDurationSeconds"] = 120
+    assert judge(between, second, NOW) == "free"
+    assert judge(between, ME, NOW) == judge(between, replace(Holder.here(DEAD, of_play=True), host="here"), NOW)
+    assert judge(between, ME, NOW) == "held"
+    assert judge(lease(other("here", DEAD, DEAD)), ME, NOW) == "stale"
+    assert "120 s after" in str(held_error("one", "dev", {**between, "spec": {**between["spec"]}}, NOW))
+
+
+@pytest.mark.parametrize(("controller", "is_play"), [(ALIVE, True), (None, False)])
+def test_without_a_play_each_task_holds_the_lease_by_itself(controller: Process | None, is_play: bool) -> None:
+    assert Holder.here(controller, of_play=True).is_play is is_play
+    assert not Holder.here(controller).is_play
+
+
 def test_the_refusal_says_who_and_since_when() -> None:
     found = lease(other("there", ALIVE), age=4)
     found["spec"]["acquireTime"] = "2026-03-04T11:58:00.000000Z"

@@ -22,7 +22,7 @@ from tests.support import ROOT
 PLUGINS = ROOT / "collections/ansible_collections/nebari/mlflow/plugins"
 NAMES = (
     *("cluster_info", "database_info", "route_info"),
-    *("generated_secret", "helm_release", "helm_test", "workloads_ready"),
+    *("generated_secret", "helm_release", "helm_test", "release_removal", "workloads_ready"),
 )
 OF_A_RELEASE = ("helm_release", "helm_test", "workloads_ready")
 
@@ -67,7 +67,8 @@ def test_what_is_returned_is_documented(name: str) -> None:
 
 def test_the_release_says_what_a_play_needs_to_go_on() -> None:
     returned = set(yaml.safe_load(load("helm_release").RETURN))
-    assert returned >= {"app_version", "chart_version", "kept", "missing_secrets"}
+    assert returned >= {"app_version", "chart_version", "missing_secrets"}
+    assert set(yaml.safe_load(load("release_removal").RETURN)) >= {"kept", "objects", "records", "data", "connection"}
 
 
 def test_every_fact_of_a_cluster_is_documented() -> None:

@@ -1,7 +1,7 @@
 #!/usr/bin/python
 # Copyright the nebari-mlflow maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Install, upgrade and remove one Helm release, so that a second run changes nothing."""
+"""Install and upgrade one Helm release, so that a second run changes nothing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ version_added: "0.1.0"
 author:
   - nebari-mlflow maintainers
 short_description: Deploy one Helm release and repair its drift
+seealso:
+  - module: nebari.mlflow.release_removal
+    description: Finds what has to go when the release is removed.
 description:
   - Installs or upgrades a Helm chart. M(nebari.mlflow.workloads_ready) waits for its workloads, and
     M(nebari.mlflow.helm_test) runs its tests.
@@ -40,10 +43,10 @@ options:
     required: true
   chart:
     description:
-      - Path of the chart, a directory or a packed chart. Required unless O(state=absent).
-      - A release of that name that was made from another chart is refused, with V(absent), too. Without a chart,
-        V(absent) cannot tell, and deletes no volume claims but those that the release record mentions.
+      - Path of the chart, a directory or a packed chart.
+      - A release of that name that was made from another chart is refused.
     type: path
+    required: true
   values:
     description: Values for the chart. Its defaults fill in the rest; values of earlier revisions are not reused.
     type: dict
@@ -53,12 +56,10 @@ options:
       - With V(present), the release is deployed.
       - With V(planned), nothing is written. It returns what V(present) would do, and fails if V(present) would, also
         for rights that are missing unless in check mode. Use it before you create what the release needs.
-      - With V(absent), it is uninstalled. Volume claims, objects marked C(helm.sh/resource-policy=keep) and
-        O(secrets) stay, unless O(delete_data) says otherwise. The namespace always stays.
       - With V(examined), nothing is written. It fails if V(present) would, because the release, a volume claim or a
         Secret is someone else's, or a Secret is lost. Use it before you create something for the release elsewhere.
     type: str
-    choices: [present, absent, planned, examined]
+    choices: [present, planned, examined]
     default: present
   secrets:
     description:
@@ -95,12 +96,6 @@ options:
     type: list
     elements: str
     default: []
-  delete_data:
-    description:
-      - With O(state=absent), also delete the release's volume claims and those of O(secrets) that this module made.
-      - The data cannot be brought back.
-    type: bool
-    default: false
   network:
     description:
       - Whether to complete C(networkPolicy) of O(values), for a chart with the values C(networkPolicy.dns),
@@ -150,23 +145,6 @@ EXAMPLES = r"""
     namespace: dev
     chart: "{{ role_path }}/files/chart"
     state: planned
-
-- name: Uninstall, keeping volumes and Secrets
-  nebari.mlflow.helm_release:
-    name: demo
-    namespace: dev
-    state: absent
-
-- name: Uninstall and delete the data
-  nebari.mlflow.helm_release:
-    name: demo
-    namespace: dev
-    state: absent
-    delete_data: true
-    secrets:
-      - name: demo-database
-        keys:
-          password: alphanumeric
 """
 
 RETURN = r"""
@@ -223,13 +201,6 @@ missing_secrets:
   returned: success
   type: list
   elements: str
-kept:
-  description: The volume claims and generated Secrets that O(state=absent) left in place.
-  returned: success
-  type: list
-  elements: dict
-  sample:
-    - {kind: PersistentVolumeClaim, name: data-demo-postgresql-0, namespace: dev}
 elapsed:
   description: Seconds that the module ran.
   returned: always
@@ -252,7 +223,6 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.kube import access
-from ansible_collections.nebari.mlflow.plugins.module_utils.release.absent import ensure_absent
 from ansible_collections.nebari.mlflow.plugins.module_utils.release.changes import Outcome
 from ansible_collections.nebari.mlflow.plugins.module_utils.release.deploy import ensure_planned, ensure_present
 from ansible_collections.nebari.mlflow.plugins.module_utils.release.examined import ensure_examined
@@ -263,12 +233,11 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
     "name": {"type": "str", "required": True},
     "namespace": {"type": "str", "required": True},
-    "chart": {"type": "path"},
+    "chart": {"type": "path", "required": True},
     "values": {"type": "dict", "default": {}},
-    "state": {"type": "str", "choices": ["present", "absent", "planned", "examined"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "planned", "examined"], "default": "present"},
     "secrets": {**SECRETS, "default": []},
     "new_secrets": {"type": "list", "elements": "str", "no_log": False, "default": []},
-    "delete_data": {"type": "bool", "default": False},
     "network": {"type": "bool", "default": False},
     "create_namespace": {"type": "bool", "default": True},
     "namespace_labels": {"type": "dict", "default": {}},
@@ -278,7 +247,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 ENSURE = {
     "present": ensure_present,
-    "absent": ensure_absent,
     "planned": ensure_planned,
     "examined": ensure_examined,
 }
@@ -291,13 +259,11 @@ def fields(outcome: Outcome) -> dict[str, Any]:
         "chart_version": outcome.chart.get("version", ""),
         "app_version": outcome.chart.get("appVersion", ""),
         "missing_secrets": outcome.missing_secrets,
-        "kept": outcome.kept,
     }
 
 
 def main() -> None:
-    with_chart = [("state", state, ["chart"]) for state in ("present", "planned", "examined")]
-    module = AnsibleModule(argument_spec=ARGUMENTS, required_if=with_chart, supports_check_mode=True)
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     run_module(module, ENSURE[module.params["state"]], fields, with_helm=True)
 
 

@@ -20,8 +20,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_MAP, AUTH_ARG_SPEC
 
 from ..errors import ClusterUnusable
-from .kubeconfig import ASK, find_entries
-from .proxy import is_direct
+from .kubeconfig import ASK, find_entries, paths
+from .proxy import is_direct, proxy_for
 
 LEFT_OUT = {"proxy_headers", "persist_config"}  # neither Helm nor a kubeconfig has them
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -63,6 +63,41 @@ def settle(params: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, 
         return str(kubeconfig), context
     cluster, user = _base(str(kubeconfig), context, given)
     return _in_memory(_document(cluster, user, given)), NAME
+
+
+def same_for_kubernetes_core(params: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return options with which kubernetes.core's modules reach the same cluster as the same user.
+
+    They read the same options and variables. But without `kubeconfig` they prefer a pod's own service account to
+    KUBECONFIG, and they ignore HTTPS_PROXY, SSL_CERT_FILE, and a kubeconfig's proxy and the user that it impersonates.
+
+    Raises:
+        ClusterUnusable: The proxy needs a password, which a result must not show.
+    """
+    given = {option: _given(params, environ, option) for option in VARIABLES}
+    kubeconfig, context = given["kubeconfig"] or "", str(given["context"] or "")
+    if isinstance(kubeconfig, Mapping):
+        return {}  # whoever gave it gives it to kubernetes.core, too
+    by_host = given["host"] and not kubeconfig and not context
+    files = [] if by_host else [path for path in paths(kubeconfig) if path.exists()]
+    cluster, user = find_entries(kubeconfig, context) if files else ({}, {})
+    server = str(given["host"] or cluster.get("server") or "")
+    proxy = "" if given["proxy"] else str(cluster.get("proxy-url") or proxy_for(server, environ))
+    if "@" in proxy:
+        raise ClusterUnusable(
+            "The proxy to the cluster needs a password, and kubernetes.core does not read it where it is.",
+            "Set K8S_AUTH_PROXY to the address of the proxy.",
+        )
+    has_ca = given["ca_cert"] or any(key.startswith("certificate-authority") for key in cluster)
+    found = {
+        "kubeconfig": os.pathsep.join(map(str, files)),
+        "context": context if files else "",
+        "proxy": proxy,
+        "ca_cert": "" if has_ca else environ.get("SSL_CERT_FILE"),
+        "impersonate_user": given["impersonate_user"] or user.get("as"),
+        "impersonate_groups": given["impersonate_groups"] or user.get("as-groups"),
+    }
+    return {option: value for option, value in found.items() if value}
 
 
 def hide(module: AnsibleModule) -> None:

@@ -22,7 +22,7 @@ ASK = "Give `kubeconfig` the path of a working one, or set KUBECONFIG."
 
 def load(kubeconfig: str, context: str) -> Connection:
     """Check the kubeconfig and connect; with no file at all, a pod's own service account is used."""
-    files = [Path(part).expanduser() for part in _paths(kubeconfig)]
+    files = paths(kubeconfig)
     if not kubeconfig and not any(path.exists() for path in files) and os.environ.get("KUBERNETES_SERVICE_HOST"):
         return by_library("", "")
     present = [path for path in files if kubeconfig or path.exists() or len(files) == 1]
@@ -37,15 +37,16 @@ def load(kubeconfig: str, context: str) -> Connection:
 
 def find_entries(kubeconfig: str, context: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the cluster and the user of a context, with relative paths made absolute."""
-    paths = [Path(part).expanduser() for part in _paths(kubeconfig)]
-    documents = [read(path) for path in paths if kubeconfig or path.exists() or len(paths) == 1]
-    for path, document in zip(paths, documents, strict=False):
+    named = paths(kubeconfig)
+    files = [path for path in named if kubeconfig or path.exists() or len(named) == 1]
+    documents = [read(path) for path in files]
+    for path, document in zip(files, documents, strict=True):
         for section, part in (("clusters", "cluster"), ("users", "user")):
             for entry in document.get(section) or []:
                 values = entry.get(part) or {}
                 for key in FILES & values.keys():
                     values[key] = str(path.parent / Path(values[key]).expanduser())
-    where = os.pathsep.join(map(str, paths))
+    where = os.pathsep.join(map(str, files))
     return _entries(documents, check_context(documents, context, where), where)
 
 
@@ -61,7 +62,7 @@ def _entries(documents: list[dict[str, Any]], context: str, where: str) -> tuple
 
 def cluster_names(kubeconfig: str, context: str) -> list[str]:
     """Return the names that a kubeconfig gives to the context's cluster: EKS writes the cluster's ARN there."""
-    documents = [read(path) for path in map(Path, map(os.path.expanduser, _paths(kubeconfig))) if path.exists()]
+    documents = [read(path) for path in paths(kubeconfig) if path.exists()]
     name = check_context(documents, context, kubeconfig) if documents else ""
     entries = [entry for document in documents for entry in document["contexts"] if entry.get("name") == name]
     return [name, *(str((entry.get("context") or {}).get("cluster")) for entry in entries[:1])]
@@ -69,9 +70,9 @@ def cluster_names(kubeconfig: str, context: str) -> list[str]:
 
 def check_owner(kubeconfig: str) -> None:
     """Raise NotOwned before any program logs in with a file that another user could have written."""
-    for part in _paths(kubeconfig):
+    for path in paths(kubeconfig):
         with contextlib.suppress(OSError, UnicodeDecodeError):  # load() says what is wrong with it
-            read_owned(Path(part).expanduser())
+            read_owned(path)
 
 
 def _log_in(where: str, context: str, proxy: str) -> Connection:
@@ -100,11 +101,10 @@ def _named(document: dict[str, Any], folder: str, name: str, kind: str, where: s
     raise ClusterUnusable(f"The kubeconfig {where} names the {kind} {name!r}, but does not have it.", ASK)
 
 
-def _paths(kubeconfig: str) -> list[str]:
-    if kubeconfig:
-        return [kubeconfig]
-    given = os.environ.get("KUBECONFIG", "")
-    return [part for part in given.split(os.pathsep) if part] or ["~/.kube/config"]
+def paths(kubeconfig: str) -> list[Path]:
+    """Return the files that kubectl would read."""
+    given = [part for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part] or ["~/.kube/config"]
+    return [Path(part).expanduser() for part in ([kubeconfig] if kubeconfig else given)]
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -58,6 +58,7 @@ class Outcome:
     chart: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     kept: list[dict[str, str]] = field(default_factory=list)
+    parts: dict[str, Any] = field(default_factory=dict)
     ready: bool = False
     verified: bool = False
     missing_secrets: list[str] = field(default_factory=list)

@@ -18,6 +18,11 @@ PAUSE = 0.4
 def delete_and_wait(session: Session, path: str, what: str, *, uid: str) -> None:
     """Delete one object, and return when that very object (not a successor of its name) is gone."""
     session.api.delete(path, body={"preconditions": {"uid": uid}})
+    wait_until_gone(session, path, what, uid=uid)
+
+
+def wait_until_gone(session: Session, path: str, what: str, *, uid: str) -> None:
+    """Return when that very object is gone. A claim is held until its last pod has ended."""
     while (live := session.api.find(path)) and live["metadata"]["uid"] == uid:
         session.helm.must_stop()
         session.progress.say(f"waiting for {what} to be deleted")

@@ -87,7 +87,7 @@ class Helm:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self.mark = f"{MARK}={options.namespace}/{options.name}@{options.kubeconfig}"
+        self.mark = f"{MARK}={options.namespace}/{options.name}"
         self._version: Program | None = None
         self._template: Program | None = None
         self._chart: dict[str, Any] = {}
@@ -154,9 +154,6 @@ class Helm:
         command = ["upgrade", self._options.name, self._options.chart, "--install", "--reset-values"]
         limits = ["--history-max", str(HISTORY), "--timeout", f"{seconds}s"]
         return self._run([*command, *limits, "-f", "-"], values=True, poll=poll)
-
-    def uninstall(self) -> str:
-        return self._run(["uninstall", self._options.name, "--ignore-not-found"])
 
     def test(self, seconds: int, poll: Callable[[], None]) -> str:
         """Run the chart's tests; `poll` is called about twice a second meanwhile and may raise."""

@@ -8,7 +8,6 @@ import re
 from typing import TYPE_CHECKING
 
 from . import ownership, secrets
-from .deletion import delete_and_wait
 from .manifest import is_owned
 from .options import INSTANCE
 
@@ -35,11 +34,8 @@ def not_ours(session: Session, objects: list[Object]) -> list[str]:
     ]
 
 
-def remove(session: Session, item: Object) -> None:
-    """Delete one object and wait until it is really gone: a claim is held until its last pod has ended."""
-    plural = "secrets" if item["kind"] == "Secret" else "persistentvolumeclaims"
-    path = f"{_folder(session, plural)}/{item['metadata']['name']}"
-    delete_and_wait(session, path, f"{item['kind']}/{item['metadata']['name']}", uid=item["metadata"]["uid"])
+def path_of(session: Session, kind: str, name: str) -> str:
+    return f"{_folder(session, 'secrets' if kind == 'Secret' else 'persistentvolumeclaims')}/{name}"
 
 
 def _is_ours(session: Session, claim: Object, objects: list[Object]) -> bool:

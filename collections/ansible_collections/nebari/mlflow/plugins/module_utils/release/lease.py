@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..supervise.progress import Progress
 
 DURATION = 15
+BETWEEN_TASKS = 120  # seconds that it lasts while another collection's module works and nobody renews it
 RENEW_EVERY = 5.0
 ORPHAN_GRACE = 40.0  # how long a run whose play was killed may take to notice and to stop
 NOT_FOUND, CONFLICT = 404, 409
@@ -42,14 +43,20 @@ class Holder:
     controller: Process | None  # the ansible-playbook that wants the result
 
     @classmethod
-    def here(cls, controller: Process | None) -> Holder:
+    def here(cls, controller: Process | None, *, of_play: bool = False) -> Holder:
+        """Return this process, or with `of_play` the play if it is known: all its tasks are the same holder then."""
         try:
             user = getpass.getuser()
         except (KeyError, OSError):
             user = str(os.getuid())
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        identity = f"{user}@{socket.gethostname()} pid {os.getpid()} started {since}"
-        return cls(identity, host_id(), Process.of(os.getpid()), controller)
+        process = controller if of_play and controller and host_id() else Process.of(os.getpid())
+        identity = f"{user}@{socket.gethostname()} pid {process.pid} started {since}"
+        return cls(identity, host_id(), process, controller)
+
+    @property
+    def is_play(self) -> bool:
+        return self.process == self.controller
 
     def annotations(self) -> dict[str, str]:
         marks = {"host": self.host, "process": str(self.process), "controller": str(self.controller or "")}
@@ -89,33 +96,42 @@ def parse_time(text: str) -> datetime | None:
 def held_error(name: str, namespace: str, lease: Json, now: datetime) -> ReleaseError:
     spec = lease["spec"]
     renewed = parse_time(str(spec.get("renewTime") or ""))
+    lasts = int(spec.get("leaseDurationSeconds") or DURATION)
     ago = f"{max(0, (now - renewed).total_seconds()):.0f} s ago" if renewed else "never"
     return Busy(
         f"Another deploy of {name} in namespace {namespace} is running: {spec['holderIdentity']}, "
         f"since {spec.get('acquireTime', 'an unknown time')}, last heard of {ago}.",
-        f"Wait for it to end, or stop it; {DURATION} s after it was last heard of, this run would take over.",
+        f"Wait for it to end, or stop it; {lasts} s after it was last heard of, this run would take over.",
     )
 
 
 class Lease:
-    """Held inside `with`; given back in every case but kill -9."""
+    """Held inside `with`; given back in every case but kill -9, unless `stays` is set for the next task of the play."""
 
-    def __init__(self, api: Api, name: str, namespace: str, progress: Progress, controller: Process | None) -> None:
+    def __init__(self, api: Api, name: str, namespace: str, progress: Progress, holder: Holder) -> None:
         self._api = api
         self._name, self._namespace = name, namespace
         self._folder = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
         self._path = f"{self._folder}/{name}"
         self._progress = progress
-        self._me = Holder.here(controller)
+        self._me = holder
         self._stop = threading.Event()
         self._lost = ""
         self._lease: Json = {}
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
         self.took_over = ""
+        self.stays = False
 
     def refuse_if_held(self) -> None:
         """Wait for a run whose play was killed; raise when the Lease is someone's who is alive."""
         self._wait(self._api.find(self._path))
+
+    def refuse_if_lost(self) -> None:
+        """Raise when an earlier task of the play took the Lease, and it is another one's now."""
+        found = self._api.find(self._path) if self._me.is_play else None
+        if self._me.is_play and not (found and self._me.wrote(found["metadata"].get("annotations") or {})):
+            self._lost = f"it was taken or removed {BETWEEN_TASKS} s after the last task of this play"
+        self.check()
 
     def exists(self) -> bool:
         return self._api.find(self._path) is not None
@@ -129,8 +145,10 @@ class Lease:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+        given_back = {"holderIdentity": None, "renewTime": None, "acquireTime": None}
+        handed_on = {"renewTime": self._api.now().strftime(STAMP), "leaseDurationSeconds": BETWEEN_TASKS}
         try:
-            self._write({"holderIdentity": None, "renewTime": None, "acquireTime": None})
+            self._write(handed_on if self.stays and self._me.is_play else given_back)
         except ReleaseError:
             self._lost = self._lost or "given back too late"  # it expires by itself
 

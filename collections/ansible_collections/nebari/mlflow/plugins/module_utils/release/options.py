@@ -49,6 +49,7 @@ class Options:
     secrets: tuple[SecretSpec, ...] = ()
     new_secrets: tuple[str, ...] = ()
     delete_data: bool = False
+    gone: tuple[dict[str, str], ...] = ()
     create_namespace: bool = True
     namespace_labels: dict[str, str] = field(default_factory=dict)
     kubeconfig: str = ""

@@ -103,7 +103,7 @@ class Records:
         return dict(sorted(found.items(), reverse=True))
 
     def read(self, revision: int) -> Record | None:
-        secret = self._api.find(f"{self._path}/{self._secret(revision)}")
+        secret = self._api.find(f"{self._path}/{self.secret_name(revision)}")
         return Record(secret, decode(secret["data"]["release"])) if secret else None
 
     def mark_failed(self, record: Record) -> None:
@@ -123,7 +123,7 @@ class Records:
             },
             "data": {"release": encode(release)},
         }
-        self._api.request("PATCH", f"{self._path}/{self._secret(record.revision)}", body=body, content_type=MERGE)
+        self._api.request("PATCH", f"{self._path}/{self.secret_name(record.revision)}", body=body, content_type=MERGE)
 
-    def _secret(self, revision: int) -> str:
+    def secret_name(self, revision: int) -> str:
         return f"sh.helm.release.v1.{self._name}.v{revision}"

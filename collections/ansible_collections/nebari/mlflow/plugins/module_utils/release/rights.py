@@ -73,8 +73,8 @@ def needed(session: Session, plan: Plan) -> set[Right]:
     return rights
 
 
-def require(session: Session, rights: set[Right]) -> None:
-    """Raise one error that names all rights that are missing."""
+def require(session: Session, rights: set[Right], act: str = "the deploy") -> None:
+    """Raise one error that names all rights that are missing for what is to be done."""
     namespace = session.options.namespace
     rules = _rules(session.api, namespace)
     sure = {right for right in rights if right.namespace == namespace and any(_grants(rule, right) for rule in rules)}
@@ -83,7 +83,7 @@ def require(session: Session, rights: set[Right]) -> None:
     if missing:
         listed = "; ".join(str(right) for right in missing)
         raise ClusterUnusable(
-            f"This kubeconfig's user lacks rights that the deploy needs: {listed}. Nothing was changed.",
+            f"This kubeconfig's user lacks rights that {act} needs: {listed}. Nothing was changed.",
             "Have a cluster administrator grant them, or use another kubeconfig or context.",
         )
 

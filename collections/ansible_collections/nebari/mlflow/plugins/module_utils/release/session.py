@@ -14,7 +14,7 @@ from ..kube.kubeconfig import check_owner
 from ..network.known import complete
 from ..supervise.process import wait_for_orphans
 from .helm import Helm
-from .lease import Lease
+from .lease import Holder, Lease
 from .record import Records
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Session:
             if with_helm:
                 helm.check_version()
             api = Api(options.kubeconfig, options.context)
+            helm.mark += f"@{api.server}"
             options, warnings = _completed(options, api, helm)
         except BaseException:
             helm.stop()
@@ -66,8 +67,10 @@ class Session:
             warnings,
         )
 
-    def lease(self) -> Lease:
-        return Lease(self.api, self.options.name, self.options.namespace, self.progress, self.controller)
+    def lease(self, *, of_play: bool = False) -> Lease:
+        """The release's Lease, for this task, or with `of_play` for all tasks of the play that ask for it so."""
+        holder = Holder.here(self.controller, of_play=of_play)
+        return Lease(self.api, self.options.name, self.options.namespace, self.progress, holder)
 
     def take_over(self, lease: Lease) -> None:
         """Let nobody else's helm work beside ours, and stop ours when the Lease is lost."""
