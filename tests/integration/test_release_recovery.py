@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from ansible_collections.nebari.mlflow.plugins.module_utils.release.record import decode, encode
+from ansible_collections.nebari.mlflow.plugins.modules import release_removal
 
 from tests.integration.faults import FAULTS, Proxy
 from tests.integration.release import CHART, IMAGE, PYTHONPATH, Release, fresh
@@ -206,6 +207,33 @@ def test_a_removal_that_waits_keeps_its_turn_and_names_what_holds_it(release: Re
     assert "example.org/hold" in message
     assert not release.run(**everything).result.get("failed")
     assert not release.exists("pod,pvc,secret,lease")
+
+
+def test_a_removal_whose_play_was_killed_frees_the_release_at_once(release: Release, tmp_path: Path) -> None:
+    """The play is the example of `ansible-doc nebari.mlflow.release_removal`."""
+    release.deploy()
+    pod = release.get("pod")["items"][0]["metadata"]["name"]
+    hold = ["patch", f"pod/{pod}", "--type=merge", "-p"]
+    release.kubectl(*hold, '{"metadata":{"finalizers":["example.org/hold"]}}')
+    tasks = yaml.safe_load(release_removal.EXAMPLES)
+    for task in tasks:
+        given = task.get("nebari.mlflow.release_removal", {})
+        given |= {"name": "one", "namespace": release.namespace, "chart": str(CHART)} if given else {}
+    path = tmp_path / "play.yml"
+    path.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    output = tmp_path / "output"
+    with output.open("w") as stream:
+        program = Path(sys.executable).with_name("ansible-playbook")
+        given = {"ansible_python_interpreter": sys.executable}
+        killed = subprocess.Popen([program, path, "-e", json.dumps(given)], cwd=ROOT, stdout=stream, stderr=stream)
+    until(lambda: f"waiting for 1 pods to end: {pod}" in output.read_text(), 120)
+    assert f"pid {killed.pid} started" in release.run(values={"deployment": False}).message
+    killed.kill()
+    killed.wait()
+    release.kubectl(*hold, '{"metadata":{"finalizers":null}}')
+    done = release.run(state="absent")
+    assert "delete Release/one" in done.acts
+    assert not release.exists("deployment,pod,secret,lease")
 
 
 def test_objects_of_an_interrupted_revision_go(release: Release) -> None:
