@@ -112,7 +112,7 @@ def needed(schema: dict[str, Any], values: dict[str, Any]) -> None:
         free = isinstance(value, (dict, list)) and "properties" not in child and "minItems" not in child
         if value is not None and not free:
             required.append(name)
-        if "properties" in child and name != "resources":
+        if "properties" in child and not name.lower().endswith("resources"):
             needed(child, value)
     properties = schema.pop("properties")
     schema.update(required=required, properties=properties)
@@ -135,7 +135,7 @@ def value_rows(schema: dict[str, Any], values: dict[str, Any], path: str = "") -
     """Yield a table row for each value of the chart."""
     for key, child in schema["properties"].items():
         name = f"{path}{key}"
-        if "properties" in child and key != "resources":
+        if "properties" in child and not key.lower().endswith("resources"):
             yield f"| **`{name}`** | | {child['description']} |"
             yield from value_rows(child, values[key], f"{name}.")
         else:

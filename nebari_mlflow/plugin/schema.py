@@ -15,7 +15,7 @@ from .providers.aws import Aws
 from .providers.azure import Azure
 from .providers.gcp import Gcp
 from .providers.volume import Existing, KubernetesName, Local, Volume
-from .validation import Strict, check_block, helm_value_errors, no_secrets, supported
+from .validation import Strict, check_block, helm_value_errors, no_secrets, registry, supported
 
 
 class Metadata(Strict):
@@ -117,6 +117,11 @@ class Mlflow(Strict):
     @classmethod
     def _supported(cls, value: str) -> str:
         return supported(value)
+
+    @field_validator("image_registry")
+    @classmethod
+    def _registry(cls, value: str) -> str:
+        return registry(value)
 
     @model_validator(mode="after")
     def _no_secrets(self) -> Mlflow:

@@ -45,7 +45,7 @@ def supported(version: str) -> str:
     """Refuse MLflow before 3.17, whose known holes can be reached over the network."""
     if not version:
         return version
-    match = re.fullmatch(r"v?([0-9]+)\.([0-9]+)(\.[0-9]+)?", version)
+    match = re.fullmatch(r"v?([0-9]+)\.([0-9]+)\.[0-9]+", version)
     if match is None:
         raise ValueError(f"version is {version!r}. Give a release such as 3.17.2, or leave it out.")
     if (int(match[1]), int(match[2])) < OLDEST:
@@ -53,6 +53,17 @@ def supported(version: str) -> str:
             f"version is {version!r}, and 3.17 is the oldest that is supported. Leave it out, or give 3.17.2."
         )
     return version.removeprefix("v")
+
+
+def registry(value: str) -> str:
+    """Refuse what cannot be the beginning of an image's name: pulls would fail only when everything else is there."""
+    host = value.partition("://")[2] or value
+    if value != host.rstrip("/"):
+        raise ValueError(
+            f"image_registry is {value!r}. Give a host, and a port and a path if it has them, without a scheme and "
+            f"without a slash at the end, such as {host.rstrip('/') or 'mirror.example.org'}."
+        )
+    return value
 
 
 def helm_value_errors(values: dict[str, Any]) -> list[str]:

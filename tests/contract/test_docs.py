@@ -41,7 +41,7 @@ def test_every_key_of_the_charts_values_has_a_comment() -> None:
     def commented(schema: dict[str, Any], values: dict[str, Any], path: tuple[str, ...] = ()) -> None:
         for key, value in values.items():
             assert (*path, key) in said
-            if "properties" in schema["properties"][key] and key != "resources":
+            if "properties" in schema["properties"][key] and not key.lower().endswith("resources"):
                 commented(schema["properties"][key], value, (*path, key))
 
     commented(json.loads(generated["SCHEMA"].read_text(encoding="utf-8")), yaml.safe_load(written))

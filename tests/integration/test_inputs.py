@@ -58,6 +58,21 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a domain with a scheme": ({"mlflow_domain": "https://x.org"}, ["domain", "https://x.org", "without scheme"]),
     "a version below the floor": ({"mlflow_version": "3.3.2"}, ["3.3.2", "3.17"]),
     "an image tag below the floor": ({"mlflow_overrides": {"image": {"tag": "v3.3.2-full"}}}, ["3.3.2", "3.17"]),
+    "a version that is an image's tag": (
+        {"mlflow_version": "3.17.2-full"},
+        ['"3.17.2-full"', "such as 3.17.2", "-full"],
+    ),
+    "a version with a v": ({"mlflow_version": "v3.17.2"}, ['"v3.17.2"', "such as 3.17.2", "mlflow_overrides"]),
+    "a version that is no number": ({"mlflow_version": "latest"}, ['"latest"', "such as 3.17.2"]),
+    "a version of two numbers": ({"mlflow_version": 3.17}, ["mlflow_version is", "such as 3.17.2"]),
+    "a registry with a scheme": (
+        {"mlflow_image_registry": "https://mirror.example.org/hub/"},
+        ["mlflow_image_registry", "https://mirror.example.org/hub/", "such as mirror.example.org/hub."],
+    ),
+    "a registry with a slash at its end": (
+        {"mlflow_image_registry": "mirror.example.org:5000/"},
+        ["mlflow_image_registry", "such as mirror.example.org:5000."],
+    ),
     "a volume size that is no quantity": ({"mlflow_local_size": "20 gigabytes"}, ["mlflow_local_size", "20Gi"]),
     "a store without its bucket": (
         {"mlflow_local_s3": {"endpoint": "http://s3", "secret": "s"}},

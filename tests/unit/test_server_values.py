@@ -16,6 +16,11 @@ from tests.support import ROOT, environment
 
 ROLES = ROOT / "collections/ansible_collections/nebari/mlflow/roles"
 INGRESS = {"type": "ingress", "path": "/", "externalAuthentication": True}
+BLOCKS = [
+    key
+    for key, value in yaml.safe_load((ROLES / "server/files/mlflow/values.yaml").read_text()).items()
+    if isinstance(value, dict)
+]
 CASES: dict[str, dict[str, Any]] = {
     "s3": {"server_storage": {"uri": "s3://bucket/artifacts", "secret": ""}},
     "gs": {"server_storage": {"uri": "gs://bucket/artifacts", "secret": ""}},
@@ -31,6 +36,7 @@ CASES: dict[str, dict[str, Any]] = {
     "by_overrides": {"mlflow_domain": "x.org", "mlflow_overrides": {"route": {"type": "ingress", "path": "/runs/"}}},
     "json_text": {"mlflow_overrides": '{"tracking": {"workers": 3}}'},
     "empty": {"mlflow_overrides": None},
+    "null_blocks": {"mlflow_domain": "x.org", "mlflow_overrides": dict.fromkeys(BLOCKS)},
     "external": {"mlflow_database": {"secret": "uri"}},
     "no_database": {"mlflow_overrides": {"postgresql": {"enabled": False}}},
     "new_password": {"mlflow_new_secrets": ["postgresql"]},
@@ -145,6 +151,13 @@ def test_the_address_of_the_ui_follows_the_route(found: dict[str, dict[str, Any]
 def test_helm_values_may_be_json_text_or_empty(found: dict[str, dict[str, Any]]) -> None:
     assert found["json_text"]["values"]["tracking"]["workers"] == 3
     assert found["empty"]["values"]["tracking"] == {"replicaCount": 1}
+
+
+def test_a_helm_value_that_is_a_null_block_reaches_the_chart(found: dict[str, dict[str, Any]]) -> None:
+    """It says which block it is; the role must not fail on it first, in words of Python."""
+    values = found["null_blocks"]["values"]
+    assert {name: values[name] for name in BLOCKS} == dict.fromkeys(BLOCKS)
+    assert found["null_blocks"]["ui_url"] == ""
 
 
 @pytest.mark.parametrize(

@@ -43,9 +43,7 @@ def test_what_is_asked_for_is_switched_on() -> None:
 
 
 def test_arguments() -> None:
-    assert server(render())["command"] == ["mlflow", "server"]
     assert server(render({"tracking": {"extraArgs": ["--uvicorn-opts=--timeout-keep-alive=120"]}}))["args"] == [
-        "--host=0.0.0.0",
         "--port=5000",
         "--workers=2",
         "--serve-artifacts",

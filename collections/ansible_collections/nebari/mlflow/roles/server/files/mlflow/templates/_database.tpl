@@ -114,7 +114,7 @@ postgresql://{{ $login }}{{ $host }}:{{ $external.port }}/{{ include "mlflow.dat
 {{- with .Values.externalDatabase }}
 {{- if .caSecret }}
 - name: database-ca
-  secret: {secretName: {{ .caSecret }}, defaultMode: 0440, items: [{key: {{ .caKey }}, path: ca.crt}]}
+  secret: {secretName: {{ .caSecret }}, defaultMode: {{ include "mlflow.secretMode" $ }}, items: [{key: {{ .caKey }}, path: ca.crt}]}
 {{- else if .caConfigMap }}
 - name: database-ca
   configMap: {name: {{ .caConfigMap }}, defaultMode: 0444, items: [{key: {{ .caKey }}, path: ca.crt}]}

@@ -31,6 +31,20 @@ helm.sh/chart: {{ include "mlflow.chart" . }}
 {{- end }}
 {{- end }}
 
+{{/* A pod's labels. Call with (list $ "component" labels…); later labels win, but what selectors name stays. */}}
+{{- define "mlflow.podLabels" -}}
+{{- $root := first . -}}
+{{- $labels := merge (dict) ($root.Values.commonLabels | default dict) -}}
+{{- range slice . 2 -}}{{- $labels = mergeOverwrite $labels (. | default dict) -}}{{- end -}}
+{{- $own := include "mlflow.selectorLabels" $root | fromYaml -}}
+{{ mergeOverwrite $labels $own (dict "app.kubernetes.io/component" (index . 1)) | toYaml }}
+{{- end }}
+
+{{/* A pod's annotations: those of `given`, and what the chart itself notes. Call with (list own given). */}}
+{{- define "mlflow.podAnnotations" -}}
+{{ merge (dict) (first .) (last . | default dict) | toYaml }}
+{{- end }}
+
 {{- define "mlflow.serviceAccountName" -}}
 {{ .Values.serviceAccount.name | default (include "mlflow.fullname" .) }}
 {{- end }}
@@ -90,24 +104,24 @@ tolerations:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- with .priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
 {{- end }}
 
-{{/* Pod Security "restricted". MLflow's image names no user, so it gets 10001; postgres is 999 in its image. */}}
+{{/* A pod's securityContext. Call with (list $ "mlflowId") or (list $ "postgresqlId"). */}}
 {{- define "mlflow.podSecurity" -}}
-{{- $uid := . -}}
-runAsNonRoot: true
-runAsUser: {{ $uid }}
-runAsGroup: {{ $uid }}
-fsGroup: {{ $uid }}
-fsGroupChangePolicy: OnRootMismatch
-seccompProfile:
-  type: RuntimeDefault
+{{- $security := (first .).Values.security -}}
+{{- $id := get $security (last .) | int64 -}}
+{{- $ids := ternary (dict "runAsUser" $id "runAsGroup" $id "fsGroup" $id) (dict) (eq $security.ids "chart") -}}
+{{ merge (dict) ($security.pod | default dict) $ids | toYaml }}
 {{- end }}
 
 {{- define "mlflow.containerSecurity" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-runAsNonRoot: true
-capabilities:
-  drop: [ALL]
+{{ .Values.security.container | default dict | toYaml }}
+{{- end }}
+
+{{/* Of a Secret's files. A platform that gives a user may give no fsGroup; then only others' rights let it read. */}}
+{{- define "mlflow.secretMode" -}}
+{{ ternary "0440" "0444" (eq .Values.security.ids "chart") }}
 {{- end }}

@@ -18,12 +18,14 @@ The server: how many processes and connections it has, what it answers to, and i
 {{- end -}}
 {{- end }}
 
-{{/* A memory quantity in MiB, 0 if it is written in a unit that is not Mi, Gi, M or G. */}}
+{{/* A quantity of memory or storage in MiB, 0 if it is written in another way than as a number and a usual unit. */}}
 {{- define "mlflow.mebibytes" -}}
-{{- $quantity := toString . -}}
+{{- $quantity := kindIs "float64" . | ternary (int64 .) . | toString -}}
 {{- $number := regexFind "^[0-9.]+" $quantity | float64 -}}
-{{- $factor := get (dict "Mi" 1.0 "Gi" 1024.0 "M" 0.953 "G" 953.0) (regexFind "[A-Za-z]+$" $quantity) | default 0.0 -}}
-{{ mulf $number $factor | floor | int }}
+{{- $binary := dict "" 9.5367e-7 "Ki" 9.7656e-4 "Mi" 1.0 "Gi" 1024.0 "Ti" 1048576.0 "Pi" 1073741824.0 -}}
+{{- $decimal := dict "k" 9.5367e-4 "M" 0.953674 "G" 953.674 "T" 953674.0 "P" 953674316.0 -}}
+{{- $unit := regexReplaceAll "^[0-9.]+" $quantity "" -}}
+{{ mulf $number (get (merge $binary $decimal) $unit | default 0.0) | floor | int }}
 {{- end }}
 
 {{/*
@@ -154,6 +156,14 @@ more, and eight processes that run jobs have one each. The parent process of a p
 {{/* A storage URI without a scheme is a path on a volume of the chart's own. */}}
 {{- define "mlflow.storage.hasVolume" -}}
 {{- if not (contains "://" .Values.storage.uri) -}}true{{- end -}}
+{{- end }}
+
+{{/*
+The host by which uvicorn listens at IPv6 and IPv4. For several workers it opens one socket, which answers both at ::; for
+one worker asyncio opens it, and takes :: for IPv6 alone.
+*/}}
+{{- define "mlflow.tracking.everyAddress" -}}
+{{- if gt (include "mlflow.workers" . | int) 1 -}}::{{- end -}}
 {{- end }}
 
 {{/*

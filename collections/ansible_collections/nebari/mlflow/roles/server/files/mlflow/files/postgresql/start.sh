@@ -58,10 +58,26 @@ passwords_of_roles() {
     'END IF; END LOOP; END $do$;'
 }
 
+# Runs a program that asks for its user's name. A user that the platform chose may have none in the image; the official one
+# brings a library that gives it one, and uses it for the initialisation.
+with_name() {
+  if ! id -un >/dev/null 2>&1; then
+    for library in /usr/lib/*/libnss_wrapper.so /usr/lib/libnss_wrapper.so; do
+      if [ -s "$library" ]; then
+        echo "postgres:x:$(id -u):$(id -g):PostgreSQL:$PGDATA:/bin/false" >/tmp/passwd
+        echo "postgres:x:$(id -g):" >/tmp/group
+        LD_PRELOAD="$library" NSS_WRAPPER_PASSWD=/tmp/passwd NSS_WRAPPER_GROUP=/tmp/group "$@"
+        return
+      fi
+    done
+  fi
+  "$@"
+}
+
 # One process on the data and no network: nobody can connect meanwhile, and a kill leaves what a crash leaves.
 # Whatever the data's own settings say, the statement must not be logged.
 align() {
-  passwords_of_roles | postgres --single -j -D "$PGDATA" -c exit_on_error=on -c password_encryption=scram-sha-256 \
+  passwords_of_roles | with_name postgres --single -j -D "$PGDATA" -c exit_on_error=on -c password_encryption=scram-sha-256 \
     -c log_min_error_statement=panic -c log_error_verbosity=terse -c log_statement=none \
     -c log_min_duration_statement=-1 -c log_min_duration_sample=-1 -c log_transaction_sample_rate=0 \
     -c shared_preload_libraries= -c session_preload_libraries= -c local_preload_libraries= \
