@@ -8,55 +8,44 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.nebari.mlflow.plugins.module_utils.errors import ReleaseError
 
 from ..errors import ClusterError, PlayError
-from . import cluster
+from .cluster import asking, connect_to, newest_record
 
 if TYPE_CHECKING:
     from .context import Target
 
 LIMIT = 300  # seconds
+LINES = 15
 
 
 def use(target: Target) -> dict[str, Any]:
     """Run the chart's tests and return what the test pod found."""
     from ansible_collections.nebari.mlflow.plugins.module_utils.release.helm import Helm, HelmError
+    from ansible_collections.nebari.mlflow.plugins.module_utils.release.manifest import tests
     from ansible_collections.nebari.mlflow.plugins.module_utils.release.options import Options
+    from ansible_collections.nebari.mlflow.plugins.module_utils.release.smoke_test import Pods, failure
 
     options = Options(name=target.release, namespace=target.namespace, kubeconfig=target.login, context=target.context)
+    api = connect_to(target)
+    with asking():
+        record = newest_record(api, target.release, target.namespace)
+    pods = Pods(api, target.namespace, tests(record.hooks) if record else [])
     helm = Helm(options)
     try:
         helm.check_version()
-        said = helm.test(LIMIT, lambda: None)
+        helm.test(LIMIT, lambda: None)
     except HelmError as error:
-        cause = "\n".join(filter(None, (_last_line(error.output) or error.cause, _explained(target))))
-        raise PlayError("NML408", cause, f"Run: {target.command('logs')}") from error
+        with asking():
+            found = failure(pods, record.objects if record else [], error)
+        raise PlayError("NML408", found.cause.rstrip(), f"Run: {target.command('logs')}") from error
     except ReleaseError as error:
         raise ClusterError("NML601", error.cause, error.fix) from error
-    return _proof(said)
+    return _proof([line for path in pods.containers for line in pods.log(path, LINES)])
 
 
-def _explained(target: Target) -> str:
-    """What the server said last, and what it may reach; nothing if the cluster does not tell."""
-    from ansible_collections.nebari.mlflow.plugins.module_utils.health import last_words
-
-    try:
-        api = cluster.connect_to(target)
-        record = cluster.newest_record(api, target.release, target.namespace)
-        return last_words.explain(api, target.namespace, record.objects).rstrip() if record else ""
-    except (ReleaseError, ClusterError):
-        return ""
-
-
-def _proof(output: str) -> dict[str, Any]:
+def _proof(log: list[str]) -> dict[str, Any]:
     """The test pod ends with one line of JSON."""
-    for line in reversed(output.splitlines()):
+    for line in reversed(log):
         if line.strip().startswith("{"):
             found: dict[str, Any] = json.loads(line)
             return found
     return {}
-
-
-def _last_line(output: str) -> str:
-    lines = [
-        line.strip() for line in output.splitlines() if line.strip() and not line.startswith(("POD LOGS", "NAME:"))
-    ]
-    return lines[-1] if lines else ""

@@ -57,9 +57,10 @@ def deploy(given: dict[str, Any]) -> dict[str, Any]:
         steps.append(done)
     due = given.get("verify", True) and not done.get("verified")
     if not failed(steps) and not done["ready"] and not (done["revision"] < 2 and due):
-        steps.append(run("workloads_ready", given))
+        steps.append(run("workloads_ready", given, waited=done["elapsed"]))
     if not failed(steps) and due:
-        steps.append(run("helm_test", given, assume_changed=bool(done.get("changed"))))
+        waited = done["elapsed"] + (steps[-1]["elapsed"] if steps and steps[-1] is not done else 0)
+        steps.append(run("helm_test", given, waited=waited, assume_changed=bool(done.get("changed"))))
         done = {**done, "verified": steps[-1].get("verified", False)}
     merged = {**planned, **done, **(steps[-1] if failed(steps) else {})}
     merged["changes"] = unique([change for step in steps for change in step.get("changes", [])])

@@ -28,12 +28,9 @@ echo rendered
         ('Kubernetes cluster unreachable: Get "https://10.0.0.1/version": EOF', True),
         ("etcdserver: request timed out", True),
         ("http2: client connection lost", True),
-        ('unable to get pod logs for one-test: pods "one-test" not found', True),
-        (
-            'unable to get pod logs for one-test: container "test" in pod "one-test" is waiting to start: '
-            "ContainerCreating",
-            True,
-        ),
+        ("watch closed before UntilWithoutRetry timeout", True),
+        ('1 error occurred:\n\t* pods "one-test" is forbidden: exceeded quota: q, requested: pods=1', True),
+        ('1 error occurred:\n\t* pods "one-test" is forbidden: violates PodSecurity "restricted:latest"', False),
         ("pod one-test failed", False),
         ("timed out waiting for the condition", False),
         ("execution error at (mlflow/templates/secret.yaml:3:5): storage.uri is required", False),

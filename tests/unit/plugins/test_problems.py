@@ -14,6 +14,16 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.health.volume_claims
 QUOTA = 'pods "one-web-1" is forbidden: exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0'
 SECURITY = 'pods "one-web-1" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true'
 ACCOUNT = 'pods "one-web-1" is forbidden: error looking up service account x/y: serviceaccount "y" not found'
+LIMIT = (
+    'pods "one-web-1" is forbidden: [maximum cpu usage per Container is 1, but limit is 2, '
+    "cpu max limit to request ratio per Container is 10, but provided ratio is 20.000000]"
+)
+POLICY = (
+    "pods \"one-web-1\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: "
+    "no fixed user, please"
+)
+WEBHOOK = 'admission webhook "validate.kyverno.svc" denied the request: label team is missing'
+HELM = f"warning: Hook test mlflow/templates/tests/pod.yaml failed: 1 error occurred:\n\t* {QUOTA}\n\n"
 STATEFUL = "create Pod one-db-0 in StatefulSet one-db failed error: " + QUOTA
 
 
@@ -22,6 +32,18 @@ STATEFUL = "create Pod one-db-0 in StatefulSet one-db failed error: " + QUOTA
     [
         (QUOTA, "quota exceeded", "Deployment/x cannot create its pod: exceeded quota: q, requested"),
         (STATEFUL, "quota exceeded", "Deployment/x cannot create its pod: exceeded quota: q, requested"),
+        (
+            HELM,
+            "quota exceeded",
+            "Deployment/x cannot create its pod: exceeded quota: q, requested: pods=1, used: pods=0",
+        ),
+        (
+            LIMIT,
+            "refused by a LimitRange",
+            "cannot create its pod: [maximum cpu usage per Container is 1, but limit is 2",
+        ),
+        (POLICY, "refused by an admission rule", "denied request: no fixed user, please."),
+        (f"Error creating: {WEBHOOK}", "refused by an admission rule", "x cannot create its pod: admission webhook"),
         (SECURITY, "refused by Pod Security", "cannot create its pod: violates PodSecurity"),
         (ACCOUNT, "service account missing", 'serviceaccount "y" not found'),
         ("Internal error occurred: failed calling webhook", "pod not created", "failed calling webhook"),

@@ -36,6 +36,10 @@ options:
     description: Seconds to wait for the workloads and the tests together. The tests get O(verify_timeout) in any case.
     type: int
     default: 600
+  waited:
+    description: Seconds that earlier tasks of the same deploy took. The times that are shown go on from there.
+    type: float
+    default: 0
   verify_timeout:
     description:
       - Seconds that the tests get at least, even if O(timeout) leaves them less.
@@ -118,6 +122,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "namespace": {"type": "str", "required": True},
     "helm": {"type": "str", "default": "helm"},
     "timeout": {"type": "int", "default": 600},
+    "waited": {"type": "float", "default": 0},
     "verify_timeout": {"type": "int", "default": 60},
     "assume_changed": {"type": "bool", "default": False},
 }

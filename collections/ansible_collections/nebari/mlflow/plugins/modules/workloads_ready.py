@@ -28,6 +28,10 @@ options:
     description: Seconds to wait.
     type: int
     default: 600
+  waited:
+    description: Seconds that earlier tasks of the same deploy took. The times that are shown go on from there.
+    type: float
+    default: 0
 attributes:
   check_mode:
     description: Looks once and does not wait.
@@ -98,6 +102,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "name": {"type": "str", "required": True},
     "namespace": {"type": "str", "required": True},
     "timeout": {"type": "int", "default": 600},
+    "waited": {"type": "float", "default": 0},
 }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ApiError
 from ..release.lease import parse_time
-from . import backoff, workloads
+from . import backoff, probes, sidecars, workloads
 from .podstate import is_ready, of_pod
 from .problems import Patience, Problem, creation, job_failed
 from .progress_line import waits_for
@@ -68,10 +68,14 @@ class Diagnosis:
         where = f"{item['kind']}/{item['metadata']['name']}"
         if workloads.has_failed(item):
             return [self._failed_job(item, where, pods)]
-        found = [problem for pod in pods if not is_ready(pod) for problem in of_pod(pod)]
+        unready = [pod for pod in pods if not is_ready(pod)]
+        found = [
+            probes.told(problem, pod, events, self._session.api.now()) for pod in unready for problem in of_pod(pod)
+        ]
         if item["kind"] == "Job":
-            container = str(item["spec"]["template"]["spec"]["containers"][0]["name"])
-            found += [problem for pod in pods for problem in self._waiting(pod, container)]
+            own = [str(container["name"]) for container in item["spec"]["template"]["spec"]["containers"]]
+            found += [problem for pod in unready if (problem := sidecars.of_pod(pod, own))]
+            found += [problem for pod in pods for problem in self._waiting(pod, own[0])]
         if self._first and item["kind"] != "Job":
             backoff.start_anew(self._session, [problem for problem in found if problem.stuck])
         if item["kind"] == "StatefulSet":

@@ -13,6 +13,10 @@ from ..errors import NeverReady, ReleaseError
 AGAIN = "then run it again"
 IMAGE, VOLUME, ROOM = "NML405", "NML406", "NML407"  # codes of the pages about them
 TOLD = re.compile(r"ERROR: (?P<cause>.*?)(?: Fix: (?P<fix>.*))?$")
+# What a controller or Helm says before the API server's own words.
+PREFIXES = re.compile(r"^.*?is forbidden: |^Error creating: |^create Pod .*? failed error: |^.*?\n\s*\* ", re.S)
+LIMIT = re.compile(r"(maximum|minimum) \S+ usage per (Container|Pod)|max limit to request ratio per")
+DENIED = re.compile(r"ValidatingAdmissionPolicy .* denied request|admission webhook .* denied the request")
 PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+(@)")
 
 
@@ -68,7 +72,29 @@ class Patience:
 
 def creation(owner: str, message: str) -> Problem:
     """Read why a controller could not create a pod; `message` is from its condition or its event."""
-    text = re.sub(r"^.*?is forbidden: |^Error creating: |^create Pod .*? failed error: ", "", message)
+    text = PREFIXES.sub("", message).strip().rstrip(".")
+    if LIMIT.search(message):
+        return Problem(
+            owner,
+            "creation",
+            "refused by a LimitRange",
+            f"{owner} cannot create its pod: {text}.",
+            f"Set the `resources` of that container in the values within the LimitRange (kubectl describe limitrange); "
+            f"{AGAIN}.",
+            grace=5,
+            code=ROOM,
+        )
+    if DENIED.search(message):
+        return Problem(
+            owner,
+            "creation",
+            "refused by an admission rule",
+            f"{owner} cannot create its pod: {text}.",
+            f"Give what that rule of the cluster asks for in the values (`security`, `podLabels`, `podAnnotations`, "
+            f"`resources`), or ask whoever owns the rule for an exception; {AGAIN}.",
+            grace=5,
+            code=ROOM,
+        )
     if "exceeded quota" in message or "failed quota" in message:
         return Problem(
             owner,

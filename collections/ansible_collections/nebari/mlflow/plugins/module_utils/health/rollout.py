@@ -63,10 +63,10 @@ def wait(session: Session, objects: list[Object], check: Callable[[], None]) -> 
     """Return when all workloads are ready; `check` raises when the deploy has lost the right to go on."""
     watch = Watch(session, objects)
     pause = FASTEST
-    started = session.progress.elapsed()
+    until = session.progress.waited() + session.remaining()
     while line := watch.look():
         check()
-        session.progress.say(line, f"({session.progress.elapsed() - started:.0f} s of {session.options.timeout} s)")
+        session.progress.say(line, f"({session.progress.waited():.0f} s of {until:.0f} s)")
         time.sleep(min(pause, max(0.1, session.remaining())))
         pause = min(pause * 1.3, SLOWEST)
 

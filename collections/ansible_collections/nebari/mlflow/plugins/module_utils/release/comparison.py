@@ -108,15 +108,20 @@ def is_built_in(session: Session, item: Object) -> bool:
 def _refuse_foreign(session: Session, which: Key, live: Object, unrecorded: Object | None) -> None:
     """Raise when an object is not the release's. One that no record mentions may be of a chart of another time."""
     options = session.options
+    owner = annotation(live, RELEASE_NAME)
     if is_owned(live, options.name, options.namespace):
         other = other_chart(live, unrecorded) if unrecorded else ""
         if not other:
             return
         whose = f"belongs to another chart ({other})"
     else:
-        owner = annotation(live, RELEASE_NAME)
         whose = f"belongs to the Helm release {owner!r}" if owner else "was not made by Helm"
-    raise ForeignObject(
-        f"{which} in namespace {which.namespace} already exists and {whose}. Nothing was changed.",
-        f"Remove or rename it, or deploy under another name than {options.name!r}.",
-    )
+    fix = f"Remove or rename it, or deploy under another name than {options.name!r}."
+    if owner and owner != options.name:
+        fix = "Deploy into another namespace: that release needs it."
+        if which.kind == "ServiceAccount":
+            fix += (
+                " Two can share a namespace if this one needs no identity of a cloud: give it a service account of "
+                "its own (serviceAccount.name in the values)."
+            )
+    raise ForeignObject(f"{which} in namespace {which.namespace} already exists and {whose}. Nothing was changed.", fix)

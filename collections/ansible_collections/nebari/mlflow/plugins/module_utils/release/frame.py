@@ -42,7 +42,9 @@ def run_module(
     """Run a module to its end; every failure has `code`, `cause` and `fix`."""
     access.hide(module)
     params = {**module.params}
-    progress = Progress(params["_progress"], str(params.get("name") or params.get("release")))
+    progress = Progress(
+        params["_progress"], str(params.get("name") or params.get("release")), params.get("waited") or 0.0
+    )
     try:
         params["kubeconfig"], params["context"] = access.settle(params, os.environ)
         options = Options.from_params(params)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..kube.merge import differing, without_nulls
-from . import guards, namespace, restarts, secrets
+from . import classes, guards, namespace, restarts, secrets
 from .changes import Change, Step
 from .comparison import Comparison, compare
 from .immutable import steps
@@ -56,6 +56,7 @@ def build(session: Session, rendered: list[Object], chart: Object, *, namespace_
     _plan_namespace(session, plan)
     applied, of_helm = _history(session, records)
     _compare(session, plan, list(applied.values()))
+    classes.refuse_missing(session, plan.comparisons, plan.hooks)
     plan.missing_secrets = [
         spec.name for spec in session.options.secrets if secrets.missing(spec, there.get(spec.name))
     ]

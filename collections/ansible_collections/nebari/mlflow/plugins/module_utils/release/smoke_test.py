@@ -8,16 +8,17 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from ..errors import ApiError, SmokeTestFailed
-from ..health import last_words
+from ..errors import ApiError, ReleaseError, SmokeTestFailed
+from ..health import last_words, sidecars
 from ..health.podstate import of_pod
-from ..health.problems import Patience
-from .helm import HelmError, SightLost, patiently
+from ..health.problems import Patience, creation
+from .helm import HelmError, SightLost, last_error, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..health.rollout import Watch
+    from ..kube.api import Api
     from .manifest import Object
     from .session import Session
 
@@ -26,6 +27,7 @@ LINES = 15
 LOOK_EVERY = 2.0
 ASK_EVERY = 10.0  # seconds between two looks at what the servers say
 WAITING = "waiting for "  # how a test begins the line in which it says what it waits for
+REFUSED = re.compile(r"is forbidden|denied|is invalid|exceeded quota", re.I)  # by the API server, not by a lost answer
 CLOCK = re.compile(r" \(\d+ s of \d+ s\)")
 
 
@@ -39,13 +41,12 @@ def heartbeat(session: Session, what: str, limit: int, look: Callable[[], str | 
 
     `look` may raise, or return words that are shown instead of `what`.
     """
-    started = session.progress.elapsed()
+    until = session.progress.waited() + limit
     session.progress.say(what)
 
     def beat() -> None:
-        passed = session.progress.elapsed() - started
         said = look() or what
-        session.progress.say(said, f"({passed:.0f} s of {limit} s)")
+        session.progress.say(said, f"({session.progress.waited():.0f} s of {until:.0f} s)")
 
     return beat
 
@@ -63,7 +64,7 @@ def verify(
     that up: nothing is proved then, either way.
     """
     limit = max(seconds(session), session.options.verify_timeout)
-    pods = [item["metadata"]["name"] for item in tests if item["kind"] == "Pod"]
+    pods = Pods(session.api, session.options.namespace, tests)
     patience = Patience()
     looked, asked, told, words = 0.0, time.monotonic(), "", ""
 
@@ -72,7 +73,7 @@ def verify(
         check()
         if time.monotonic() - looked > LOOK_EVERY:
             looked = time.monotonic()
-            told = (arriving.look() if arriving and not arriving.ready else "") or _look(session, pods, patience)
+            told = (arriving.look() if arriving and not arriving.ready else "") or _look(pods, patience)
             if told and not (arriving and not arriving.ready) and time.monotonic() - asked > ASK_EVERY:
                 asked, words = time.monotonic(), _last_words(session, objects)
         return f"{told}; {words}" if told and words else told
@@ -80,25 +81,12 @@ def verify(
     try:
         beat = heartbeat(session, "using it: the chart's tests run", limit, look)
         end = time.monotonic() + limit
-        patiently(lambda: _attempt(session, pods, max(SHORTEST, int(end - time.monotonic())), beat))
+        patiently(lambda: _attempt(session, pods, end, beat))
     except HelmError as error:
         if arriving and not arriving.ready:
             return False
-        log = error.output.rpartition("POD LOGS:")[2].strip().splitlines()
-        raise SmokeTestFailed(
-            "The release is running, but its smoke test failed. The last lines of the test:\n"
-            + "\n".join(_of_test(log)[-LINES:])
-            + "\n"
-            + last_words.explain(session.api, session.options.namespace, objects),
-            "Fix the cause that they name; the next run repeats the test.",
-        ) from error
+        raise failure(pods, objects, error) from error
     return True
-
-
-def _of_test(log: list[str]) -> list[str]:
-    """Return a test's own lines, without what Helm writes below them."""
-    end = next((number for number, line in enumerate(log) if line.startswith("Error: ")), len(log))
-    return [line for line in log[:end] if line.strip()]
 
 
 def _last_words(session: Session, objects: list[Object]) -> str:
@@ -107,42 +95,84 @@ def _last_words(session: Session, objects: list[Object]) -> str:
     return next((f"Pod/{pod} says: {lines[-1]}" for pod, lines in found.items()), "")
 
 
-def _attempt(session: Session, pods: list[str], limit: int, beat: Callable[[], None]) -> str:
+class Pods:
+    """The pods of a chart's tests."""
+
+    def __init__(self, api: Api, namespace: str, tests: list[Object]) -> None:
+        self.api, self.namespace = api, namespace
+        found = [item for item in tests if item["kind"] == "Pod"]
+        self.containers = {
+            f"/api/v1/namespaces/{namespace}/pods/{item['metadata']['name']}": [
+                str(container["name"]) for container in item["spec"].get("containers", [])
+            ]
+            for item in found
+        }  # of the chart, by the pod's path; a cluster may add others
+
+    def find(self) -> dict[str, Object]:
+        """Return those that exist, by their paths."""
+        return {path: pod for path in self.containers if (pod := self.api.find(path))}
+
+    def log(self, path: str, lines: int) -> list[str]:
+        """Return the last lines that the chart's own container wrote."""
+        query = {"tailLines": lines, "container": self.containers[path][0]}
+        try:
+            return self.api.text(f"{path}/log", query).strip().splitlines()
+        except ApiError:
+            return []  # its container has not begun, or its log is not for us
+
+
+def failure(pods: Pods, objects: list[Object], error: HelmError) -> ReleaseError:
+    """Say why the tests failed: the log of their pods and what the servers said, or why a pod was never created."""
+    there = pods.find()
+    said = last_error(error.output)
+    for path in pods.containers:
+        if path not in there and REFUSED.search(said):
+            found = creation(f"Pod/{path.rpartition('/')[2]}", said)
+            return SmokeTestFailed(f"The release is running, but its smoke test cannot start. {found.cause}", found.fix)
+    log = [line for path in there for line in pods.log(path, LINES)]
+    return SmokeTestFailed(
+        "The release is running, but its smoke test failed. "
+        + ("The last lines of the test:\n" + "\n".join(log[-LINES:]) + "\n" if log else f"Helm says: {said}.\n")
+        + last_words.explain(pods.api, pods.namespace, objects),
+        "Fix the cause that they name; the next run repeats the test.",
+    )
+
+
+def _attempt(session: Session, pods: Pods, end: float, beat: Callable[[], None]) -> str:
     try:
-        return session.helm.test(limit, beat)
+        return session.helm.test(max(SHORTEST, int(end - time.monotonic())), beat)
     except HelmError as error:
-        phases = [_phase(pod) for pod in _find(session, pods).values()]
-        if pods and phases == ["Succeeded"] * len(pods):
+        phases = [_phase(pod) for pod in pods.find().values()]
+        if phases and len(phases) == len(pods.containers) and is_unseen(phases, time.monotonic() >= end):
             raise SightLost("test", error.output) from error
         raise
 
 
-def _look(session: Session, pods: list[str], patience: Patience) -> str:
-    """Raise when a test's pod will never start: Helm would wait for it without a word. Return what one waits for."""
-    there = _find(session, pods)
+def is_unseen(phases: list[str], is_late: bool) -> bool:
+    """Whether Helm gave up on pods that have succeeded, or that go on and have time left."""
+    going = {"Pending", "Running"} if not is_late else set()
+    return all(phase in {"Succeeded", *going} for phase in phases)
+
+
+def _look(pods: Pods, patience: Patience) -> str:
+    """Return what a test waits for. Raise when its pod will never start or end: Helm would wait without a word."""
+    there = pods.find()
     found = [problem for pod in there.values() for problem in of_pod(pod)]
+    kept = [sidecars.of_pod(pod, pods.containers[path]) for path, pod in there.items()]
+    found += [problem for problem in kept if problem]
     patience.note(found)
     lasting = [problem for problem in found if patience.is_lasting(problem)]
     if lasting:
         raise lasting[0].error()
     running = [path for path, pod in there.items() if _phase(pod) == "Running"]
-    return next((line for path in running if (line := _waits_for(session, f"{path}/log"))), "")
-
-
-def _find(session: Session, pods: list[str]) -> dict[str, Object]:
-    """Return those of the pods that exist, by their paths."""
-    paths = [f"/api/v1/namespaces/{session.options.namespace}/pods/{name}" for name in pods]
-    return {path: pod for path in paths if (pod := session.api.find(path))}
+    return next((line for path in running if (line := _waits_for(pods.log(path, 1)))), "")
 
 
 def _phase(pod: Object) -> str:
     return str(pod.get("status", {}).get("phase", ""))
 
 
-def _waits_for(session: Session, log: str) -> str:
+def _waits_for(log: list[str]) -> str:
     """Return the last line of a test's log without its own clock, if it says what it waits for."""
-    try:
-        line = session.api.text(log, {"tailLines": "1"}).strip()
-    except ApiError:
-        return ""  # its container has not begun, or its log is not for us
+    line = log[-1] if log else ""
     return f"using it: {CLOCK.sub('', line)}" if line.startswith(WAITING) else ""

@@ -15,15 +15,20 @@ HEARTBEAT = 10.0  # seconds after which an unchanged state is said again
 class Progress:
     """Append lines to the file that the action plugin shows; without one, do nothing."""
 
-    def __init__(self, path: str | None, name: str) -> None:
+    def __init__(self, path: str | None, name: str, before: float = 0.0) -> None:
         self._path = Path(path) if path else None
         self._name = name
         self._last = ""
         self._said_at = 0.0
+        self._before = before  # seconds that earlier tasks of the same deploy took
         self.started = time.monotonic()
 
     def elapsed(self) -> float:
         return time.monotonic() - self.started
+
+    def waited(self) -> float:
+        """Return the seconds to show: they never jump back from one task of a deploy to the next."""
+        return self._before + self.elapsed()
 
     def say(self, state: str, suffix: str = "") -> None:
         """Show `state` when it is new or HEARTBEAT seconds old; `suffix` may change on every call."""
