@@ -173,6 +173,14 @@ def test_volumes_that_hold_data(release: Release) -> None:
 
 
 def test_a_volume_that_is_not_bound_is_replaced(release: Release) -> None:
+    unbound = {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": "rel-unbound"},
+        "provisioner": "example.org/none",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    }
+    kubectl("apply", "-f", "-", stdin=json.dumps(unbound))
     volume = {"size": "1Gi", "storageClass": "rel-unbound"}
     release.deploy(deployment=False, volume=volume)
     first = release.get("pvc/one-files")["metadata"]["uid"]
@@ -182,6 +190,14 @@ def test_a_volume_that_is_not_bound_is_replaced(release: Release) -> None:
     assert "update PersistentVolumeClaim/one-files" in done.acts
     assert done.acts == planned.acts
     assert release.get("pvc/one-files")["spec"]["storageClassName"] == "standard"
+
+
+def test_a_storage_class_that_is_missing_is_refused_in_a_plan_too(release: Release) -> None:
+    values = {"deployment": False, "database": {"size": "1Gi", "storageClass": "rel-nope"}}
+    for params in ({"state": "planned"}, {"check": True}, {}):
+        message = release.run(values=values, **params).message
+        assert "there is no StorageClass 'rel-nope' (the cluster has: " in message
+    assert not kubectl("get", "namespace", release.namespace, "--ignore-not-found")
 
 
 def test_a_running_job_is_not_replaced(release: Release) -> None:

@@ -1,0 +1,1 @@
+"""Clusters that decide for themselves what pods look like."""
