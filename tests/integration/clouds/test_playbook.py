@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 
@@ -34,4 +35,23 @@ def test_a_removal_says_which_bucket_is_kept(aws_lab: Lab) -> None:
     assert played.returncode == 0, played.failure
     assert {"kind": "S3 bucket", "name": bucket} in played.mlflow["kept"]
     assert "IAM role" in [change["kind"] for change in played.mlflow["changes"]]
+    assert aws_lab.cloud.writes() == []
+
+
+CANNOT_WORK: dict[str, tuple[dict[str, Any], str]] = {
+    "an argument": ({"tracking": {"extraArgs": ["--static-prefix=/x"]}}, "must not hold --static-prefix"),
+    "a registry": ({"image": {"registry": "https://mirror.example.org"}}, "is not a registry"),
+    "a storage class": (
+        {"postgresql": {"primary": {"persistence": {"storageClass": "nope"}}}},
+        "no StorageClass 'nope'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CANNOT_WORK)
+def test_values_that_cannot_work_are_refused_before_the_cloud_is_changed(aws_lab: Lab, case: str) -> None:
+    overrides, told = CANNOT_WORK[case]
+    aws_lab.cloud.calls.clear()
+    played = play("mlflow", **RELEASE, **aws_lab.variables, mlflow_overrides=overrides)
+    assert told in played.failure
     assert aws_lab.cloud.writes() == []

@@ -57,7 +57,8 @@ options:
       - With V(planned), nothing is written. It returns what V(present) would do, and fails if V(present) would, also
         for rights that are missing unless in check mode. Use it before you create what the release needs.
       - With V(examined), nothing is written. It fails if V(present) would, because the release, a volume claim or a
-        Secret is someone else's, or a Secret is lost. Use it before you create something for the release elsewhere.
+        Secret is someone else's, or a Secret is lost. With O(values) it also fails if the chart refuses them or the
+        cluster lacks a class that they name. Use it before you create something for the release elsewhere.
     type: str
     choices: [present, planned, examined]
     default: present

@@ -96,7 +96,9 @@ class Helm:
     def begin(self) -> None:
         """Start what is needed in any case, to run while this process is still connecting."""
         self._version = self._start(["version", "--template", "{{.Version}}"])
-        if self._options.state in ("present", "planned"):
+        if self._options.state in ("present", "planned") or (
+            self._options.state == "examined" and self._options.values
+        ):
             self._template = self._start_template()
 
     def give(self, options: Options) -> None:
