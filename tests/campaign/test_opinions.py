@@ -17,7 +17,6 @@ import yaml
 from tests.integration.opinions.platform import passwd, platform
 from tests.integration.opinions.pod import FIRST
 from tests.support import CACHE, ROOT, Played, kubectl, play
-from tests.unit.cluster.loading import load
 
 pytestmark = [
     pytest.mark.cluster,
@@ -146,51 +145,79 @@ def test_two_projects_share_a_namespace_with_an_account_of_its_own() -> None:
 
 
 NETWORKS = {"ipv6": r"^[0-9a-f:]+$", "dual": r"^[0-9.]+ [0-9a-f:]+$"}
+SUBNETS = {"ipv4": "10.244.0.0/24", "ipv6": "fd00:10:244::/64"}
+SERVICES = {"ipv4": "10.96.0.0/16", "ipv6": "fd00:10:96::/112"}
+EVERYWHERE = {"ipv4": "0.0.0.0/0", "ipv6": "::/0"}
+CNI = "/etc/cni/net.d/10-nebari-mlflow.conflist"
+
+
+def readdress(families: list[str], node: str, env: dict[str, str]) -> None:
+    """Give pods addresses of these families: the network of the node image that `make up` builds has IPv4 only."""
+    ipam = {
+        "type": "host-local",
+        "dataDir": "/run/cni-ipam-state",
+        "ranges": [[{"subnet": SUBNETS[family]}] for family in families],
+        "routes": [{"dst": EVERYWHERE[family]} for family in families],
+    }
+    plugins = [
+        {"type": "ptp", "ipMasq": True, "ipam": ipam},
+        {"type": "portmap", "capabilities": {"portMappings": True}},
+    ]
+    network = json.dumps({"cniVersion": "0.4.0", "name": "pods", "plugins": plugins})
+    write = f"cat >{CNI} && sysctl -w net.ipv6.conf.all.forwarding=1"
+    command = ["docker", "exec", "-i", node, "sh", "-c", write]
+    subprocess.run(command, env=env, input=network, text=True, check=True)
+    arguments = ["--run-firewall=true", "--run-router=false", "--run-service-proxy=false", "--run-loadbalancer=false"]
+    arguments += [f"--enable-{family}={str(family in families).lower()}" for family in SUBNETS]
+    arguments += ["--hostname-override=$(NODE_NAME)"]
+    arguments += [f"--service-cluster-ip-range={','.join(SERVICES[family] for family in families)}"]
+    patch = [{"op": "replace", "path": "/spec/template/spec/containers/0/args", "value": arguments}]
+    kubectl("-n", "kube-system", "patch", "ds", "kube-router", "--type=json", "-p", json.dumps(patch))
+    kubectl("-n", "kube-system", "delete", "pod", "-l", "k8s-app=kube-dns")
+    kubectl("-n", "local-path-storage", "delete", "pod", "--all")
 
 
 @pytest.fixture(params=NETWORKS)
-def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """A kind cluster of its own, with the images of `make up` in it: how its pods are addressed, and its kubeconfig."""
-    if Path(os.environ["KUBECONFIG"]).resolve().parent != (ROOT / ".cluster").resolve():
-        pytest.skip("only a machine of `make up` has the images")
-    survey = load("library/survey.py")
-    own = CACHE / "docker"
-    host = re.search(r'unix://[^"]*', (own / "daemon.json").read_text()) if (own / "daemon.json").exists() else None
+def family(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A kind cluster of its own, with the images of `make up` in it, whose pods have addresses of this kind."""
+    own, log = CACHE / "docker/daemon.json", ROOT / ".cluster/log/create.log"
+    image = re.search(r"--image=(nebari-mlflow/node\S+)", log.read_text()) if log.exists() else None
+    if image is None:
+        pytest.skip("needs the node image that `make up` builds")
+    host = re.search(r'unix://[^"]*', own.read_text()) if own.exists() else None
     env = {**os.environ, **({"DOCKER_HOST": host[0]} if host else {})}
-    assert survey
-    kind = str(next((CACHE / "programs").glob("*/kind"), "kind"))
-    made = (ROOT / ".cluster/log/create.log").read_text()
-    image = re.search(r"--image=(\S+)", made)
-    assert image
     config = yaml.safe_load((ROOT / ".cluster/kind.yaml").read_text())
     config["networking"]["ipFamily"] = request.param
-    name, file = f"opinions-{request.param}", tmp_path / "kind.yaml"
+    name, file, kubeconfig = f"opinions-{request.param}", tmp_path / "kind.yaml", tmp_path / "kubeconfig"
     file.write_text(yaml.safe_dump(config))
-    kubeconfig = str(tmp_path / "kubeconfig")
-    subprocess.run([kind, "delete", "cluster", f"--name={name}", f"--kubeconfig={kubeconfig}"], env=env, check=True)
-    create = [f"--name={name}", f"--image={image[1]}", f"--config={file}", f"--kubeconfig={kubeconfig}", "--wait=180s"]
+    kind = str(next((CACHE / "programs").glob("*/kind")))
+    which = [f"--name={name}", f"--kubeconfig={kubeconfig}"]
+    subprocess.run([kind, "delete", "cluster", *which], env=env, check=True)
     try:
-        subprocess.run([kind, "create", "cluster", *create], env=env, check=True)
+        subprocess.run(
+            [kind, "create", "cluster", *which, f"--image={image[1]}", f"--config={file}"], env=env, check=True
+        )
         for archive in ("postgres", "mlflow"):
             (path,) = (CACHE / "images").glob(f"{archive}-*.tar")
             subprocess.run([kind, "load", "image-archive", f"--name={name}", str(path)], env=env, check=True)
-        yield request.param, kubeconfig
+        monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+        readdress(["ipv6"] if request.param == "ipv6" else ["ipv4", "ipv6"], f"{name}-control-plane", env)
+        yield request.param
     finally:
-        subprocess.run([kind, "delete", "cluster", f"--name={name}", f"--kubeconfig={kubeconfig}"], env=env, check=True)
+        subprocess.run([kind, "delete", "cluster", *which], env=env, check=True)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_cluster_with_ipv6(cluster: tuple[str, str], workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    family, kubeconfig = cluster
-    monkeypatch.setenv("KUBECONFIG", kubeconfig)
+def test_the_server_listens_at_ipv6(family: str) -> None:
+    """With one worker and with two, which listen in different ways."""
     policy = "RequireDualStack" if family == "dual" else "SingleStack"
-    done = deploy("dev", tracking={"workers": workers, "service": {"ipFamilyPolicy": policy}})
-    assert done.returncode == 0, done.failure
-    assert done.mlflow["verified"] is True
-    pod = next(pod for pod in items("dev", "pods") if "-tracking-" in pod["metadata"]["name"])
-    addresses = [each["ip"] for each in pod["status"]["podIPs"]]
-    assert re.match(NETWORKS[family], " ".join(addresses))
-    ask = "import sys, urllib.request; print([urllib.request.urlopen(u).status for u in sys.argv[1:]])"
-    urls = [f"http://{f'[{ip}]' if ':' in ip else ip}:5000/health" for ip in [*addresses, "127.0.0.1"]]
-    server = ["exec", pod["metadata"]["name"], "-c", "tracking", "--", "python3", "-c", ask, *urls]
-    assert kubectl("-n", "dev", *server).strip() == str([200] * len(urls))
+    for workers in (1, 2):
+        done = deploy("dev", tracking={"workers": workers, "service": {"ipFamilyPolicy": policy}})
+        assert done.returncode == 0, done.failure
+        assert done.mlflow["verified"] is True
+        pod = next(pod for pod in items("dev", "pods") if "-tracking-" in pod["metadata"]["name"])
+        addresses = [each["ip"] for each in pod["status"]["podIPs"]]
+        assert re.match(NETWORKS[family], " ".join(addresses))
+        ask = "import sys, urllib.request; print([urllib.request.urlopen(u).status for u in sys.argv[1:]])"
+        urls = [f"http://{f'[{ip}]' if ':' in ip else ip}:5000/health" for ip in [*addresses, "127.0.0.1"]]
+        server = ["exec", pod["metadata"]["name"], "-c", "tracking", "--", "python3", "-c", ask, *urls]
+        assert kubectl("-n", "dev", *server).strip() == str([200] * len(urls))
