@@ -288,7 +288,7 @@ def blocks(schema: Object, path: str = "") -> Iterator[str]:
         yield from blocks(child, f"{path}{key}.")
 
 
-@pytest.mark.parametrize("block", blocks(SCHEMA))
+@pytest.mark.parametrize("block", list(blocks(SCHEMA)))
 def test_every_block_that_is_null_is_empty_or_named(block: str) -> None:
     done = rendered("demo-mlflow", json.dumps(merged(RUN, at(block, None))))
     assert "nil pointer" not in done.stderr
