@@ -39,6 +39,8 @@ pool_mode = {mode}
 client_tls_sslmode = require
 client_tls_cert_file = /tmp/tls.crt
 client_tls_key_file = /tmp/tls.key
+client_tls_ca_file = /tmp/tls.crt
+server_tls_sslmode = disable
 logfile = {folder}/{mode}.log
 pidfile = {folder}/{mode}.pid
 """

@@ -114,7 +114,7 @@ class Wrapped(Exception):
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
-        (Wrapped(Refused("permission denied for schema public\nLINE 1")), 78, "OWNER TO"),
+        (Wrapped(Refused("permission denied for schema public\nLINE 1")), 78, "GRANT <owner> TO"),
         (RuntimeError("Detected out-of-date schema"), 78, "MLflow's migration failed: RuntimeError: Detected"),
     ],
 )

@@ -12,9 +12,10 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from typing import Any
 
 import mlflow_keys
-from mlflow_schema import SERVICE, Clock, Database, SchemaError, State, hand_over, run, service_file
+from mlflow_schema import SERVICE, Clock, Database, SchemaError, State, driver, hand_over, run, service_file
 
 LOCK = 7_310_583_017_244_821
 """Key of the advisory lock, the same for every release; the lock belongs to one database."""
@@ -87,6 +88,19 @@ def refuse_rights(database: Database, state: State) -> None:
         )
 
 
+def begin(database: Database, cursor: Any) -> None:
+    """Begin a transaction. A pooler that gives each statement to another session cuts the connection off."""
+    try:
+        cursor.execute("SELECT 1")
+    except driver().OperationalError:
+        if database.is_pooled():
+            raise SchemaError(
+                "The pooler cut a transaction off, as PgBouncer does with pool_mode = statement.",
+                "Set its pool_mode to transaction or session, or name the database itself.",
+            ) from None
+        raise
+
+
 @contextmanager
 def locked(database: Database, clock: Clock) -> Iterator[None]:
     """Hold the advisory lock; it ends with the connection, so a killed migration leaves none behind.
@@ -94,6 +108,7 @@ def locked(database: Database, clock: Clock) -> Iterator[None]:
     It belongs to a transaction, which a pooler leaves to one client; a session it does not.
     """
     with closing(database.another()) as connection, connection.cursor() as cursor:
+        begin(database, cursor)
         while True:
             cursor.execute(WITHOUT_LIMIT)
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", (LOCK,))
