@@ -5,12 +5,16 @@ Nothing of MLflow is imported before the application is created: the parent of t
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import os
 from collections.abc import Callable
 from typing import Any
 
+from nebari_mlflow_server import authors, members
+from nebari_mlflow_server.doors import Doorkeeper, Doors
+from nebari_mlflow_server.identity import Identity
 from nebari_mlflow_server.locations import LocationError, Locations
 from nebari_mlflow_server.origins import Origins
 from nebari_mlflow_server.slots import BusyError, Slots, hold_other_store
@@ -21,18 +25,53 @@ RESOLVED = frozenset({"runs", "models"})
 LOCATIONS = "NEBARI_MLFLOW_ARTIFACT_LOCATIONS"
 """Environment variable: a JSON list of the locations beside the store."""
 
+ACCESS = "NEBARI_MLFLOW_ACCESS"
+"""Environment variable: a JSON object that says how people are known. Missing: everyone who gets here may do all."""
+
 
 def create_app() -> Any:
     """Return the application that each of uvicorn's workers serves."""
+    access = json.loads(os.environ.get(ACCESS, "null"))
+    if access:
+        members.configure(access["default_permission"])
     from mlflow.server import ARTIFACTS_DESTINATION_ENV_VAR, handlers
-    from mlflow.server.fastapi_app import app
     from mlflow.server.fastapi_security import get_allowed_origins
     from mlflow.store.artifact.artifact_repository_registry import get_registered_artifact_repositories
 
     locations = Locations(os.environ[ARTIFACTS_DESTINATION_ENV_VAR], json.loads(os.environ.get(LOCATIONS, "[]")))
     keep_to(locations, handlers, get_registered_artifact_repositories())
-    app.add_middleware(Slots)
+    app = known_people(access) if access else anyone()
     app.add_middleware(Origins, allowed=get_allowed_origins())
+    return app
+
+
+def anyone() -> Any:
+    """MLflow's application for everyone whom the network lets in."""
+    from mlflow.server.fastapi_app import app
+
+    app.add_middleware(Slots)
+    return app
+
+
+def known_people(access: dict[str, Any]) -> Any:
+    """MLflow's application with its permissions, for people whom somebody else knows."""
+    from mlflow.server import app as flask_app
+    from mlflow.server import auth, handlers
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracking
+    from mlflow.utils.workspace_utils import DEFAULT_WORKSPACE_NAME
+
+    app = auth.create_app(flask_app)
+    authors.write_down(Tracking, Registry)
+    known = members.Members(auth.store, DEFAULT_WORKSPACE_NAME, access["teams"])
+    members.keep_new_ones(flask_app, known)
+
+    async def ready() -> None:
+        await asyncio.to_thread(handlers._get_tracking_store().search_experiments, max_results=1)
+
+    app.add_middleware(Slots)
+    doorkeeper = Doorkeeper(Doors.from_settings(access, os.environ), known.admit, access["remember_seconds"])
+    app.add_middleware(Identity, doorkeeper=doorkeeper, ready=ready, metrics=access["metrics"], log=access["log"])
     return app
 
 
