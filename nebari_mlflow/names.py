@@ -13,6 +13,11 @@ THROUGH_THE_SERVER = {
     "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
     "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
 }
+# A notebook makes itself known by its own token, which Kubernetes puts in the place of $(…) when the pod starts.
+TOKEN_VARIABLE = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 (a name)
+NOTEBOOK_TOKEN = "$(JUPYTERHUB_API_TOKEN)"  # noqa: S105 (a reference)
+HUB_SERVICE = "mlflow"
+LOGIN_SERVICE = "forwardauth-service"
 PORT = 5000
 PATH = "/mlflow"
 

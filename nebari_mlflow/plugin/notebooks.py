@@ -21,7 +21,11 @@ def configure(config: Any) -> None:
     jupyterhub = getattr(config, "jupyterhub", None)
     if jupyterhub is not None:
         uri = names.tracking_uri(config.project_name, config.namespace)
-        add_to_notebooks(jupyterhub.overrides, {names.TRACKING_VARIABLE: uri, **names.THROUGH_THE_SERVER})
+        variables = {names.TRACKING_VARIABLE: uri, **names.THROUGH_THE_SERVER}
+        if config.mlflow.access.mode == "users":
+            variables[names.TOKEN_VARIABLE] = names.NOTEBOOK_TOKEN
+            add_to_hub(jupyterhub.overrides)
+        add_to_notebooks(jupyterhub.overrides, variables)
     profiles = getattr(config, "profiles", None)
     for profile in (getattr(profiles, "dask_worker", None) or {}).values():
         add_to_dask(profile, names.client_config(config.project_name))
@@ -46,6 +50,15 @@ def add_to_notebooks(overrides: dict[str, Any], variables: dict[str, str]) -> No
         environment.update(missing)
     else:
         environment.extend({"name": name, "value": value} for name, value in missing.items())
+
+
+def add_to_hub(overrides: dict[str, Any]) -> None:
+    """Make MLflow a service of the hub that may read who is in which group. The hub's chart generates its token."""
+    hub = overrides.get("hub") or {}
+    services, roles = hub.get("services") or {}, hub.get("loadRoles") or {}
+    services.setdefault(names.HUB_SERVICE, {})
+    roles.setdefault(names.HUB_SERVICE, {"scopes": ["read:users"], "services": [names.HUB_SERVICE]})
+    overrides["hub"] = {**hub, "services": services, "loadRoles": roles}
 
 
 def add_to_dask(profile: Any, config_map: str) -> None:

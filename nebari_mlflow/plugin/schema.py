@@ -69,6 +69,21 @@ class Access(Strict):
     middleware: KubernetesName | None = Field(
         default=None, description="Traefik Middleware that plays the login. Default: the one that Nebari made."
     )
+    mode: Literal["open", "users"] = Field(
+        default="open",
+        description="open: everyone whom the network lets in may read and change everything. users: notebooks and "
+        "browsers are the people who are logged in to Nebari, and MLflow's permissions apply.",
+    )
+    admin_groups: list[str] = Field(default=["admin"], description="Groups whose members may do everything.")
+    groups: list[str] = Field(
+        default=[], description="Groups that may use MLflow, besides the administrators. Empty: everyone on Nebari."
+    )
+    teams: list[str] = Field(
+        default=[], description="Groups that keep what their members create to themselves. The rest is everyone's."
+    )
+    default_permission: Literal["NO_PERMISSIONS", "READ", "USE", "EDIT", "MANAGE"] = Field(
+        default="EDIT", description="What people may do with what others created."
+    )
 
 
 class Mlflow(Strict):

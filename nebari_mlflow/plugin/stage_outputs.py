@@ -29,6 +29,7 @@ COMMON = (
     Output("mlflow_domain", INGRESS, "domain"),
     Output("mlflow_route", SERVICES, "forward-auth-middleware"),
 )
+LOGIN = Output("mlflow_access", SERVICES, "forward-auth-service")
 
 
 def read(stage_outputs: Mapping[str, Mapping[str, Any]], output: Output) -> Any:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .. import names
 from ..errors import UpstreamError
 from .mappings import Variables, filled, plain
 from .providers import PROVIDERS, name_of
-from .stage_outputs import COMMON, Output, read
+from .stage_outputs import COMMON, LOGIN, Output, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +30,10 @@ def role(config: Any) -> str:
 
 def upstream_of(config: Any) -> tuple[Output, ...]:
     """The outputs of earlier stages that this configuration needs."""
-    wanted = COMMON if config.mlflow.access.ui else COMMON[:1]
+    access = config.mlflow.access
+    wanted = COMMON if access.ui else COMMON[:1]
+    if access.ui and access.mode == "users":
+        wanted = (*wanted, LOGIN)
     return wanted + PROVIDERS[role(config)].outputs
 
 
@@ -60,6 +64,8 @@ def build(config: Any, stage_outputs: Mapping[str, Mapping[str, Any]] | None, *,
     found = {} if stage_outputs is None else _found(config, stage_outputs, removal=removal)
     if "mlflow_gcp_project" in found:
         found["mlflow_gcp_workload_pool"] = f"{found['mlflow_gcp_project']}.svc.id.goog"
+    if block.access.mode == "users":
+        found["mlflow_access"] = _access(config, found.pop("mlflow_access", None))
     if block.access.ui:
         found["mlflow_route"] = _route(config, found.get("mlflow_route"))
     return dict(sorted({**variables, **found}.items()))
@@ -92,6 +98,25 @@ def _route(config: Any, middleware: Any) -> dict[str, Any]:
         "traefik": {
             "forwardAuth": {"name": given or upstream or "traefik-forward-auth", "namespace": config.namespace}
         },
+    }
+
+
+def _access(config: Any, login: Any) -> dict[str, Any]:
+    """Nebari's hub knows the notebooks' tokens, its login the browsers' cookies; both are in our namespace."""
+    access, namespace = config.mlflow.access, config.namespace
+    service = login.get("name") if isinstance(login, dict) else login
+    asked = {"login": {"url": f"http://{service or names.LOGIN_SERVICE}.{namespace}.svc:4181"}} if access.ui else {}
+    return {
+        "mode": access.mode,
+        "adminGroups": access.admin_groups,
+        "groups": access.groups,
+        "teams": access.teams,
+        "defaultPermission": access.default_permission,
+        "jupyterhub": {
+            "url": f"http://hub.{namespace}.svc:8081",
+            "tokenSecret": {"name": "hub", "key": f"hub.services.{names.HUB_SERVICE}.apiToken"},
+        },
+        **asked,
     }
 
 

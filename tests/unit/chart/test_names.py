@@ -90,7 +90,7 @@ def files_read(start: str) -> set[str]:
 @pytest.mark.parametrize(
     ("manifest", "files"),
     [
-        ("tracking/deployment.yaml", 4),
+        ("tracking/deployment.yaml", 5),
         ("postgresql/statefulset.yaml", 3),
         ("migrate/job.yaml", 4),
         ("run/workload.yaml", 3),

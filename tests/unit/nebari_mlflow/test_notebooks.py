@@ -21,6 +21,7 @@ OURS = {"configMapRef": {"name": "demo-mlflow-client", "optional": True}}
 
 def config(overrides: dict[str, Any], **profile: Any) -> Any:
     return SimpleNamespace(
+        mlflow=SimpleNamespace(access=SimpleNamespace(mode=profile.pop("mode", "open"))),
         project_name="demo",
         namespace="dev",
         jupyterhub=SimpleNamespace(overrides=overrides),
@@ -67,3 +68,28 @@ def test_dask_pods_keep_their_own_sources_above_ours(field: str) -> None:
 
 def test_stages_that_are_not_there_are_left_out() -> None:
     notebooks.configure(SimpleNamespace(project_name="demo", namespace="dev"))
+
+
+def test_a_notebook_with_users_brings_its_own_token() -> None:
+    made = config({}, mode="users")
+    notebooks.configure(made)
+    once = copy.deepcopy(made.jupyterhub.overrides)
+    notebooks.configure(made)
+    assert made.jupyterhub.overrides == once
+    assert once["singleuser"]["extraEnv"] == {**VARIABLES, "MLFLOW_TRACKING_TOKEN": "$(JUPYTERHUB_API_TOKEN)"}
+    assert once["hub"] == {
+        "services": {"mlflow": {}},
+        "loadRoles": {"mlflow": {"scopes": ["read:users"], "services": ["mlflow"]}},
+    }
+
+
+def test_services_and_roles_of_the_hub_stay() -> None:
+    hub: dict[str, Any] = {
+        "services": {"mine": {"apiToken": None}},
+        "loadRoles": {"mlflow": {"scopes": []}},
+        "baseUrl": "/",
+    }
+    made = config({"hub": copy.deepcopy(hub)}, mode="users")
+    notebooks.configure(made)
+    found = made.jupyterhub.overrides["hub"]
+    assert found == {**hub, "services": {**hub["services"], "mlflow": {}}}

@@ -37,6 +37,10 @@ _value:
   elements: str
 """
 
+ACCESS = {
+    "open": "open: everyone whom the network lets in may read and change everything",
+    "users": "users: every request needs a person's or a program's credential",
+}
 PAST = {"create": "created", "update": "updated", "delete": "deleted", "recover": "recovered", "verify": "tested"}
 
 
@@ -49,6 +53,7 @@ def deployed(facts: Mapping[str, Any], check: bool = False) -> list[str]:
         "UI": facts["ui_url"] or "no route",
         **({"UI, tried": facts["ui_says"]} if facts.get("ui_says") else {}),
         "artifacts": facts["artifact_uri"],
+        "access": ACCESS[facts["access"]],
     }
     lines = [
         f"MLflow {facts['versions']['mlflow']} {state}: release {release['name']}, namespace {release['namespace']}"

@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import mlflow_keys
+import mlflow_permissions
 from mlflow_schema import SERVICE, Clock, Database, SchemaError, State, driver, hand_over, run, service_file
 
 LOCK = 7_310_583_017_244_821
@@ -172,6 +173,7 @@ def migrate(database: Database, clock: Clock) -> None:
         mlflow_keys.require(database)
         mlflow_keys.give_up(database)
         if state is State.CURRENT:
+            mlflow_permissions.migrate(database, clock)
             print(f"schema {database.migrations.head}: nothing to do", flush=True)
             return
         if state is State.BEHIND:
@@ -180,6 +182,7 @@ def migrate(database: Database, clock: Clock) -> None:
         clock.tell(task)
         with heartbeat(clock, task):
             upgrade(database.parameters)
+        mlflow_permissions.migrate(database, clock)
         if database.state() is not State.CURRENT:
             message = f"The migration ended at {database.revision()}, not at {database.migrations.head}."
             raise RuntimeError(message)

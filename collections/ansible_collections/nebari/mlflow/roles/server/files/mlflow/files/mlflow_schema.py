@@ -75,13 +75,18 @@ def _assigned(text: str, name: str) -> list[str]:
     return re.findall(r"[\"']([0-9a-z_]+)[\"']", match.group(1)) if match else []
 
 
-def installed_migrations() -> Migrations:
-    """Find the migrations of the installed MLflow without importing it."""
+def installed() -> Path:
+    """Find the installed MLflow without importing it."""
     spec = importlib.util.find_spec("mlflow")
     if spec is None or not spec.submodule_search_locations:
         message = "This image has no MLflow for its python3. Set image.repository and image.tag to one that has."
         raise SchemaError(message)
-    return read_migrations(Path(spec.submodule_search_locations[0]) / "store/db_migrations/versions")
+    return Path(spec.submodule_search_locations[0])
+
+
+def installed_migrations() -> Migrations:
+    """The migrations of the installed MLflow."""
+    return read_migrations(installed() / "store/db_migrations/versions")
 
 
 def judge(revision: str | None, tables: frozenset[str], migrations: Migrations) -> State:

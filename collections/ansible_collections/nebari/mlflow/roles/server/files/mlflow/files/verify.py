@@ -41,6 +41,8 @@ class Server:
         request = urllib.request.Request(f"{self.uri}{path}", data=body, method=method)  # noqa: S310
         if kind:
             request.add_header("Content-Type", kind)
+        if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
+            request.add_header("Authorization", f"Bearer {token}")
         try:
             with urllib.request.urlopen(request, timeout=self.timeout) as response:  # noqa: S310
                 return bytes(response.read())

@@ -7,12 +7,13 @@ import sys
 import time
 
 import mlflow_keys
+import mlflow_permissions
 from mlflow_schema import Clock, Database, SchemaError, State, hand_over, run, service_file
 
 
 def wait(database: Database, clock: Clock) -> None:
     """Return when the schema fits; raise when it never will, or when the time is up."""
-    while (state := database.state()) is not State.CURRENT:
+    while (state := database.state()) is not State.CURRENT or not mlflow_permissions.current(database):
         revision = database.revision() or "none"
         if state is State.AHEAD:
             cause = (

@@ -58,6 +58,23 @@ helm.sh/chart: {{ include "mlflow.chart" . }}
 {{ .Values.postgresql.auth.existingSecret | default (printf "%s-postgresql" (include "mlflow.fullname" .)) }}
 {{- end }}
 
+{{/* Whether the server asks who sends a request. */}}
+{{- define "mlflow.access.users" -}}
+{{- if eq .Values.access.mode "users" -}}true{{- end -}}
+{{- end }}
+
+{{- define "mlflow.access.secret" -}}
+{{ .Values.access.secret | default (printf "%s-access" (include "mlflow.fullname" .)) }}
+{{- end }}
+
+{{/* How the release's own pods make themselves known. */}}
+{{- define "mlflow.access.clientEnv" -}}
+{{- if include "mlflow.access.users" . }}
+- name: MLFLOW_TRACKING_TOKEN
+  valueFrom: {secretKeyRef: {name: {{ include "mlflow.access.secret" . }}, key: token}}
+{{- end }}
+{{- end }}
+
 {{- define "mlflow.trackingUri" -}}
 http://{{ include "mlflow.fullname" . }}-tracking.{{ .Release.Namespace }}.svc:{{ .Values.tracking.service.port }}
 {{- end }}

@@ -48,12 +48,13 @@ One worker for each core of the limit, as long as memory lasts: 256 MiB each, 25
 {{- end }}
 
 {{/*
-Pools of a replica: each worker has one for tracking and one for the registry. With job execution each has one
-more, and eight processes that run jobs have one each. The parent process of a pod holds two connections.
+Pools of a replica: each worker has one for tracking, one for the registry, and one for permissions if it has users.
+With job execution each has one more, and eight processes that run jobs have one each. The parent process of a pod holds two connections.
 */}}
 {{- define "mlflow.poolsPerReplica" -}}
 {{- $workers := include "mlflow.workers" . | int -}}
-{{- ternary (add 8 (mul 3 $workers)) (mul 2 $workers) .Values.tracking.jobExecution -}}
+{{- $pools := ternary 3 2 (not (empty (include "mlflow.access.users" .))) -}}
+{{- ternary (add 8 (mul (add1 $pools) $workers)) (mul $pools $workers) .Values.tracking.jobExecution -}}
 {{- end }}
 
 {{/* Connections that one pool may hold. 15 stay free: 3 for superusers, the rest for migration, backups and people. */}}

@@ -38,7 +38,7 @@ Refusals of what the schema cannot express, each with the key, the value and the
 {{- if and (contains "://" $storage.uri) (ne (toJson $storage.volume) (toJson $untouched)) -}}
 {{- fail (printf "storage.volume is set but storage.uri %q is an object store, which uses no volume: remove storage.volume, or set storage.uri to a path." $storage.uri) -}}
 {{- end -}}
-{{- $writable := list "/tmp" "/mlflow" "/mlflow/scripts" "/mlflow/app" "/mlflow/database" "/mlflow/database-ca" -}}
+{{- $writable := list "/tmp" "/mlflow" "/mlflow/scripts" "/mlflow/app" "/mlflow/database" "/mlflow/database-ca" "/mlflow/kubernetes" -}}
 {{- if or (has (trimSuffix "/" $storage.uri) $writable) (hasPrefix "/tmp/" $storage.uri) -}}
 {{- fail (printf "storage.uri %q is taken by the chart's own files: use another path, such as /mlflow/artifacts." $storage.uri) -}}
 {{- end -}}
@@ -84,12 +84,12 @@ Refusals of what the schema cannot express, each with the key, the value and the
 {{- end -}}
 {{- end }}
 
-{{/* MLflow has no login of its own, so a route without one in front of it would be open to everyone. */}}
+{{/* Without a login in front of it, a route would be open to everyone, unless the server itself knows people. */}}
 {{- define "mlflow.validate.login" -}}
 {{- $route := .Values.route -}}
 {{- $login := or $route.externalAuthentication (and (eq $route.type "traefik") $route.traefik.forwardAuth.name) -}}
 {{- $login = or $login (and (eq $route.type "nebariapp") $route.nebariapp.auth.enabled) -}}
-{{- if not $login -}}
+{{- if not (or $login (include "mlflow.access.users" .)) -}}
 {{- $way := get (dict "traefik" "set route.traefik.forwardAuth.name" "nebariapp" "set route.nebariapp.auth.enabled" "ingress" "have the Ingress controller ask for a login (route.ingress.annotations)" "gateway" "attach a policy to the HTTPRoute that asks for a login") $route.type -}}
 {{- fail (printf "route.type %q would open MLflow to everyone who reaches %s: %s. Where something that the chart cannot see asks for the login, set route.externalAuthentication to true." $route.type $route.domain $way) -}}
 {{- end -}}
@@ -142,6 +142,9 @@ Refusals of what the schema cannot express, each with the key, the value and the
 {{- $_ := set $refused "MLFLOW_SERVER_ALLOWED_HOSTS" "it is computed; use tracking.allowedHosts" -}}
 {{- $_ := set $refused "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS" "it is computed; use tracking.corsAllowedOrigins" -}}
 {{- $_ := set $refused "NEBARI_MLFLOW_ARTIFACT_LOCATIONS" "it is computed; use tracking.artifactLocations" -}}
+{{- range list "NEBARI_MLFLOW_ACCESS" "NEBARI_MLFLOW_SERVICE_TOKEN" "NEBARI_MLFLOW_HUB_TOKEN" "MLFLOW_AUTH_CONFIG_PATH" "MLFLOW_BASIC_AUTH_FAIL_CLOSED" "MLFLOW_SERVER_ENABLE_GRAPHQL_AUTH" -}}
+{{- $_ := set $refused . "who may do what is decided by access" -}}
+{{- end -}}
 {{- $_ := set $refused "MLFLOW_GUNICORN_OPTS" "it starts MLflow without the application that checks requests; size the server by tracking.workers" -}}
 {{- $_ := set $refused "MLFLOW_STATIC_PREFIX" "the route strips the prefix; use route.path" -}}
 {{- $_ := set $refused "MLFLOW_ARTIFACTS_ONLY" "the server would answer nothing but artifacts" -}}

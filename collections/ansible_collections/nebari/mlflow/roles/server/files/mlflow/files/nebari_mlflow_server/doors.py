@@ -87,7 +87,7 @@ class Doors:
         if self.service.recognizes(token):
             return self.service.person()
         issuer = issuer_of(token)
-        if issuer in self.providers:
+        if issuer is not None and issuer in self.providers:
             return self.providers[issuer].person(token)
         if issuer is not None:
             # Its issuer is the cluster's own, or nobody that we know: only Kubernetes can tell.

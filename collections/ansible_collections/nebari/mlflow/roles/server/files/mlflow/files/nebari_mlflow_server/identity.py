@@ -76,9 +76,7 @@ class Identity:
             await answer_error(send, 403, "PERMISSION_DENIED", str(error))
         except UnavailableError as error:
             text = f"Cannot find out who you are: {error}. Nobody is let in unchecked; try again."
-            await answer_error(
-                send, 503, "TEMPORARILY_UNAVAILABLE", text, retry_after=str(RETRY_AFTER_SECONDS)
-            )
+            await answer_error(send, 503, "TEMPORARILY_UNAVAILABLE", text, retry_after=str(RETRY_AFTER_SECONDS))
         return None
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,7 +90,7 @@ class Identity:
     async def _say_ready(self, send: Send) -> None:
         try:
             await self.ready()
-        except Exception as error:  # noqa: BLE001  # whatever it is, the server is not ready
+        except Exception as error:  # whatever it is, the server is not ready
             await answer(send, 503, "text/plain", f"not ready ({type(error).__name__})")
         else:
             await answer(send, 200, "text/plain", "OK")

@@ -7,6 +7,7 @@ and what belongs to a team. Nobody logs in with a password of this store: each g
 from __future__ import annotations
 
 import configparser
+import functools
 import os
 import secrets
 import tempfile
@@ -83,8 +84,7 @@ class Members:
         has = self._outside(user)
         for team in self.teams:
             if team not in groups and team not in has:
-                role = self.role(team)
-                _once(lambda role=role: self.store.assign_role_to_user(user.id, role))
+                _once(functools.partial(self.store.assign_role_to_user, user.id, self.role(team)))
             elif team in groups and team in has:
                 self.store.unassign_role_from_user(user.id, has[team])
 
