@@ -87,6 +87,7 @@ lock: $(UV)  ## Resolve and lock the requirements again
 	@$(UV) pip compile -q --universal --generate-hashes --no-header pyproject.toml --group test -o requirements/test.txt
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --group lint -o requirements/lint.txt
 	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml requirements/oldest.in -o requirements/oldest.txt
+	@cd tests/integration/identity && $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
 
 $(CACHE)/uv/bin/uv: requirements/uv.txt
 	@echo "Installing uv"

@@ -10,6 +10,7 @@ HERE = Path(__file__).parent
 GROUPS = {
     "nebari/test_clouds.py": "nebari on clouds",
     "nebari/test_trouble.py": "trouble",
+    "identity": "identity",  # one deployment with its people serves them all
     "nebari": "nebari",  # one deployed project serves them all
     "test_cluster.py": "demo",  # the project that `make up` deploys
     "test_inputs.py": "demo",
@@ -26,6 +27,7 @@ ORDER = [
     "nebari",
     "security/test_data.py",
     "clouds",
+    "identity",
     "security/test_database.py",
     "test_outside_database.py",
     "test_release_recovery.py",

@@ -1,0 +1,324 @@
+"""A person is the same in MLflow as in the notebook and the browser, and nobody else gets in.
+
+Everything is real but the login, which is played as in the tests of the route: JupyterHub with notebook servers in
+pods, Traefik in front, the deploy by the playbook, MLflow's own permissions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+
+from tests.integration.identity.hub import Hub, hub
+from tests.integration.nebari.edge.traefik import Edge, edge
+from tests.support import Played, kubectl, play, run_pod
+
+pytestmark = pytest.mark.cluster
+
+NAMESPACE = f"identity-{os.getpid()}"
+DOMAIN = "identity.example.org"
+PROJECT = "who"
+SERVER = f"http://{PROJECT}-mlflow-tracking.{NAMESPACE}.svc:5000"
+ACCESS: dict[str, Any] = {
+    "mode": "users",
+    "teams": ["data"],
+    "rememberSeconds": 2,
+    "jupyterhub": {
+        "url": f"http://hub.{NAMESPACE}.svc:8081",
+        "tokenSecret": {"name": "hub", "key": "hub.services.mlflow.apiToken"},
+    },
+    "login": {"url": f"http://forwardauth-service.{NAMESPACE}.svc:4181"},
+    "kubernetes": {"enabled": True, "namespaces": [NAMESPACE]},
+}
+VARIABLES: dict[str, Any] = {
+    "mlflow_provider": "local",
+    "mlflow_project_name": PROJECT,
+    "mlflow_namespace": NAMESPACE,
+    "mlflow_domain": DOMAIN,
+    "mlflow_route": {"type": "traefik", "traefik": {"forwardAuth": {"name": "traefik-forward-auth"}}},
+    "mlflow_overrides": {"tracking": {"workers": 1}},
+    "mlflow_kubeconfig": os.environ["KUBECONFIG"],
+}
+
+# Sends requests from a pod and prints status and body of each. A token of "" sends none.
+ASK = """
+import json, os, sys, urllib.request, urllib.error
+for method, path, body, headers in json.load(sys.stdin):
+    if headers.pop("own token", None):
+        headers["Authorization"] = "Bearer " + os.environ["MLFLOW_TRACKING_TOKEN"]
+    data = None if body is None else json.dumps(body).encode()
+    given = {"Content-Type": "application/json", **headers}
+    request = urllib.request.Request(sys.argv[1] + path, data, given, method=method)
+    class Stay(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *_): return None
+    try:
+        with urllib.request.build_opener(Stay).open(request, timeout=60) as answer:
+            print(json.dumps([answer.status, answer.read().decode("utf-8", "replace")]))
+    except urllib.error.HTTPError as error:
+        print(json.dumps([error.code, error.read().decode("utf-8", "replace")]))
+"""
+
+
+@dataclass(frozen=True)
+class Here:
+    """The deployment, with the people who use it."""
+
+    hub: Hub
+    edge: Edge
+    played: Played
+
+    def ask(self, pod: str, *requests: tuple[str, str, Any, dict[str, str]]) -> list[tuple[int, str]]:
+        output = self.hub.run(pod, ASK, SERVER, stdin=json.dumps(requests))
+        return [tuple(json.loads(line)) for line in output.splitlines()]  # type: ignore[misc]
+
+    def call(self, pod: str, method: str, endpoint: str, **fields: Any) -> tuple[int, Any]:
+        """One call of MLflow's API with the notebook's own token."""
+        path = f"/api/2.0/mlflow/{endpoint}"
+        if method == "GET":
+            path += "?" + "&".join(f"{name}={quote(str(value))}" for name, value in fields.items())
+        body = None if method == "GET" else fields
+        ((status, text),) = self.ask(pod, (method, path, body, {"own token": "yes"}))
+        return status, json.loads(text) if text.startswith("{") else text
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Here]:
+    kubectl("create", "namespace", NAMESPACE)
+    try:
+        with hub(NAMESPACE, SERVER) as made, edge(NAMESPACE, DOMAIN) as front:
+            made.start("alice", "bob", "root")
+            played = play("mlflow", **VARIABLES, mlflow_access=ACCESS)
+            assert played.returncode == 0, played.failure
+            yield Here(made, front, played)
+    finally:
+        play("destroy", **{**VARIABLES, "mlflow_access": ACCESS})
+        kubectl("delete", "namespace", NAMESPACE, "--wait=false", "--ignore-not-found")
+
+
+def experiment(here: Here, pod: str, name: str) -> str:
+    status, found = here.call(pod, "POST", "experiments/create", name=name)
+    assert status == 200, found
+    return str(found["experiment_id"])
+
+
+def cookie(here: Here, name: str) -> str:
+    """What the browser has after the login."""
+    location = here.edge.request(f"/auth/login?state=/&username={name}").location
+    return f"_forward_auth={parse_qs(urlsplit(location).query)['code'][0]}"
+
+
+def test_the_deploy_says_who_may_use_it(here: Here) -> None:
+    assert here.played.mlflow["access"] == "users"
+    assert here.played.mlflow["verified"] is True
+    assert "access: users" in here.played.stdout
+
+
+def test_a_notebook_logs_a_run_that_its_person_owns_and_nobody_typed_a_key(here: Here) -> None:
+    script = (
+        "import mlflow, json\n"
+        "mlflow.set_experiment('by alice')\n"
+        "with mlflow.start_run() as run: mlflow.log_metric('a', 1); mlflow.log_text('hello', 'a.txt')\n"
+        "found = mlflow.get_run(run.info.run_id)\n"
+        "print(json.dumps([found.info.user_id, found.data.tags['mlflow.user'], run.info.run_id]))"
+    )
+    user, tag, _ = json.loads(here.hub.run("jupyter-alice", script).splitlines()[-1])
+    assert (user, tag) == ("alice", "alice")
+
+
+def test_what_a_team_creates_is_denied_to_others_on_every_api(here: Here) -> None:
+    own = experiment(here, "jupyter-alice", "secret")
+    status, made = here.call("jupyter-alice", "POST", "runs/create", experiment_id=own, start_time=1, user_id="mallory")
+    assert (status, made["run"]["info"]["user_id"]) == (200, "alice")
+    run = made["run"]["info"]["run_id"]
+    assert here.call("jupyter-alice", "POST", "registered-models/create", name="secret")[0] == 200
+    token = {"own token": "yes"}
+    artifacts = "/api/2.0/mlflow-artifacts/artifacts"
+    graphql = {"query": f'query {{ mlflowGetRun(input: {{runId: "{run}"}}) {{ run {{ info {{ runId }} }} }} }}'}
+    answers = here.ask(
+        "jupyter-bob",
+        ("GET", f"/api/2.0/mlflow/experiments/get?experiment_id={own}", None, token),
+        ("GET", "/api/2.0/mlflow/experiments/get-by-name?experiment_name=secret", None, token),
+        ("GET", f"/ajax-api/2.0/mlflow/runs/get?run_id={run}", None, token),
+        ("POST", "/api/2.0/mlflow/runs/set-tag", {"run_id": run, "key": "a", "value": "b"}, token),
+        ("POST", "/api/2.0/mlflow/runs/log-batch", {"run_id": run, "metrics": [], "params": [], "tags": []}, token),
+        ("GET", f"/api/2.0/mlflow/metrics/get-history?run_id={run}&metric_key=a", None, token),
+        ("GET", f"{artifacts}?path={own}", None, token),
+        ("GET", f"{artifacts}/{own}/{run}/artifacts/a.txt", None, token),
+        ("PUT", f"{artifacts}/{own}/{run}/artifacts/b.txt", {}, token),
+        ("GET", "/api/2.0/mlflow/registered-models/get?name=secret", None, token),
+        ("GET", f"/get-artifact?path=a.txt&run_uuid={run}", None, token),
+        ("POST", "/v1/traces", {}, {**token, "x-mlflow-experiment-id": own}),
+    )
+    assert [status for status, _ in answers] == [403] * len(answers), answers
+    hidden = here.ask(
+        "jupyter-bob",
+        ("POST", "/api/2.0/mlflow/runs/search", {"experiment_ids": [own]}, token),
+        ("POST", "/api/2.0/mlflow/experiments/search", {"max_results": 100}, token),
+        ("GET", "/api/2.0/mlflow/registered-models/search", None, token),
+        ("POST", "/graphql", graphql, token),
+    )
+    for status, text in hidden:
+        assert status == 200
+        assert run not in text
+        assert "secret" not in text
+    assert here.call("jupyter-root", "GET", "experiments/get", experiment_id=own)[0] == 200
+
+
+def test_what_nobodys_team_created_is_everyones_to_use(here: Here) -> None:
+    shared = experiment(here, "jupyter-bob", "shared")
+    assert here.call("jupyter-alice", "POST", "runs/create", experiment_id=shared, start_time=1)[0] == 200
+    assert here.call("jupyter-alice", "POST", "experiments/delete", experiment_id=shared)[0] == 403
+
+
+def test_nobody_becomes_another_by_a_header_or_a_field(here: Here) -> None:
+    claimed = dict.fromkeys(("X-Forwarded-User", "X-Auth-Request-User", "Remote-User", "X-Remote-User"), "root")
+    (first, second) = here.ask(
+        "jupyter-bob",
+        ("GET", "/ajax-api/2.0/mlflow/users/current", None, claimed),
+        ("GET", "/ajax-api/2.0/mlflow/users/current", None, {**claimed, "own token": "yes"}),
+    )
+    assert first[0] == 401
+    assert json.loads(second[1])["user"] == {**json.loads(second[1])["user"], "username": "bob", "is_admin": False}
+    own = experiment(here, "jupyter-bob", "bob's own")
+    _, made = here.call("jupyter-bob", "POST", "runs/create", experiment_id=own, start_time=1)
+    tag = {"run_id": made["run"]["info"]["run_id"], "key": "mlflow.user", "value": "alice"}
+    assert here.call("jupyter-bob", "POST", "runs/set-tag", **tag)[0] == 403
+
+
+def test_a_token_of_the_hubs_page_works_outside_until_it_is_revoked(here: Here) -> None:
+    token, name = here.hub.new_token("bob")
+    path = "/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
+
+    def status(value: str) -> int:
+        return here.edge.request(path, headers={"Authorization": value}).status
+
+    assert status(f"Bearer {token}") == 200
+    assert status("Bearer nonsense") == 401
+    assert here.edge.request(path).status == 307  # to the login
+    here.hub.api("DELETE", f"users/bob/tokens/{name}")
+    for _ in range(20):
+        if status(f"Bearer {token}") == 401:
+            return
+    raise AssertionError("a revoked token still works")
+
+
+def test_a_browser_is_who_logged_in(here: Here) -> None:
+    session = {"Cookie": cookie(here, "bob")}
+    assert here.edge.request("/mlflow/", headers=session).status == 200
+    found = here.edge.request("/mlflow/ajax-api/2.0/mlflow/users/current", headers=session)
+    assert json.loads(found.body)["user"]["username"] == "bob"
+    forged = {"Cookie": cookie(here, "bob").replace("bob", "root")}
+    assert here.edge.request("/mlflow/", headers=forged).status == 307
+
+
+def test_a_browsers_groups_come_from_the_hub(here: Here) -> None:
+    """Ada has never had a notebook; the hub knows that she is in alice's team."""
+    here.hub.api("POST", "users/ada")
+    team = experiment(here, "jupyter-alice", "for ada")
+    path = f"/mlflow/ajax-api/2.0/mlflow/experiments/get?experiment_id={team}"
+    assert here.edge.request(path, headers={"Cookie": cookie(here, "ada")}).status == 200
+    assert here.edge.request(path, headers={"Cookie": cookie(here, "eve")}).status == 403
+
+
+def test_a_service_account_is_known_by_a_token_for_our_audience(here: Here) -> None:
+    def status(token: str) -> tuple[int, str]:
+        (found,) = here.ask(
+            "jupyter-bob",
+            ("GET", "/ajax-api/2.0/mlflow/users/current", None, {"Authorization": f"Bearer {token}"}),
+        )
+        return found
+
+    def token(account: str, *more: str) -> str:
+        return kubectl("-n", NAMESPACE, "create", "token", account, *more).strip()
+
+    code, text = status(token("default", "--audience=mlflow"))
+    assert (code, json.loads(text)["user"]["username"]) == (200, f"{NAMESPACE}/default")
+    assert status(token("default"))[0] == 401
+    assert status(token("default", "--audience=other"))[0] == 401
+    foreign = kubectl("-n", "default", "create", "token", "default", "--audience=mlflow").strip()
+    assert status(foreign)[0] == 401
+
+
+ROUTES = """
+import json, os
+os.environ["_MLFLOW_SGI_NAME"] = "uvicorn"
+from nebari_mlflow_server.app import create_app
+from mlflow.server import app as flask
+application = create_app()
+found = set()
+for rule in flask.url_map.iter_rules():
+    found |= {(method, rule.rule) for method in rule.methods - {"HEAD", "OPTIONS"}}
+for route in application.routes:
+    found |= {(method, route.path) for method in set(getattr(route, "methods", None) or ()) - {"HEAD", "OPTIONS"}}
+print(json.dumps(sorted(found)))
+"""
+OPEN = {"/health", "/version", "/health/ready"}
+
+
+def test_no_route_of_the_running_server_answers_without_identity(here: Here) -> None:
+    """The routes come from the server itself, so a new one of MLflow's is tried too."""
+    pod = f"deploy/{PROJECT}-mlflow-tracking"
+    listed = kubectl("-n", NAMESPACE, "exec", pod, "-c", "tracking", "--", "python3", "-c", ROUTES).splitlines()[-1]
+    routes = [(method, path) for method, path in json.loads(listed) if path not in OPEN]
+    assert len(routes) > 300, routes
+    asked = []
+    for method, path in routes:
+        plain = "/".join("1" if part.startswith(("<", "{")) else part for part in path.split("/"))
+        asked.append((method, plain, None if method == "GET" else {}, {"X-Forwarded-User": "root"}))
+    answers = here.ask("jupyter-bob", *asked)
+    assert len(answers) == len(routes)
+    refused = {route for route, (status, _) in zip(routes, answers, strict=True) if status == 401}
+    assert set(routes) - refused == set()
+
+
+def test_a_pod_without_a_credential_gets_nothing(here: Here) -> None:
+    script = (
+        "import urllib.request, urllib.error\n"
+        f"try: urllib.request.urlopen('{SERVER}/api/2.0/mlflow/experiments/search?max_results=1', timeout=30)\n"
+        "except urllib.error.HTTPError as error: print(error.code)"
+    )
+    assert run_pod(here.hub.namespace, "stranger", script).strip() == "401"
+
+
+def test_the_log_names_the_person(here: Here) -> None:
+    experiment(here, "jupyter-alice", "logged")
+    log = kubectl("-n", NAMESPACE, "logs", f"deploy/{PROJECT}-mlflow-tracking", "-c", "tracking")
+    lines = [json.loads(line[line.index("{") :]) for line in log.splitlines() if "nebari.access" in line]
+    assert any(line["user"] == "alice" and line["path"].endswith("/experiments/create") for line in lines)
+
+
+def test_no_token_reaches_a_log_or_an_object(here: Here) -> None:
+    secret = json.loads(kubectl("-n", NAMESPACE, "get", "secret", f"{PROJECT}-mlflow-access", "-o", "json"))
+    import base64
+
+    own = base64.b64decode(secret["data"]["token"]).decode()
+    made, _ = here.hub.new_token("alice")
+    here.edge.request("/mlflow/", headers={"Authorization": f"Bearer {made}"})
+    seen = kubectl("-n", NAMESPACE, "logs", f"deploy/{PROJECT}-mlflow-tracking", "-c", "tracking")
+    seen += kubectl("-n", NAMESPACE, "get", "deploy,cm,events,pods", "-o", "yaml") + here.played.stdout
+    for token in (own, made):
+        assert token not in seen
+
+
+def test_a_hub_that_is_down_means_503_and_never_open(here: Here) -> None:
+    """Last, since it takes the hub away."""
+    kubectl("-n", NAMESPACE, "label", "pod", "hub", "component=away", "--overwrite")
+    try:
+        fresh, _ = "0" * 32, ""
+        for _ in range(3):
+            (found,) = here.ask(
+                "jupyter-bob",
+                ("GET", "/api/2.0/mlflow/experiments/search", None, {"Authorization": f"Bearer {fresh}"}),
+            )
+            if found[0] == 503:
+                break
+        assert found[0] == 503
+        assert "Nobody is let in unchecked" in found[1]
+    finally:
+        kubectl("-n", NAMESPACE, "label", "pod", "hub", "component=hub", "--overwrite")
