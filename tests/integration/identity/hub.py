@@ -19,7 +19,7 @@ from tests.support import CACHE, MLFLOW_IMAGE, kubectl
 
 HERE = Path(__file__).parent
 REQUIREMENTS = HERE / "requirements.txt"
-START_SECONDS = 420
+START_SECONDS = 600
 
 
 def packages() -> Path:
@@ -104,7 +104,7 @@ def hub(namespace: str, tracking_uri: str) -> Iterator[Hub]:
 def send(namespace: str) -> None:
     """Send the packages to the volume that hub and notebooks read."""
     running = "jsonpath={.status.initContainerStatuses[0].state.running}"
-    kubectl("-n", namespace, "wait", "pod/hub", f"--for={running}", "--timeout=180s")
+    kubectl("-n", namespace, "wait", "pod/hub", f"--for={running}", f"--timeout={START_SECONDS}s")
     pack = ["tar", "-C", str(packages()), "--exclude=__pycache__", "--exclude=tests", "-c", "."]
     unpack = ["kubectl", "-n", namespace, "exec", "-i", "hub", "-c", "packages", "--", "tar", "-C", "/packages", "-x"]
     with subprocess.Popen(pack, stdout=subprocess.PIPE) as packing:

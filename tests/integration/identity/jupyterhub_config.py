@@ -3,28 +3,31 @@
 It has no proxy of its own, since nobody opens a notebook here: its API is what is used.
 """
 
+from __future__ import annotations
+
 import os
+from typing import Any
 
 from jupyterhub.proxy import Proxy
 from traitlets.config import get_config
 
 
-class Direct(Proxy):
+class Direct(Proxy):  # type: ignore[misc]
     """Remembers routes and serves none."""
 
     should_start = False
 
-    def __init__(self, **named):
+    def __init__(self, **named: Any) -> None:
         super().__init__(**named)
-        self.routes = {}
+        self.routes: dict[str, dict[str, Any]] = {}
 
-    async def add_route(self, routespec, target, data):
+    async def add_route(self, routespec: str, target: str, data: Any) -> None:
         self.routes[routespec] = {"routespec": routespec, "target": target, "data": data}
 
-    async def delete_route(self, routespec):
+    async def delete_route(self, routespec: str) -> None:
         self.routes.pop(routespec, None)
 
-    async def get_all_routes(self):
+    async def get_all_routes(self) -> dict[str, dict[str, Any]]:
         return dict(self.routes)
 
 

@@ -75,7 +75,7 @@ class Here:
 
     def ask(self, pod: str, *requests: tuple[str, str, Any, dict[str, str]]) -> list[tuple[int, str]]:
         output = self.hub.run(pod, ASK, SERVER, stdin=json.dumps(requests))
-        return [tuple(json.loads(line)) for line in output.splitlines()]  # type: ignore[misc]
+        return [tuple(json.loads(line)) for line in output.splitlines()]
 
     def call(self, pod: str, method: str, endpoint: str, **fields: Any) -> tuple[int, Any]:
         """One call of MLflow's API with the notebook's own token."""
@@ -267,7 +267,7 @@ def test_no_route_of_the_running_server_answers_without_identity(here: Here) -> 
     listed = kubectl("-n", NAMESPACE, "exec", pod, "-c", "tracking", "--", "python3", "-c", ROUTES).splitlines()[-1]
     routes = [(method, path) for method, path in json.loads(listed) if path not in OPEN]
     assert len(routes) > 300, routes
-    asked = []
+    asked: list[tuple[str, str, Any, dict[str, str]]] = []
     for method, path in routes:
         plain = "/".join("1" if part.startswith(("<", "{")) else part for part in path.split("/"))
         asked.append((method, plain, None if method == "GET" else {}, {"X-Forwarded-User": "root"}))
