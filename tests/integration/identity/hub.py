@@ -63,9 +63,8 @@ class Hub:
         return kubectl("-n", self.namespace, *command, stdin=stdin)
 
     def start(self, *names: str) -> None:
-        """Start the notebook servers of these people, side by side."""
+        """Start the notebook servers of people whom the configuration names, side by side."""
         for name in names:
-            self.api("POST", f"users/{name}")
             self.api("POST", f"users/{name}/server")
         end = time.monotonic() + START_SECONDS
         for name in names:
@@ -105,8 +104,10 @@ def send(namespace: str) -> None:
     """Send the packages to the volume that hub and notebooks read."""
     running = "jsonpath={.status.initContainerStatuses[0].state.running}"
     kubectl("-n", namespace, "wait", "pod/hub", f"--for={running}", f"--timeout={START_SECONDS}s")
-    pack = ["tar", "-C", str(packages()), "--exclude=__pycache__", "--exclude=tests", "-c", "."]
-    unpack = ["kubectl", "-n", namespace, "exec", "-i", "hub", "-c", "packages", "--", "tar", "-C", "/packages", "-x"]
+    folder = packages()
+    names = sorted(path.name for path in folder.iterdir())
+    pack = ["tar", "-C", str(folder), "--exclude=__pycache__", "--exclude=tests", "-c", *names]
+    unpack = ["kubectl", "-n", namespace, "exec", "-i", "hub", "-c", "packages", "--", "tar", "-C", "/packages", "-xm"]
     with subprocess.Popen(pack, stdout=subprocess.PIPE) as packing:
         subprocess.run([*unpack, "--no-same-owner"], stdin=packing.stdout, check=True)
     kubectl("-n", namespace, "exec", "hub", "-c", "packages", "--", "touch", "/packages/complete")

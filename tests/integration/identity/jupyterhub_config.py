@@ -34,7 +34,7 @@ class Direct(Proxy):  # type: ignore[misc]
 NAMESPACE = os.environ["POD_NAMESPACE"]
 c = get_config()
 c.JupyterHub.proxy_class = Direct
-c.JupyterHub.hub_ip = "0.0.0.0"  # noqa: S104
+c.JupyterHub.hub_bind_url = "http://:8081"
 c.JupyterHub.hub_connect_url = f"http://hub.{NAMESPACE}.svc:8081"
 c.JupyterHub.db_url = "sqlite:////tmp/hub.sqlite"
 c.JupyterHub.cookie_secret_file = "/tmp/cookie-secret"  # noqa: S108

@@ -219,7 +219,6 @@ def test_a_browser_is_who_logged_in(here: Here) -> None:
 
 def test_a_browsers_groups_come_from_the_hub(here: Here) -> None:
     """Ada has never had a notebook; the hub knows that she is in alice's team."""
-    here.hub.api("POST", "users/ada")
     team = experiment(here, "jupyter-alice", "for ada")
     path = f"/mlflow/ajax-api/2.0/mlflow/experiments/get?experiment_id={team}"
     assert here.edge.request(path, headers={"Cookie": cookie(here, "ada")}).status == 200
