@@ -6,7 +6,6 @@ is cut off, and MLflow's servers, which must not write meanwhile, are waited for
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
@@ -16,7 +15,7 @@ from typing import Any
 
 import mlflow_keys
 import mlflow_permissions
-from mlflow_schema import SERVICE, Clock, Database, SchemaError, State, driver, hand_over, run, service_file
+from mlflow_schema import SERVICE, Clock, Database, SchemaError, State, driver, run, use_service
 
 LOCK = 7_310_583_017_244_821
 """Key of the advisory lock, the same for every release; the lock belongs to one database."""
@@ -158,9 +157,7 @@ def upgrade(parameters: Mapping[str, str]) -> None:
     """Run `mlflow db upgrade` inside this process, by a connection in which no password stands."""
     from mlflow.db import commands  # four seconds of CPU, only when there is work
 
-    hand_over(parameters, service_file())
-    os.environ["PGSERVICEFILE"] = str(service_file())
-    os.environ.pop("PGPASSWORD", None)  # the file's is without a line break
+    use_service(parameters)
     commands.main(args=["upgrade", SERVICE], standalone_mode=False)
 
 

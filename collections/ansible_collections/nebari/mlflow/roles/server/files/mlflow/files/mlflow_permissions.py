@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import mlflow_schema
-import mlflow_uri
 
 WANTED = "PERMISSIONS"
 TABLE = "alembic_version_auth"
@@ -37,10 +36,11 @@ def current(database: mlflow_schema.Database) -> bool:
 
 
 def upgrade(parameters: Mapping[str, str]) -> None:
-    """Run MLflow's own migrations of them inside this process: the URI may hold a password."""
+    """Run MLflow's own migrations of them inside this process, by a connection in which no password stands."""
     from mlflow.server.auth.db import utils  # four seconds of CPU, only when there is work
 
-    engine = importlib.import_module("sqlalchemy").create_engine(mlflow_uri.join(parameters, "postgresql+psycopg2"))
+    mlflow_schema.use_service(parameters)
+    engine = importlib.import_module("sqlalchemy").create_engine(mlflow_schema.SERVICE)
     try:
         utils.migrate(engine, "head")
     finally:

@@ -290,6 +290,13 @@ def service_file() -> Path:
     return Path(os.environ.get("SERVICE_FILE") or f"{tempfile.gettempdir()}/service.conf")
 
 
+def use_service(parameters: Mapping[str, str]) -> None:
+    """Have this process use that connection as well."""
+    hand_over(parameters, service_file())
+    os.environ["PGSERVICEFILE"] = str(service_file())
+    os.environ.pop("PGPASSWORD", None)  # the file's is without a line break
+
+
 def run(work: Callable[[Database, Clock], None]) -> int:
     """Do the work within TIMEOUT_SECONDS, and return the exit code."""
     clock = Clock(float(os.environ.get("TIMEOUT_SECONDS", "600")))
