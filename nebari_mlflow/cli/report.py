@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from .status import Status
 
 COLOURS = {"Active": "green", "Waiting": "yellow", "Blocked": "red", "Absent": "dim"}
+ACCESS = {
+    "open": "open to everyone whom the network lets in",
+    "users": "users, each by a credential",
+}
 SIGNS = {"ok": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "failed": "[red]✗[/red]"}
 
 
@@ -45,6 +49,7 @@ def show_status(console: Console, found: Status) -> None:
         "replicas": f"{found.replicas['ready']} of {found.replicas['wanted']} ready",
         "tracking": found.tracking_uri,
         "UI": found.ui_url,
+        "access": ACCESS[found.access],
         "reached": found.route.get("says", ""),
         "artifacts": " ".join(filter(None, (found.storage.get("uri"), _volume(found.storage)))),
         "database": ", ".join(part for part in database if part),

@@ -31,6 +31,7 @@ class Status:
     versions: dict[str, str] = field(default_factory=dict)
     tracking_uri: str = ""
     ui_url: str = ""
+    access: str = ""
     replicas: dict[str, int] = field(default_factory=dict)
     storage: dict[str, Any] = field(default_factory=dict)
     database: dict[str, Any] = field(default_factory=dict)
@@ -88,6 +89,7 @@ def _deployed(api: Api, target: Target, record: Record, *, sizes: bool) -> Statu
         ui_url=f"{'https' if route.get('tls', True) else 'http'}://{route['domain']}{route.get('path', names.PATH)}"
         if route.get("type", "none") != "none"
         else "",
+        access=str((_merged(record).get("access") or {}).get("mode", "open")),
         replicas={
             "wanted": int((deployment.get("spec") or {}).get("replicas") or 0),
             "ready": int((deployment.get("status") or {}).get("readyReplicas") or 0),

@@ -315,6 +315,10 @@ def test_a_hub_that_is_down_means_503_and_never_open(here: Here) -> None:
     """Last, since it takes the hub away."""
     kubectl("-n", NAMESPACE, "delete", "pod", "hub", "--grace-period=0", "--force")
     request = ("GET", "/api/2.0/mlflow/experiments/search", None, {"Authorization": f"Bearer {'0' * 32}"})
-    ((status, text),) = here.ask("jupyter-bob", request)
-    assert status == 503
+    end = time.monotonic() + 60
+    while True:
+        ((status, text),) = here.ask("jupyter-bob", request)
+        assert status in {401, 503}
+        if status == 503 or time.monotonic() > end:  # its process ends a moment after its pod
+            break
     assert "Nobody is let in unchecked" in text

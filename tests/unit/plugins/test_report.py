@@ -12,6 +12,7 @@ from ansible_collections.nebari.mlflow.plugins.filter.report import deployed, re
 FACTS: dict[str, Any] = {
     "tracking_uri": "http://demo-mlflow-tracking.dev.svc:5000",
     "ui_url": "https://nebari.example.org/mlflow",
+    "access": "users",
     "artifact_uri": "/mlflow/artifacts",
     "service": {"name": "demo-mlflow-tracking", "namespace": "dev", "port": 5000},
     "release": {"name": "demo-mlflow", "namespace": "dev", "revision": 1},
@@ -26,6 +27,7 @@ def test_a_deploy_ends_with_addresses_version_changes_and_the_next_command() -> 
     said = "\n".join(deployed(FACTS))
     for word in (
         "MLflow 3.17.2 is deployed and tested",
+        "access: users: every request needs",
         "http://demo-mlflow-tracking.dev.svc:5000",
         "https://nebari.example.org/mlflow",
         "created: Deployment demo-mlflow-tracking",
