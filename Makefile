@@ -8,6 +8,8 @@ UV := $(or $(shell command -v uv),$(CACHE)/uv/bin/uv)
 PYTHON ?= python3
 VENV := .venv
 LINT := .venv-lint
+RELEASE := .venv-dist
+SITE := .venv-docs
 
 # Your own cluster, if KUBECONFIG names one; otherwise the kind cluster of this checkout.
 OWN_KUBECONFIG := $(filter-out $(CURDIR)/.cluster/kubeconfig,$(KUBECONFIG))
@@ -25,7 +27,7 @@ CLUSTER := $(STEPS) ansible-playbook $(if $(OWN_KUBECONFIG),-e kubeconfig=$(OWN_
 INTEGRATION := pytest -v --dist loadgroup --no-loadscope-reorder -m 'not alone' tests/integration
 DEMO := -e mlflow_provider=local -e mlflow_project_name=demo -e mlflow_namespace=dev -e mlflow_kubeconfig=$(KUBECONFIG)
 
-.PHONY: help up env cluster edge stores down test unit clouds lint format bench campaign lock
+.PHONY: help up env cluster edge stores down test unit clouds lint format bench campaign dist docs lock
 
 help:  ## Say what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -81,11 +83,26 @@ format: $(LINT)/.done  ## Format the Python code
 bench: $(VENV)/.done up  ## Measure, each against its baseline in the same run
 	@for bench in benchmarks/bench_*.py; do python -m $$(echo $${bench%.py} | tr / .); done
 
+dist: $(RELEASE)/.done  ## Build wheel, sdist, collection, chart and bill of materials into dist/, and check them
+	@PATH=$(CURDIR)/$(RELEASE)/bin:$$PATH python release/build.py
+	@$(RELEASE)/bin/twine check --strict dist/*.whl dist/nebari_mlflow-*.tar.gz
+	@helm lint --strict dist/mlflow-*.tgz
+	@cd $$(mktemp -d) && PATH=$(CURDIR)/$(RELEASE)/bin:$$PATH python -m galaxy_importer.main $(CURDIR)/dist/nebari-mlflow-*.tar.gz
+
+docs: $(SITE)/.done  ## Build the documentation's site into build/site, and check its links
+	@rm -rf docs/reference/collection build/site && mkdir -p -m 755 docs/reference/collection
+	@ANSIBLE_HOME=$(CURDIR)/build/ansible ANSIBLE_COLLECTIONS_PATH=$(CURDIR)/collections PATH=$(CURDIR)/$(SITE)/bin:$$PATH \
+	  antsibull-docs collection --use-current --fail-on-error --squash-hierarchy --dest-dir docs/reference/collection nebari.mlflow
+	@$(SITE)/bin/sphinx-build -q -W --keep-going -c docs -d build/doctrees . build/site
+	@echo "Open build/site/index.html"
+
 lock: $(UV)  ## Resolve and lock the requirements again
 	@$(UV) pip compile -q --universal --generate-hashes --no-header requirements/uv.in -o requirements/uv.txt
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --group build -o requirements/build.txt
 	@$(UV) pip compile -q --universal --generate-hashes --no-header pyproject.toml --group test -o requirements/test.txt
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --group lint -o requirements/lint.txt
+	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --group dist -o requirements/dist.txt
+	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --group docs -o requirements/docs.txt
 	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml requirements/oldest.in -o requirements/oldest.txt
 	@cd tests/integration/identity && $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
 
@@ -106,4 +123,16 @@ $(LINT)/.done: $(UV) requirements/lint.txt
 	@echo "Installing the linters into $(LINT)"
 	@$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' $(LINT)
 	@$(UV) pip sync --quiet --python $(LINT)/bin/python requirements/lint.txt
+	@touch $@
+
+$(RELEASE)/.done: $(UV) requirements/dist.txt
+	@echo "Installing what builds a release into $(RELEASE)"
+	@$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' $(RELEASE)
+	@$(UV) pip sync --quiet --python $(RELEASE)/bin/python requirements/dist.txt
+	@touch $@
+
+$(SITE)/.done: $(UV) requirements/docs.txt
+	@echo "Installing what builds the documentation into $(SITE)"
+	@$(UV) venv --quiet --allow-existing --python '>=3.11,<3.14' $(SITE)
+	@$(UV) pip sync --quiet --python $(SITE)/bin/python requirements/docs.txt
 	@touch $@

@@ -25,6 +25,24 @@ def test_one_version_everywhere() -> None:
     assert chart["version"] == galaxy["version"] == project["version"]
 
 
+def test_the_chart_lists_its_images_and_every_door_one_address() -> None:
+    chart = yaml.safe_load((COLLECTION / "roles/server/files/mlflow/Chart.yaml").read_text())
+    values = yaml.safe_load((COLLECTION / "roles/server/files/mlflow/values.yaml").read_text())
+    tags = {"mlflow": f"v{chart['appVersion']}-full", "postgresql": values["postgresql"]["image"]["tag"]}
+    images = {"mlflow": values["image"], "postgresql": values["postgresql"]["image"]}
+    listed = yaml.safe_load(chart["annotations"]["artifacthub.io/images"])
+    assert {each["name"]: each["image"] for each in listed} == {
+        name: f"{image['registry']}/{image['repository']}:{image['tag'] or tags[name]}"
+        for name, image in images.items()
+    }
+    galaxy = yaml.safe_load((COLLECTION / "galaxy.yml").read_text())
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    links = {link["name"]: link["url"] for link in yaml.safe_load(chart["annotations"]["artifacthub.io/links"])}
+    assert galaxy["documentation"] == urls["Documentation"] == links["documentation"]
+    assert galaxy["homepage"] == urls["Homepage"] == chart["home"] == chart["sources"][0]
+    assert galaxy["issues"] == urls["Issues"] == links["support"]
+
+
 def test_the_wheel_holds_the_plugin_and_the_whole_collection(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "uv", "build", "--quiet", "--wheel", *BUILD_LOCK, "--out-dir", str(tmp_path)],
