@@ -26,9 +26,9 @@ END = "<!-- end of values -->"
 
 HEAD = """# Variables of the playbooks
 
-The playbooks `nebari.mlflow.mlflow` and `nebari.mlflow.destroy` read these variables from every place that Ansible
-knows: an inventory, group_vars, a vars file, or `-e`. Unknown `mlflow_*` variables are refused, with the nearest known
-name, and so are secrets given as text. `python docs/generate.py` writes this page from the roles'
+The playbooks `nebari.mlflow.mlflow`, `.destroy`, `.backup` and `.restore` read these variables from every place that
+Ansible knows: an inventory, group_vars, a vars file, or `-e`. Unknown `mlflow_*` variables are refused, with the
+nearest known name, and so are secrets given as text. `python docs/generate.py` writes this page from the roles'
 `meta/argument_specs.yml`.
 
 Ansible evaluates `{{ }}` in these values, also for `nebari-mlflow --vars FILE`. Write `!unsafe` in front of a text that
@@ -81,7 +81,9 @@ def page() -> str:
     head = ["| variable | type | default | meaning |", "|---|---|---|---|"]
     common = specification("inputs")
     parts.append("\n".join(["## Everywhere", "", *head, *rows(common["options"])]) + "\n")
-    for role in sorted(path.name for path in ROLES.iterdir() if path.name not in {"server", "existing", "inputs"}):
+    for role in sorted(
+        path.name for path in ROLES.iterdir() if path.name not in {"server", "existing", "inputs", "backup"}
+    ):
         spec = specification(role)
         title = f"## With `mlflow_provider={role}`"
         parts.append(

@@ -12,9 +12,12 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.visible import visib
 from typer.core import TyperGroup
 
 from ..errors import Cancelled, InputError, MlflowError
+from . import backups
 from .options import Options, command, print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import Console
 
     from ..play.runner import Result
@@ -51,7 +54,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMPONENTS = ("tracking", "postgresql", "migrate", "verify")
+COMPONENTS = ("tracking", "postgresql", "migrate", "verify", "backup")
 
 
 def _shown(error: MlflowError, kind: str, as_json: bool) -> typer.Exit:
@@ -65,7 +68,7 @@ def _shown(error: MlflowError, kind: str, as_json: bool) -> typer.Exit:
     return typer.Exit(error.exit_code if isinstance(error, Cancelled) else 1)
 
 
-def _confirmed(question: str) -> bool:
+def confirmed(question: str) -> bool:
     """Ask on standard error; where nobody can answer, the answer is no."""
     try:
         return typer.confirm(question, err=True)
@@ -73,13 +76,25 @@ def _confirmed(question: str) -> bool:
         return False
 
 
-def _play(
-    target: Target, playbook: str, console: Console, *, check: bool = False, extra: dict[str, Any] | None = None
+def play(
+    target: Target,
+    playbook: str,
+    console: Console,
+    *,
+    check: bool = False,
+    extra: Mapping[str, Any] | None = None,
+    unlimited: bool = False,
 ) -> Result:
+    """Run a playbook about the target. An unlimited one ends by its own limits only."""
     from ..play.deployment import execute
 
     return execute(
-        playbook, {**target.variables, **(extra or {})}, check=check, console=console, provider=target.provider
+        playbook,
+        {**target.variables, **(extra or {})},
+        check=check,
+        console=console,
+        provider=target.provider,
+        unlimited=unlimited,
     )
 
 
@@ -91,7 +106,7 @@ def plan(options: Options) -> None:
 
     console = options.console()
     target = options.target()
-    result = _play(target, DEPLOY if target.enabled else DESTROY, console, check=True)
+    result = play(target, DEPLOY if target.enabled else DESTROY, console, check=True)
     changes = result.outputs.get("changes") or []
     if options.as_json:
         print_json("plan", changes=changes, changed=bool(changes))
@@ -109,7 +124,7 @@ def deploy(options: Options) -> None:
 
     console = options.console()
     target = options.target()
-    result = _play(target, DEPLOY if target.enabled else DESTROY, console)
+    result = play(target, DEPLOY if target.enabled else DESTROY, console)
     if options.as_json:
         print_json("deploy", outputs=result.outputs, seconds=round(result.elapsed, 1), log=result.log)
     elif target.enabled:
@@ -244,14 +259,17 @@ def destroy(
             f"Give --delete-data {target.project} to delete its data for good, or leave it out.",
         )
     what = "with ALL ITS DATA" if delete_data else "and keep its data"
-    if not (yes or _confirmed(f"Remove {target.release} from namespace {target.namespace} {what}?")):
+    if not (yes or confirmed(f"Remove {target.release} from namespace {target.namespace} {what}?")):
         raise Cancelled("NML503", "Nothing was removed: it was not confirmed.", "Answer y, or give --yes.")
     extra = {"mlflow_delete_data": delete_data} if delete_data else {}
-    result = _play(target, DESTROY, console, extra=extra)
+    result = play(target, DESTROY, console, extra=extra)
     if options.as_json:
         print_json("destroy", outputs=result.outputs)
     else:
         show_removed(console, target, result.outputs)
+
+
+backups.register(app)
 
 
 def main() -> None:

@@ -16,10 +16,11 @@ from .. import helm
 from ..errors import MlflowError, SetupError, UntrustedError
 from ..play import workspace
 from ..play.kubeconfig import named, read
-from . import cluster
+from . import cluster, upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from .context import Target
 
@@ -135,6 +136,34 @@ def _cluster(target: Target) -> Iterator[Check]:
             yield Check("use", WARN, cause, target.command("verify"))
     else:
         yield Check("release", FAIL if found.state == status.BLOCKED else WARN, found.cause, found.fix)
+    if found.state != status.ABSENT:
+        with cluster.asking():
+            yield from backups(upkeep.look(api, target), api.now(), target)
+
+
+def backups(found: upkeep.Upkeep, now: datetime, target: Target) -> Iterator[Check]:
+    """Judge the last backup and the last drill."""
+    again = target.command("backup")
+    passed = upkeep.ago(found.backup.at, now)
+    if not found.makes_backups:
+        cause = "The release was deployed by a version that makes no backups."
+        yield Check("backup", WARN, cause, target.command("deploy"))
+    elif found.backup.failure:
+        yield Check("backup", WARN, f"The last one failed at {found.backup.failed_at}: {found.backup.failure}", again)
+    elif passed is None:
+        yield Check("backup", WARN, "There is none that the cluster knows of.", again)
+    elif passed > found.warn_after:
+        limit = upkeep.words(found.warn_after)
+        cause = f"The last one is {upkeep.words(passed)} old, more than {limit} (backup.warnAfterHours)."
+        yield Check("backup", WARN, cause, again)
+    elif found.backup.secrets is False:
+        cause = "MLflow's keys are in none: backup.recipients names no public key."
+        yield Check("backup", WARN, cause, "age-keygen -o key.txt, then set backup.recipients to its public key.")
+    else:
+        yield Check("backup", OK, f"{upkeep.words(passed)} old")
+    if found.drill.failure:
+        cause = f"The last one failed at {found.drill.failed_at}: {found.drill.failure}"
+        yield Check("drill", WARN, cause, f"{target.command('restore')} --drill")
 
 
 def _route(route: dict[str, Any]) -> Iterator[Check]:

@@ -53,11 +53,24 @@ def show_status(console: Console, found: Status) -> None:
         "reached": found.route.get("says", ""),
         "artifacts": " ".join(filter(None, (found.storage.get("uri"), _volume(found.storage)))),
         "database": ", ".join(part for part in database if part),
-        "backup": found.last_backup or "none",
+        "backup": _task(found.backup) or "none",
+        "drill": _task(found.drill),
     }
     for name, value in rows.items():
         if value:
             console.print(f"  {name + ':':<11}{value}", markup=False)
+
+
+def _task(facts: dict[str, Any]) -> str:
+    """Return the last good run of a backup or a drill, and what failed since."""
+    parts = [str(facts.get("backup", "")), f"{facts['ago']} ago" if facts.get("ago") else "", size(facts.get("bytes"))]
+    if facts.get("secrets") is False:
+        parts.append("without MLflow's keys")
+    if facts.get("aside"):
+        parts.append("a restore's former data are put aside")
+    if facts.get("failure"):
+        parts.append(f"FAILED since ({facts['failed_at']}): {facts['failure']}")
+    return ", ".join(part for part in parts if part)
 
 
 def _volume(facts: dict[str, Any]) -> str:

@@ -37,6 +37,8 @@ class Status:
     database: dict[str, Any] = field(default_factory=dict)
     last_backup: str | None = None
     route: dict[str, Any] = field(default_factory=dict)
+    backup: dict[str, Any] = field(default_factory=dict)
+    drill: dict[str, Any] = field(default_factory=dict)
 
     def report(self) -> dict[str, Any]:
         return asdict(self)
@@ -97,6 +99,7 @@ def _deployed(api: Api, target: Target, record: Record, *, sizes: bool) -> Statu
         storage=_storage(api, root, target, record),
         database=_database(api, root, target, record, sizes=sizes),
     )
+    _upkeep(api, target, status)
     if record.status in PENDING:
         status.state, status.fix = BLOCKED, again
         status.cause = f"Revision {record.revision} is {record.status}: a deploy runs, or was cut off."
@@ -118,10 +121,24 @@ def _route(api: Api, target: Target, record: Record) -> dict[str, Any]:
     return found.report() if found else {}
 
 
+def _upkeep(api: Api, target: Target, status: Status) -> None:
+    from . import upkeep
+
+    found, now = upkeep.look(api, target), api.now()
+    status.last_backup = found.backup.at or None
+    status.backup, status.drill = found.backup.report(), found.drill.report()
+    for facts, task in ((status.backup, found.backup), (status.drill, found.drill)):
+        if passed := upkeep.ago(task.at, now):
+            facts["ago"] = upkeep.words(passed)
+    if found.aside:
+        status.backup["aside"] = True
+
+
 def _judge_pods(status: Status, pods: list[dict[str, Any]], again: str) -> None:
     from ansible_collections.nebari.mlflow.plugins.module_utils.health.podstate import is_ready, of_pod
 
-    lasting = [pod for pod in pods if pod["status"].get("phase") != "Succeeded"]
+    # A backup that failed is told as such; it keeps nobody from working.
+    lasting = [pod for pod in pods if pod["status"].get("phase") != "Succeeded" and not _is_task(pod)]
     problems = [problem for pod in lasting if not is_ready(pod) for problem in of_pod(pod)]
     definite = next((problem for problem in problems if problem.cause and problem.grace is not None), None)
     if definite is not None:
@@ -132,6 +149,10 @@ def _judge_pods(status: Status, pods: list[dict[str, Any]], again: str) -> None:
         status.fix = problems[0].fix if problems else ""
     elif not status.replicas["wanted"]:
         status.state, status.cause, status.fix = BLOCKED, "The server is scaled to 0.", again
+
+
+def _is_task(pod: dict[str, Any]) -> bool:
+    return bool((pod["metadata"].get("labels") or {}).get("app.kubernetes.io/component") == "backup")
 
 
 def _merged(record: Record) -> dict[str, Any]:

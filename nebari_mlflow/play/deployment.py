@@ -28,7 +28,13 @@ def hush() -> None:
 
 
 def execute(
-    playbook: str, variables: Variables, *, check: bool = False, console: Console | None = None, provider: str = ""
+    playbook: str,
+    variables: Variables,
+    *,
+    check: bool = False,
+    console: Console | None = None,
+    provider: str = "",
+    unlimited: bool = False,
 ) -> Result:
     """Run one playbook, with a private copy of the kubeconfig if one is named."""
     hush()
@@ -46,6 +52,6 @@ def execute(
             name=names.release(str(variables["mlflow_project_name"])),
             provider=provider or str(variables["mlflow_provider"]),
             check=check,
-            deadline=2 * int(variables.get("mlflow_timeout", 600)) + SPARE,
+            deadline=None if unlimited else 2 * int(variables.get("mlflow_timeout", 600)) + SPARE,
             on_event=progress,
         )

@@ -13,7 +13,7 @@ import mlflow_uri
 import pytest
 
 from tests.unit.chart.configurations import AZURE, EXTERNAL_PARTS, EXTERNAL_URI, GCS, MINIO, S3, TRAEFIK
-from tests.unit.chart.rendering import Object, containers, env, one, pods, refusal, render, server
+from tests.unit.chart.rendering import RELEASE, Object, containers, env, one, pods, refusal, render, server
 
 URI = "MLFLOW_BACKEND_STORE_URI"
 
@@ -328,7 +328,7 @@ def test_artifacts_on_a_volume() -> None:
         }
     }
     objects = render(values | {"tracking": {"replicaCount": 2}})
-    claim = one(objects, "PersistentVolumeClaim")
+    claim = one(objects, "PersistentVolumeClaim", f"{RELEASE}-artifacts")
     assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
     assert claim["spec"] == {
         "accessModes": ["ReadWriteMany"],

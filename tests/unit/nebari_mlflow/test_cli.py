@@ -44,7 +44,7 @@ def test_a_cluster_that_is_not_there_is_a_status(variables: str, gone: str) -> N
     assert found["fix"]
     assert set(found) == {
         "type", "version", "state", "cause", "fix", "release", "versions", "tracking_uri", "ui_url", "access",
-        "replicas", "storage", "database", "last_backup", "route",
+        "replicas", "storage", "database", "backup", "drill", "last_backup", "route",
     }  # fmt: skip
 
 

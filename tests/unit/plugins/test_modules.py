@@ -21,7 +21,7 @@ from tests.support import ROOT
 
 PLUGINS = ROOT / "collections/ansible_collections/nebari/mlflow/plugins"
 NAMES = (
-    *("cluster_info", "database_info", "route_info"),
+    *("job_completed", "cluster_info", "database_info", "route_info"),
     *("generated_secret", "helm_release", "helm_test", "release_removal", "workloads_ready"),
 )
 OF_A_RELEASE = ("helm_release", "helm_test", "workloads_ready")
@@ -47,7 +47,7 @@ def test_every_option_is_documented_as_it_is(name: str) -> None:
         assert documented[key].get("suboptions", {}).keys() == entry.get("options", {}).keys(), key
 
 
-@pytest.mark.parametrize("name", NAMES[2:])
+@pytest.mark.parametrize("name", NAMES[3:])
 def test_options_and_arguments_have_the_same_names_and_defaults(name: str) -> None:
     known = {field.name for field in fields(Options)} | {"release"}
     cluster = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"].keys()

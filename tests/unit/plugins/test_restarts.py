@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 from ansible_collections.nebari.mlflow.plugins.module_utils.release.comparison import Comparison
 from ansible_collections.nebari.mlflow.plugins.module_utils.release.manifest import Key
-from ansible_collections.nebari.mlflow.plugins.module_utils.release.restarts import names, needed, users
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.restarts import (
+    changed_at,
+    names,
+    needed,
+    used,
+    users,
+)
 from ansible_collections.nebari.mlflow.plugins.module_utils.release.secrets import RENEWED
 
 BEFORE, WHEN, AFTER = "2026-11-26T08:00:00Z", "2026-11-26T09:00:00Z", "2026-11-26T10:00:00Z"
@@ -60,3 +66,27 @@ def test_a_workload_of_two_replaced_secrets_is_restarted_once() -> None:
     assert restart.since == WHEN
     assert restart.change.report()["fields"] == [f"spec.template.metadata.annotations.{RENEWED}"]
     assert users([workload("Job"), workload()], "keys")[0].key.kind == "Deployment"
+
+
+def managed(*entries: tuple[str, str]) -> dict[str, Any]:
+    fields = [{"time": when, "fieldsV1": {part: {}}} for when, part in entries]
+    return {"metadata": {"name": "keys", "managedFields": fields}}
+
+
+@pytest.mark.parametrize(
+    ("secret", "when"),
+    [
+        (managed((WHEN, "f:data")), WHEN),
+        (managed((WHEN, "f:data"), (BEFORE, "f:data")), WHEN),
+        (managed((BEFORE, "f:data"), (AFTER, "f:metadata")), BEFORE),  # a label changes no value
+        (managed(), ""),
+        ({"metadata": {"name": "keys"}}, ""),
+    ],
+)
+def test_the_api_server_tells_when_a_value_changed(secret: dict[str, Any], when: str) -> None:
+    assert changed_at(secret) == when
+
+
+def test_secrets_of_others_that_workloads_use_count_too() -> None:
+    foreign = workload(spec={"containers": [{"envFrom": [{"secretRef": {"name": "store"}}]}]})
+    assert used([workload(), foreign, workload("Job"), workload(created="")]) == {"keys", "store"}

@@ -15,6 +15,7 @@ ReleaseError            what happened, and what to do about it
 ├── ForeignObject       a release or an object that is not ours
 ├── DatabaseUnusable    the Secret or the certificate of a database outside is missing or wrong
 ├── LostSecret          a Secret is missing, and what it opens is there
+├── JobFailed           a Job of day two, such as a backup or a restore, failed
 └── Cancelled           SIGTERM or SIGINT, or the play that started the module is gone
 """
 
@@ -117,6 +118,12 @@ class DatabaseUnusable(ReleaseError):
     """A database outside cannot be used; the Job that migrates it reports the same code."""
 
     code = "NML414"
+
+
+class JobFailed(ReleaseError):
+    """A backup, a restore, a drill or a clean-up failed in the cluster; the cause is that of its pod."""
+
+    code = "NML431"
 
 
 class Cancelled(ReleaseError):

@@ -50,6 +50,10 @@ options:
     description: Whether check mode shall assume that a deploy before this task changed the release.
     type: bool
     default: false
+  again:
+    description: Whether to run the tests even if they passed for that revision, after its data were replaced.
+    type: bool
+    default: false
 attributes:
   check_mode:
     description: Says whether the tests would run.
@@ -125,6 +129,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "waited": {"type": "float", "default": 0},
     "verify_timeout": {"type": "int", "default": 60},
     "assume_changed": {"type": "bool", "default": False},
+    "again": {"type": "bool", "default": False},
 }
 
 

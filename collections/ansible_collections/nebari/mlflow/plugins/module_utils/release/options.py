@@ -59,6 +59,7 @@ class Options:
     waited: float = 0.0
     verify_timeout: int = 60
     assume_changed: bool = False
+    again: bool = False
 
     @classmethod
     def from_params(cls, params: dict[str, Any]) -> Options:

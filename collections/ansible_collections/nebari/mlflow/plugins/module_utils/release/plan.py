@@ -165,6 +165,20 @@ def _plan_restarts(session: Session, plan: Plan, there: dict[str, Object | None]
         if secrets.lost(spec, there.get(spec.name)):
             renewed[spec.name] = session.api.now().strftime(restarts.STAMP)
     plan.restarts = restarts.needed(plan.comparisons, {name: when for name, when in renewed.items() if when})
+    covered = {id(restart.found) for restart in plan.restarts}
+    changed = {name: restarts.changed_at(live) for name, live in _used_secrets(session, plan, there).items()}
+    outdated = restarts.outdated(session, plan.comparisons, {name: when for name, when in changed.items() if when})
+    plan.restarts += [restart for restart in outdated if id(restart.found) not in covered]
     told = {(change.kind, change.name) for change in plan.changes if change.action == "update"}
     changes = [restart.change for restart in plan.restarts]
     plan.changes += [change for change in changes if (change.kind, change.name) not in told]
+
+
+def _used_secrets(session: Session, plan: Plan, there: dict[str, Object | None]) -> dict[str, Object]:
+    """The Secrets that workloads use: the release's own, and those of others, such as an external database's."""
+    folder = f"/api/v1/namespaces/{session.options.namespace}/secrets"
+    found = {
+        name: there[name] if name in there else session.api.find(f"{folder}/{name}")
+        for name in restarts.used(plan.comparisons)
+    }
+    return {name: live for name, live in found.items() if live is not None}

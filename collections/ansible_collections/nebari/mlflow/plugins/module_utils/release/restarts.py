@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Restart workloads that use a Secret whose values were replaced: a running pod never learns the new ones.
 
-The Secret says when that was. A workload that is older and whose pod template does not say the same time still has
-the old values, so a run that was killed in between is finished by the next one.
+The Secret says when that was: by a mark of ours, and by the API server's own note of who changed its data when, so a
+change by hand, by a Secret operator or by another tool counts as well. A workload that is older and whose pod template
+does not say the same time still has the old values, so a run that was killed in between is finished by the next one.
 """
 
 from __future__ import annotations
@@ -56,6 +57,19 @@ def users(comparisons: list[Comparison], secret: str) -> list[Comparison]:
     ]
 
 
+def changed_at(secret: Object) -> str:
+    """When the API server last saw a value of a Secret change, "" if it does not tell. No value is looked at."""
+    entries = secret["metadata"].get("managedFields") or []
+    told = [str(entry.get("time") or "") for entry in entries if "f:data" in (entry.get("fieldsV1") or {})]
+    return max(told, default="")
+
+
+def used(comparisons: list[Comparison]) -> set[str]:
+    """The Secrets that workloads of the release use, those of others among them."""
+    there = [found for found in comparisons if found.live is not None and found.key.kind in KINDS]
+    return {name for found in there for name in names(found.item["spec"]["template"]) if name}
+
+
 def needed(comparisons: list[Comparison], renewed: dict[str, str]) -> list[Restart]:
     """The workloads that still have old values; `renewed` maps each Secret to when its values were replaced."""
     since: dict[int, Restart] = {}
@@ -65,6 +79,18 @@ def needed(comparisons: list[Comparison], renewed: dict[str, str]) -> list[Resta
                 latest = max(when, since[id(found)].since) if id(found) in since else when
                 since[id(found)] = Restart(found, latest)
     return list(since.values())
+
+
+def outdated(session: Session, comparisons: list[Comparison], changed: dict[str, str]) -> list[Restart]:
+    """The workloads with a pod that is older than a change: a rollout since then has brought the new values already."""
+    return [restart for restart in needed(comparisons, changed) if _has_older_pod(session, restart)]
+
+
+def _has_older_pod(session: Session, restart: Restart) -> bool:
+    query = {"labelSelector": workloads.selector(restart.found.live or {})}
+    path = f"/api/v1/namespaces/{session.options.namespace}/pods"
+    pods: list[Object] = session.api.request("GET", path, query=query)["items"] if query["labelSelector"] else []
+    return any(str(pod["metadata"].get("creationTimestamp", "")) < restart.since for pod in pods)
 
 
 def carry_out(session: Session, restarts: list[Restart], check: Callable[[], None], *, first: bool) -> None:

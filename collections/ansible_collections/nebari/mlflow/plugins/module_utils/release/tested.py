@@ -22,13 +22,13 @@ def ensure_tested(session: Session, *, check_mode: bool) -> Outcome:
     options = session.options
     record = newest(session)
     proof = Change("verify", "Release", options.name, options.namespace)
-    if check_mode and (record is None or not record.verified or options.assume_changed):
+    if check_mode and (record is None or not record.verified or options.assume_changed or options.again):
         return Outcome([proof], record)
     if record is None:
         raise ReleaseError(
             f"There is no Helm release {options.name} in namespace {options.namespace}.", "Deploy it first."
         )
-    if record.verified:
+    if record.verified and not options.again:
         return Outcome([], record, verified=True)
     with session.lease() as lease:
         session.take_over(lease)

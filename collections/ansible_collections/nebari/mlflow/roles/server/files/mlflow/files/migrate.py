@@ -36,8 +36,21 @@ OTHERS = (
 MAY_WRITE = "SELECT has_table_privilege('experiments', 'SELECT, INSERT, UPDATE, DELETE')"
 
 
+ASIDE = "nebari_mlflow_before"
+"""Schema into which a restore puts the present tables; its comment says whether the restore has ended."""
+
+RESTORING = """
+SELECT count(*) FROM pg_namespace WHERE nspname = %s AND position(%s in obj_description(oid, 'pg_namespace')) > 0
+"""
+
+
 def refuse(database: Database, state: State) -> None:
     """Stop where a migration would be wrong."""
+    if database.query(RESTORING, ASIDE, '"state": "restoring"')[0][0]:
+        raise SchemaError(
+            "A restore runs or was cut off, and the database's tables are put aside.",
+            "Wait for it, run it again, or take them back: nebari-mlflow restore --undo.",
+        )
     if state is State.AHEAD:
         raise SchemaError(
             f"The database's schema ({database.revision()}) is newer than this image's MLflow "
