@@ -330,9 +330,13 @@ def test_a_secret_that_cannot_be_used_is_refused_before_anything_is_made() -> No
         NAMESPACE, secret("keys", host="x", password=CANARY), secret("malformed", uri=f"postgresql://u:{CANARY}@x@y/d")
     )
     apply(NAMESPACE, secret("port", uri=f"postgresql://u:{CANARY}@gate.{DATA}:5432/d"))
+    apply(NAMESPACE, secret("alias", uri=f"postgresql://u:{CANARY}@alias:5432/d"))
+    leads = {"type": "ExternalName", "externalName": f"gate.{DATA}.svc.cluster.local"}
+    apply(NAMESPACE, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "alias"}, "spec": leads})
     for given, said in (
         (asked("keys"), "no value under the key 'uri'; its keys are: host, password"),
         (asked("port"), "Use one of its ports: 6432"),
+        (asked("alias"), "Use one of its ports: 6432"),
         (asked("malformed"), "The database's URI is malformed"),
     ):
         done = play("mlflow", **given)

@@ -48,12 +48,22 @@ class Cluster:
         if match["ns"]:
             found = [item for item in found if item["metadata"].get("namespace") == match["ns"]]
         if name:
-            named = [item for item in found if item["metadata"]["name"] == unquote(name)]
-            if not named:
+            same = [item for item in found if item["metadata"]["name"] == unquote(name)]
+            if not same:
                 raise NotFoundError(404, {}, f"no {path}")
-            return named[0]
+            return same[0]
+        field, wanted = str((query or {}).get("fieldSelector", "")).partition("=")[::2]
+        assert field in ("", "spec.clusterIP"), field
+        if field:
+            found = [item for item in found if item["spec"].get("clusterIP") == wanted]
         selector = str((query or {}).get("labelSelector", ""))
         return {"items": [item for item in found if selects(selector, item["metadata"].get("labels") or {})]}
+
+    def find(self, path: str) -> Object | None:
+        try:
+            return self.request("GET", path)
+        except NotFoundError:
+            return None
 
 
 def selects(selector: str, labels: Mapping[str, str]) -> bool:
@@ -73,6 +83,17 @@ def named(kind: str, name: str, namespace: str = "", **metadata: Any) -> Object:
 def service(name: str, namespace: str, ports: list[Object], selector: Object | None = None, **more: Any) -> Object:
     spec = {"clusterIP": "10.96.0.7", "ports": ports, **({"selector": selector} if selector else {}), **more}
     return {**named("Service", name, namespace, labels=more.pop("labels", selector or {})), "spec": spec}
+
+
+def endpoints(name: str, of: str, namespace: str, ports: list[Object], *ends: Object, kind: str = "IPv4") -> Object:
+    """Return an EndpointSlice of a Service."""
+    marks = {"kubernetes.io/service-name": of}
+    return {
+        **named("EndpointSlice", name, namespace, labels=marks),
+        "addressType": kind,
+        "ports": ports,
+        "endpoints": [*ends],
+    }
 
 
 def pod(name: str, namespace: str, labels: Object, ports: Object | None = None, *, host: bool = False) -> Object:

@@ -12,12 +12,13 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.network.known import
 from ansible_collections.nebari.mlflow.plugins.module_utils.network.peers import Pod
 
 from tests.unit.chart.rendering import CHART
-from tests.unit.plugins.cluster import Cluster, Object, named, pod, service
+from tests.unit.plugins.cluster import Cluster, Object, endpoints, named, pod, service
 
 NAMES = [{"name": "dns", "protocol": "UDP", "port": 53}, {"name": "dns-tcp", "protocol": "TCP", "port": 53}]
 COREDNS = {"k8s-app": "kube-dns"}
 KIND = (service("kube-dns", "kube-system", NAMES, COREDNS), pod("coredns", "kube-system", COREDNS, {"dns": 53}))
 STORE = {"app": "minio"}
+IN_POD = {"kind": "Pod", "name": "minio-0"}
 
 
 def minio(target: Any, *, port: int = 80, **more: Any) -> Object:
@@ -77,6 +78,13 @@ def test_host_and_port_of_a_url(text: str, proxy: bool, found: object) -> None:
         ("minio.storage.svc.clusterset.local", None),
         ("10.1.2.3", None),
         ("fd00::9", None),
+        ("rw.data.svc.", ("data", "rw")),
+        ("RW.data.svc.cluster.local", ("data", "rw")),
+        ("pg-0.rw.data.svc", ("data", "rw")),
+        ("db.example.org", None),
+        ("svc", ("dev", "svc")),
+        ("", None),
+        (".data", None),
     ],
 )
 def test_services_are_told_from_other_hosts(host: str, found: object) -> None:
@@ -132,17 +140,62 @@ def test_a_store_is_let_through_at_its_pods_ports(store: Object, pods: list[Obje
 
 def test_a_store_outside_behind_a_service_is_let_through_by_address() -> None:
     store = service("minio", "storage", [{"port": 80, "name": "s3"}])
-    ends = {
-        **named("EndpointSlice", "minio-1", "storage", labels={"kubernetes.io/service-name": "minio"}),
-        "addressType": "IPv6",
-        "ports": [{"name": "s3", "port": 9000}, {"name": "console", "port": 9001}],
-        "endpoints": [{"addresses": ["fd12::5"]}, {"addresses": ["fd12::4"]}],
-    }
+    ports = [{"name": "s3", "port": 9000}, {"name": "console", "port": 9001}]
+    addresses = [{"addresses": ["fd12::5"]}, {"addresses": ["fd12::4"]}]
+    ends = endpoints("minio-1", "minio", "storage", ports, *addresses, kind="IPv6")
     (found,) = added(s3("http://minio.storage"), *KIND, store, ends)["egress"]
     assert found == {
         "to": [{"ipBlock": {"cidr": "fd12::4/128"}}, {"ipBlock": {"cidr": "fd12::5/128"}}],
         "ports": [{"protocol": "TCP", "port": 9000}],
     }
+
+
+def alias(of: str) -> Object:
+    return service("alias", "dev", [], type="ExternalName", externalName=of, clusterIP="")
+
+
+AT_POD = {"egress": [rule(STORE, 9000)]}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "objects", "expected"),
+    [
+        ("http://10.96.0.9", [minio(9000, clusterIP="10.96.0.9")], AT_POD),
+        ("http://[fd00:96:0::9]", [minio(9000, clusterIP="fd00:96::9")], AT_POD),
+        ("http://10.1.2.3", [minio(9000, clusterIP="10.96.0.9")], {}),
+        ("http://alias", [alias("minio.storage.svc.cluster.local"), minio(9000)], AT_POD),
+        ("http://alias", [alias("s3.example.org")], {}),
+        ("http://alias", [alias("alias")], {}),
+    ],
+    ids=["address", "IPv6 address", "another address", "alias", "alias of a host outside", "alias of itself"],
+)
+def test_a_store_is_found_by_address_and_by_another_name(
+    endpoint: str, objects: list[Object], expected: Object
+) -> None:
+    found = known(s3(endpoint), *KIND, *objects)
+    assert found.values.get("networkPolicy", {}) == expected
+    assert found.warnings == []
+
+
+def test_another_name_of_a_missing_service_is_said_at_once() -> None:
+    (told,) = known(s3("http://alias"), *KIND, alias("minio.storage.svc.cluster.local")).warnings
+    assert "names Service minio in namespace storage, which does not exist" in told
+
+
+def test_pods_that_no_selector_keeps_are_let_through_by_namespace() -> None:
+    store = service("minio", "storage", [{"port": 80}])
+    ends = endpoints("minio", "minio", "storage", [{"port": 9000}], {"addresses": ["10.244.0.4"], "targetRef": IN_POD})
+    (found,) = added(s3("http://minio.storage"), *KIND, store, ends)["egress"]
+    assert found == {"to": [peers.in_namespace("storage")], "ports": [{"protocol": "TCP", "port": 9000}]}
+
+
+def test_pods_beside_the_nodes_network_and_on_it_are_both_let_through() -> None:
+    pods = [pod("m", "storage", STORE), pod("n", "storage", STORE, host=True)]
+    found = added(s3("http://minio.storage"), *KIND, minio(9000), *pods)["egress"]
+    assert [each["to"] for each in found] == [
+        [{"ipBlock": {"cidr": "192.168.1.5/32"}}],
+        [peers.pods_of("storage", STORE)],
+    ]
 
 
 def test_a_port_that_the_service_lacks_is_refused_with_its_ports() -> None:

@@ -10,14 +10,23 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from ..errors import DatabaseUnusable
-from ..kube.service_peers import PortMissing, Rule, rules
+from ..network import hosts
+from ..network.reading import Reading
+from ..network.services import PortMissing
 from . import uri
 
 if TYPE_CHECKING:
     from ..kube.api import Api, Json
+
+
+class Rule(TypedDict, total=False):
+    """A port to open: for the peers in `to`, or for any address."""
+
+    port: int | str
+    to: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,7 @@ def network(api: Api, database: Outside) -> list[Rule]:
     found: list[Rule] = []
     for host, port in _addresses(database, values):
         try:
-            open_ = rules(api, host, port, database.namespace, database.cluster_domain)
+            open_ = _rules(Reading(api), host, port, database)
         except PortMissing as error:
             raise DatabaseUnusable(
                 "The database's host is a Service of the cluster that does not have the database's port. "
@@ -55,6 +64,16 @@ def network(api: Api, database: Outside) -> list[Rule]:
             ) from None
         found += [each for each in open_ if each not in found]
     return found
+
+
+def _rules(reading: Reading, host: str, port: int, database: Outside) -> list[Rule]:
+    """Return what to open for a host. A failover changes addresses, so none is named."""
+    ways = hosts.follow(reading, host, port, database.namespace, database.cluster_domain).ways
+    return [
+        {"port": number, "to": [*way.peers]} if way.stays else {"port": number}
+        for way in ways or []
+        for number in way.ports
+    ] or [{"port": port}]
 
 
 def _keys(database: Outside) -> list[str]:

@@ -73,14 +73,18 @@ def service_of(host: str, home: str, domain: str) -> tuple[str, str] | None:
         pass
     else:
         return None
-    labels = host.lower().removesuffix(f".{domain}").split(".")
+    host = host.lower().rstrip(".")
+    labels = host.removesuffix(f".{domain}").split(".")
+    if not all(labels):
+        return None
     if labels[-1] == "svc" and len(labels) in (3, 4):  # of a headless Service each pod has a name of its own
         return labels[-2], labels[-3]
-    if host.lower() == ".".join(labels) and len(labels) <= 2:
+    if host == ".".join(labels) and len(labels) <= 2:
         return (labels[1] if len(labels) == 2 else home), labels[0]
     return None
 
 
 def is_certain(host: str, domain: str) -> bool:
     """Whether the host can be nothing but a Service."""
-    return host.lower().removesuffix(f".{domain}").endswith(".svc") or "." not in host
+    host = host.lower().rstrip(".")
+    return host.removesuffix(f".{domain}").endswith(".svc") or "." not in host

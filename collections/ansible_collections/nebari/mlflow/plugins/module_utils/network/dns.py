@@ -89,7 +89,4 @@ def _ports(port: Object, pods: list[Pod]) -> list[int]:
     """Return the pods' ports behind a port of the Service that is for names: 53, whatever it is called."""
     if int(port["port"]) != 53:
         return []
-    target = port.get("targetPort") or port["port"]
-    if isinstance(target, int) or str(target).isdigit():
-        return [int(target)]
-    return [pod.ports[target] for pod in pods if target in pod.ports]
+    return [each for each in services.targets(port, pods) if isinstance(each, int)]

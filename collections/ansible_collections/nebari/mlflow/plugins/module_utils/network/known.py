@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ..errors import RefusedInput
-from . import destinations, dns, edge, identity, services
+from . import destinations, dns, edge, hosts, identity, services
 from .destinations import Destination
 from .reading import Reading, together
 
@@ -83,7 +83,7 @@ def _complete(api: Api, values: Object, given: Object, namespace: str) -> Known:
     )
     known = Known(copy.deepcopy(given))
     added: Object = dns.complete(found_dns, policy, namespace) if found_dns else {}
-    rules = [rule for rule, _ in reached if rule]
+    rules = [rule for found, _ in reached for rule in found]
     known.warnings += [warning for _, warning in reached if warning]
     if rules and "egress" not in own:
         added["egress"] = sorted({str(rule): rule for rule in rules}.values(), key=str)
@@ -134,42 +134,21 @@ def _data(reading: Reading, kind: str, name: str, namespace: str) -> dict[str, s
     return {key: base64.b64decode(value).decode("utf-8", "replace") for key, value in data.items()}
 
 
-def _reach(reading: Reading, values: Object, wanted: Destination, namespace: str) -> tuple[Object | None, str]:
-    """Return the rule for a destination, if the chart's own do not open it, and what is wrong with it."""
-    return reach(reading, values["clusterDomain"], wanted, namespace, _open_anyhow(values, wanted))
-
-
-def reach(
-    reading: Reading, domain: str, wanted: Destination, namespace: str, opened: bool
-) -> tuple[Object | None, str]:
-    """Return the egress rule that leads to a destination, and a warning.
-
-    `opened` says that the port, at any address, is let through already; a rule for the same port is left out then.
-    """
-    named = destinations.service_of(wanted.host, namespace, domain)
-    service = reading.service(*named) if named else None
-    if named is None or service is None:
-        certain = named is not None and destinations.is_certain(wanted.host, domain) and not reading.refused
-        told = (
-            f"{wanted.source} names Service {named[1]} in namespace {named[0]}, which does not exist." if named else ""
-        )
-        return (None if opened else _anywhere(wanted.port)), (told if certain else "")
-    if service["spec"].get("type") == "ExternalName":
-        return (None if opened else _anywhere(wanted.port)), ""
-    there = services.ports(service)
-    if wanted.port not in there and not services.is_headless(service):
+def _reach(reading: Reading, values: Object, wanted: Destination, namespace: str) -> tuple[list[Object], str]:
+    """Return the egress rules that lead to a destination, beyond those of the chart, and what is wrong with it."""
+    try:
+        found = hosts.follow(reading, wanted.host, wanted.port, namespace, values["clusterDomain"])
+    except services.PortMissing as error:
         raise RefusedInput(
-            f"{wanted.source} names port {wanted.port} of Service {named[1] if named else ''} in namespace "
-            f"{service['metadata']['namespace']}, which has: {', '.join(map(str, there)) or 'none'}.",
+            f"{wanted.source} names port {wanted.port} of {error.service}, which has: {error.ports}.",
             "Name one of its ports. Nothing was changed.",
-        )
-    chosen, place = services.selector(service), service["metadata"]["namespace"]
-    pods = reading.pods(chosen, place) if chosen else []
-    slices = [] if chosen else reading.slices(place, service["metadata"]["name"])
-    rule = services.rule(service, wanted.port, pods, slices)
-    if rule is None or (opened and {each["port"] for each in rule["ports"]} == {wanted.port}):
-        return None, ""
-    return rule, ""
+        ) from None
+    opened = _open_anyhow(values, wanted)
+    if found.ways is None:
+        told = f"{wanted.source} names {found.missing}, which does not exist." if found.missing else ""
+        return ([] if opened else [_anywhere(wanted.port)]), told
+    new = [way for way in found.ways if way.peers and not (opened and way.ports == (wanted.port,))]
+    return [way.rule() for way in new], ""
 
 
 def _open_anyhow(values: Object, wanted: Destination) -> bool:

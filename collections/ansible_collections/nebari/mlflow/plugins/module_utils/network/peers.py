@@ -53,12 +53,14 @@ class Pod:
         )
 
 
+def in_namespace(name: str) -> Object:
+    """Return the peer for every pod of a namespace."""
+    return {"namespaceSelector": {"matchLabels": {NAMESPACE: name}}}
+
+
 def pods_of(namespace: str, labels: dict[str, str]) -> Object:
     """Return the peer for the pods with these labels in a namespace."""
-    return {
-        "namespaceSelector": {"matchLabels": {NAMESPACE: namespace}},
-        "podSelector": {"matchLabels": dict(sorted(labels.items()))},
-    }
+    return {**in_namespace(namespace), "podSelector": {"matchLabels": dict(sorted(labels.items()))}}
 
 
 def address(text: str) -> Object:

@@ -19,6 +19,7 @@ from . import edge
 from .known import layered
 from .peers import Pod, matches
 from .reading import Reading
+from .services import targets
 
 if TYPE_CHECKING:
     from ..kube.api import Api
@@ -145,9 +146,8 @@ def target(pod: Pod, services: list[Object], *, tls: bool) -> int:
         if not chosen or not matches({"matchLabels": chosen}, pod.labels):
             continue
         for each in service["spec"].get("ports") or []:
-            wanted = each.get("targetPort") or each["port"]
-            found = pod.ports.get(str(wanted), 0) or (int(wanted) if str(wanted).isdigit() else 0)
-            if each["port"] == outside and found:
+            found = targets(each, [pod])[0]
+            if each["port"] == outside and isinstance(found, int):
                 return found
     named = [number for name, number in pod.ports.items() if name in names]
     listed = [number for number in numbers if number in pod.ports.values()]
