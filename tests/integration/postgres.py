@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.support import MLFLOW_IMAGE
 from tests.unit.chart.rendering import Object
 
 
@@ -35,6 +36,30 @@ def pod(name: str, container: Object, volumes: list[Object], user: int) -> Objec
             "volumes": volumes,
         },
     }
+
+
+def client(scripts: str, **more: str) -> Object:
+    """Make a pod with MLflow's image and the chart's scripts; `more` are ConfigMaps by the directory they go to."""
+    maps = {"/mlflow/scripts": scripts, **{f"/{path}": name for path, name in more.items()}}
+    return pod(
+        "client",
+        {
+            "image": MLFLOW_IMAGE,
+            "command": ["sleep", "7200"],
+            "env": [{"name": "HOME", "value": "/tmp"}, {"name": "PYTHONUNBUFFERED", "value": "1"}],  # noqa: S108
+            "volumeMounts": [
+                *({"name": name, "mountPath": path} for path, name in maps.items()),
+                {"name": "database", "mountPath": "/mlflow/database"},
+                {"name": "authority", "mountPath": "/mlflow/database-ca"},
+            ],
+        },
+        [
+            *({"name": name, "configMap": {"name": name}} for name in maps.values()),
+            {"name": "database", "emptyDir": {"medium": "Memory"}},
+            {"name": "authority", "secret": {"secretName": "authority"}},
+        ],
+        10001,
+    )
 
 
 START_TLS = """

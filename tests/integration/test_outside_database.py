@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.postgres import pem, pod, secret, signed, tls_database
-from tests.support import MLFLOW_IMAGE, ROOT, command, kubectl, play
+from tests.integration.postgres import client, pem, secret, signed, tls_database
+from tests.support import ROOT, command, kubectl, play
 from tests.unit.chart.rendering import CHART, Object
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("database")]
@@ -70,29 +70,13 @@ def service(name: str, port: int, target: int, **selector: str) -> Object:
 
 
 def sql(statement: str, database: str = "mlflow") -> None:
-    arguments = ["psql", "-v", "ON_ERROR_STOP=1", "-p", "5433", "-U", "mlflow", "-d", database, "-qAtf", "-"]
+    """By TCP, where the server that only prepares the volume does not listen."""
+    server = ["-h", "127.0.0.1", "-p", "5433", "-U", "mlflow", "-d", database]
+    arguments = ["psql", "-v", "ON_ERROR_STOP=1", *server, "-qAtf", "-"]
     in_data("exec", "-i", "pg", "--", *arguments, stdin=statement)
 
 
-CLIENT = pod(
-    "client",
-    {
-        "image": MLFLOW_IMAGE,
-        "command": ["sleep", "7200"],
-        "env": [{"name": "HOME", "value": "/tmp"}, {"name": "PYTHONUNBUFFERED", "value": "1"}],  # noqa: S108
-        "volumeMounts": [
-            {"name": "scripts", "mountPath": "/mlflow/scripts"},
-            {"name": "database", "mountPath": "/mlflow/database"},
-            {"name": "authority", "mountPath": "/mlflow/database-ca"},
-        ],
-    },
-    [
-        {"name": "scripts", "configMap": {"name": "scripts"}},
-        {"name": "database", "emptyDir": {"medium": "Memory"}},
-        {"name": "authority", "secret": {"secretName": "authority"}},
-    ],
-    10001,
-)
+CLIENT = client("scripts")
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from tests.integration.postgres import pem, pod, secret, signed, tls_database
-from tests.support import MLFLOW_IMAGE, kubectl
+from tests.integration.postgres import client, pem, secret, signed, tls_database
+from tests.support import kubectl
 from tests.unit.chart.malformed import CANARY, MALFORMED, leaked
 from tests.unit.chart.rendering import CHART, Object, containers, env, helm, pods, render
 
@@ -56,27 +56,7 @@ def until(what: str, check: Any, limit: float = 120) -> None:
         time.sleep(1)
 
 
-CLIENT = pod(
-    "client",
-    {
-        "image": MLFLOW_IMAGE,
-        "command": ["sleep", "3600"],
-        "env": [{"name": "HOME", "value": "/tmp"}, {"name": "PYTHONUNBUFFERED", "value": "1"}],  # noqa: S108
-        "volumeMounts": [
-            {"name": "scripts", "mountPath": "/mlflow/scripts"},
-            {"name": "tests", "mountPath": "/tests"},
-            {"name": "database", "mountPath": "/mlflow/database"},
-            {"name": "authority", "mountPath": "/mlflow/database-ca"},
-        ],
-    },
-    [
-        {"name": "scripts", "configMap": {"name": f"{RELEASE}-migrate"}},
-        {"name": "tests", "configMap": {"name": "tests"}},
-        {"name": "database", "emptyDir": {"medium": "Memory"}},
-        {"name": "authority", "secret": {"secretName": "authority"}},
-    ],
-    10001,
-)
+CLIENT = client(f"{RELEASE}-migrate", tests="tests")
 TLS_DATABASE = tls_database("outside", PASSWORDS["password"])
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..health import workloads
@@ -17,6 +18,9 @@ from .namespace import find_namespace, is_terminating, terminating
 from .rights import Right
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .lease import Lease
     from .manifest import Object
     from .session import Session
 
@@ -63,10 +67,7 @@ def ensure_stopped(session: Session, *, check_mode: bool) -> Outcome:
     """Wait until the pods of the release have ended, while Helm's record still tells which ones they are."""
     if check_mode:
         return Outcome()
-    lease = session.lease(of_play=True)
-    lease.refuse_if_lost()
-    with lease:
-        session.take_over(lease)
+    with _lease_of_play(session) as lease:
         for item in Removal.of(session).recorded:
             if item["kind"] in workloads.WITH_PODS:
                 wait_for_pods(session, workloads.selector(item))
@@ -78,15 +79,22 @@ def ensure_finished(session: Session, *, check_mode: bool) -> Outcome:
     """Wait until the deleted data is gone, and remove the Lease."""
     if check_mode:
         return Outcome()
-    lease = session.lease(of_play=True)
-    lease.refuse_if_lost()
-    with lease:
-        session.take_over(lease)
+    with _lease_of_play(session) as lease:
         for item in session.options.gone:
             path = kept_data.path_of(session, item["kind"], item["name"])
             wait_until_gone(session, path, f"{item['kind']}/{item['name']}", uid=item["uid"])
     lease.remove()
     return Outcome()
+
+
+@contextmanager
+def _lease_of_play(session: Session) -> Iterator[Lease]:
+    """Go on with the Lease that an earlier task of the play took."""
+    lease = session.lease(of_play=True)
+    lease.refuse_if_lost()
+    with lease:
+        session.take_over(lease)
+        yield lease
 
 
 class Removal:
