@@ -48,7 +48,10 @@ def outputs(config: Config, kubeconfig: str) -> dict[str, dict[str, Any]]:
     return {
         INFRASTRUCTURE: {name: {"value": value} for name, value in infrastructure.items()},
         INGRESS: {"domain": config.domain or _deployed_host(config, kubeconfig)},
-        SERVICES: {"forward-auth-middleware": {"value": {"name": MIDDLEWARE}}},
+        SERVICES: {
+            "forward-auth-middleware": {"value": {"name": MIDDLEWARE}},
+            "forward-auth-service": {"value": {"name": names.LOGIN_SERVICE}},
+        },
     }
 
 

@@ -32,7 +32,10 @@ OUTPUTS: dict[str, dict[str, Any]] = {
         "project_id": {"value": "test-project"},
     },
     "stages/04-kubernetes-ingress": {"domain": "nebari.example.org"},
-    "stages/07-kubernetes-services": {"forward-auth-middleware": {"value": {"name": "traefik-forward-auth"}}},
+    "stages/07-kubernetes-services": {
+        "forward-auth-middleware": {"value": {"name": "traefik-forward-auth"}},
+        "forward-auth-service": {"value": {"name": "forwardauth-service"}},
+    },
 }
 
 pytestmark = pytest.mark.usefixtures("_clouds")
