@@ -19,6 +19,7 @@ GROUPS = {
     "test_use.py": "demo",
     "test_molecule.py": "",  # each scenario has a namespace of its own
     "security/clouds": "clouds",
+    "backup": "backup",  # one deployed project with backups serves them all
     "clouds": "clouds",  # one simulated account of each cloud serves them all
 }
 # The order in which groups begin: the long ones, and beside them what waits much and computes little.

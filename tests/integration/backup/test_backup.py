@@ -79,6 +79,18 @@ def test_lost_keys_come_back_with_the_private_key_only(backed: Backed, tmp_path:
     assert backed.do("deploy")["outputs"]["verified"] is True
 
 
+def test_what_was_deleted_goes_for_good_and_nothing_else(backed: Backed) -> None:
+    before = backed.read()
+    shown = backed.do("gc", "--days", "0", "--dry-run")["outputs"]
+    assert (shown["deleted"], shown["experiments"]) == (False, 1)
+    assert backed.read() == before
+    assert backed.do("gc", "--days", "0", "--yes")["outputs"]["deleted"] is True
+    after = backed.read()
+    kept = {run: found for run, found in before["runs"].items() if found["info"][2] == "active"}
+    assert after["runs"] == kept
+    assert after["models"] == before["models"]
+
+
 def test_a_backup_that_was_tampered_with_is_refused(backed: Backed) -> None:
     place = f"/mlflow/backups/{backed.namespace}/{backed.release}/sets"
     identity = backed.do("backup")["outputs"]["id"]
