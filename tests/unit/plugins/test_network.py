@@ -221,6 +221,53 @@ def test_a_service_that_is_missing_is_said_at_once(host: str, refused: tuple[str
     assert not told or "which does not exist" in told[0]
 
 
+HUB = {"component": "hub"}
+
+
+@pytest.mark.parametrize(
+    ("access", "objects", "expected"),
+    [
+        ({"jupyterhub": {"url": "http://hub.storage.svc"}}, [service("hub", "storage", [{"port": 80}], HUB)], None),
+        (
+            {"jupyterhub": {"url": "http://hub.storage.svc"}},
+            [service("hub", "storage", [{"port": 80, "targetPort": 8081}], HUB)],
+            [rule(HUB, 8081)],
+        ),
+        (
+            {"login": {"url": "http://hub.storage.svc:4181"}},
+            [service("hub", "storage", [{"port": 4181, "targetPort": "http"}], HUB)],
+            [rule(HUB, "http")],
+        ),
+        (
+            {"openid": [{"issuer": "https://hub.storage.svc/realms/a", "audience": "mlflow"}]},
+            [service("hub", "storage", [{"port": 443, "targetPort": 8443}], HUB)],
+            [rule(HUB, 8443)],
+        ),
+        (
+            {"mode": "open", "jupyterhub": {"url": "http://hub.storage.svc"}},
+            [service("hub", "storage", [{"port": 80, "targetPort": 8081}], HUB)],
+            None,
+        ),
+        ({"openid": [{"issuer": "https://login.example.org", "audience": "mlflow"}]}, [], None),
+    ],
+    ids=["same port", "hub", "login", "OpenID", "open", "outside"],
+)
+def test_those_whom_the_server_asks_are_let_through_at_their_pods_ports(
+    access: Object, objects: list[Object], expected: list[Object] | None
+) -> None:
+    assert added({"access": {"mode": "users", **access}}, *KIND, *objects).get("egress") == expected
+
+
+@pytest.mark.parametrize(("port", "more"), [(443, False), (6443, False), (8443, True), (16443, True)])
+def test_the_api_is_let_through_wherever_it_listens(port: int, more: bool) -> None:
+    api = service("kubernetes", "default", [{"name": "https", "port": 443, "targetPort": port}])
+    ends = endpoints(
+        "kubernetes", "kubernetes", "default", [{"name": "https", "port": port}], {"addresses": ["192.168.1.2"]}
+    )
+    found = added({"access": {"mode": "users", "kubernetes": {"enabled": True}}}, *KIND, api, ends).get("egress", [])
+    assert [each["ports"][0]["port"] for each in found] == ([port] if more else [])
+
+
 def secret(name: str, **data: str) -> Object:
     encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
     return {**named("Secret", name, "dev"), "data": encoded}

@@ -21,6 +21,7 @@ NAMES = re.compile(r"ENDPOINT|_PROXY$|EMULATOR_HOST|_REDIS_URL$|CONNECTION_STRIN
 PROXY = re.compile(r"^(HTTPS?|ALL)_PROXY$", re.I)
 NO_PROXY = re.compile(r"^NO_PROXY$", re.I)
 BLOB = re.compile(r"(?:Blob|Dfs|Queue|Table|File)Endpoint=(https?://[^;]+)", re.I)
+API = "access.kubernetes.enabled"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,18 @@ def named(variables: Mapping[str, str], where: str, *, every: bool = False) -> l
             if parsed is not None:
                 found.append(Destination(*parsed, f"{where}{name}"))
     return found
+
+
+def of_access(access: Mapping[str, Any]) -> list[Destination]:
+    """Return whom the server asks who somebody is."""
+    if access.get("mode") != "users":
+        return []
+    urls = {f"access.{name}.url": str(access[name]["url"]) for name in ("jupyterhub", "login")}
+    for number, provider in enumerate(access["openid"]):
+        for name in ("issuer", "jwksUri"):
+            urls[f"access.openid[{number}].{name}"] = str(provider.get(name) or "")
+    found = [Destination(*parsed, source) for source, text in urls.items() if (parsed := parse(text))]
+    return [*found, Destination("kubernetes.default.svc", 443, API)] if access["kubernetes"]["enabled"] else found
 
 
 def parse(text: str, *, proxy: bool = False) -> tuple[str, int] | None:

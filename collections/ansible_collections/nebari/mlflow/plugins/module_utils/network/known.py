@@ -76,10 +76,11 @@ def _complete(api: Api, values: Object, given: Object, namespace: str) -> Known:
         missing = edge.look(reading, values, namespace)
         return Known(given, [f"{each.cause} {each.fix}" for each in missing.problems] if missing else [])
     environment = variables(reading, values, namespace)
+    asked = destinations.of_access(values.get("access") or {})
     found_dns, found_edge, reached = together(
         lambda: None if "dns" in own else dns.look(Reading(api)),
         lambda: edge.look(Reading(api), values, namespace),
-        lambda: [_reach(Reading(api), values, each, namespace) for each in environment],
+        lambda: [_reach(Reading(api), values, each, namespace) for each in [*environment, *asked]],
     )
     known = Known(copy.deepcopy(given))
     added: Object = dns.complete(found_dns, policy, namespace) if found_dns else {}
@@ -143,22 +144,25 @@ def _reach(reading: Reading, values: Object, wanted: Destination, namespace: str
             f"{wanted.source} names port {wanted.port} of {error.service}, which has: {error.ports}.",
             "Name one of its ports. Nothing was changed.",
         ) from None
-    opened = _open_anyhow(values, wanted)
+    opened = _opened(values, wanted)
     if found.ways is None:
         told = f"{wanted.source} names {found.missing}, which does not exist." if found.missing else ""
-        return ([] if opened else [_anywhere(wanted.port)]), told
-    new = [way for way in found.ways if way.peers and not (opened and way.ports == (wanted.port,))]
+        return ([] if wanted.port in opened else [_anywhere(wanted.port)]), told
+    new = [way for way in found.ways if way.peers and not {*way.ports} <= opened]
     return [way.rule() for way in new], ""
 
 
-def _open_anyhow(values: Object, wanted: Destination) -> bool:
-    """Whether the chart's own rules let this port through, as templates/_network.tpl has it."""
+def _opened(values: Object, wanted: Destination) -> set[int | str]:
+    """Return what the chart's own rules open for it, as templates/_network.tpl and templates/_access.tpl have it."""
+    if wanted.source == destinations.API:
+        return {443, 6443}
     in_store = "://" in str(values["storage"]["uri"])
     by_store = in_store and (
         wanted.port in (values["networkPolicy"]["storagePorts"] or []) or wanted.source.startswith("storage.env.")
     )
     literal = destinations.literals([e for e in values["tracking"]["extraEnvVars"] or [] if isinstance(e, dict)])
-    return by_store or any(wanted == each for each in destinations.named(literal, "tracking.extraEnvVars: "))
+    by_variable = any(wanted == each for each in destinations.named(literal, "tracking.extraEnvVars: "))
+    return {wanted.port} if by_store or by_variable or wanted.source.startswith("access.") else set()
 
 
 def _anywhere(port: int) -> Object:
