@@ -147,7 +147,7 @@ def test_the_collection_alone_can_be_installed(
     dist: dict[str, Path], installed: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:
     _, env = installed
-    galaxy = ["ansible-galaxy", "collection", "install", "--offline", "--no-deps", "-p", str(tmp_path)]
+    galaxy = ["ansible-galaxy", "collection", "install", "--offline", "--no-deps", "--force", "-p", str(tmp_path)]
     run(*galaxy, str(dist["collection"]), cwd=tmp_path, env=env)
     assert (tmp_path / "ansible_collections/nebari/mlflow/LICENSE").exists()
 
