@@ -42,7 +42,7 @@ env:  ## Print what a shell needs to use it: eval "$(make env)"
 cluster: $(VENV)/.done  ## Start the cluster only
 	@$(CLUSTER) molecule/cluster/up.yml
 
-edge: $(VENV)/.done up  ## Add Traefik to the cluster and a browser to this machine, for the tests of the UI
+edge: $(VENV)/.done up  ## Add Traefik to the cluster, and a browser and Prometheus to this machine, for the tests of the UI and of metrics
 	@$(CLUSTER) molecule/cluster/edge.yml
 
 stores: $(VENV)/.done up  ## Add the image that simulated clouds keep data in, for the tests that deploy to them

@@ -37,6 +37,7 @@ ORDER = [
     "test_molecule.py",
     "security/test_server.py",
     "test_chart.py",
+    "test_monitoring.py",
     "test_network.py",
     "test_takeover.py",
 ]

@@ -47,7 +47,12 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "storage": S3,
         "tracking": {
             "replicaCount": 3,
-            "metrics": {"enabled": True, "serviceMonitor": {"enabled": True}},
+            "metrics": {
+                "enabled": True,
+                "serviceMonitor": {"enabled": True},
+                "dashboard": {"enabled": True},
+                "rules": {"enabled": True},
+            },
         },
     },
     "azure, autoscaling": {"storage": AZURE, "tracking": {"autoscaling": {"enabled": True}}},

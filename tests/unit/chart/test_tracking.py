@@ -509,6 +509,37 @@ def test_a_service_monitor_scrapes_the_server_where_there_are_metrics(metrics: b
         assert item["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
 
 
+@pytest.mark.parametrize("metrics", [True, False])
+def test_dashboard_and_alerts_come_with_metrics_only(metrics: bool) -> None:
+    given = {
+        "enabled": metrics,
+        "dashboard": {"enabled": True},
+        "rules": {"enabled": True, "labels": {"release": "nebari"}},
+    }
+    objects = render({"tracking": {"metrics": given}})
+    kinds = [item["kind"] for item in objects if item["metadata"]["name"].endswith("-dashboard")]
+    rules = [item for item in objects if item["kind"] == "PrometheusRule"]
+    assert (kinds, len(rules)) == ((["ConfigMap"], 1) if metrics else ([], 0))
+    assert all(rule["metadata"]["labels"]["release"] == "nebari" for rule in rules)
+
+
+def test_grafana_finds_a_dashboard_of_each_release() -> None:
+    values = {"tracking": {"metrics": {"enabled": True, "dashboard": {"enabled": True}}}}
+    uids = set()
+    for release in ("one", "two"):
+        found = one(render(values, release=release), "ConfigMap", f"{release}-dashboard")
+        assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+        assert found["metadata"]["annotations"] == {"dashboard/subdirectory": "Main"}
+        ((name, text),) = found["data"].items()
+        assert name == f"dev-{release}.json"  # Grafana's sidecar puts those of all namespaces into one directory
+        dashboard = json.loads(text)
+        uids.add(dashboard["uid"])
+        queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+        assert all('namespace="dev"' in query and f"{release}-" in query for query in queries)
+        assert "@" not in text
+    assert len(uids) == 2
+
+
 def test_autoscaling_leaves_the_replicas_alone() -> None:
     objects = render({"storage": S3, "tracking": {"autoscaling": {"enabled": True, "maxReplicas": 3}}})
     assert "replicas" not in one(objects, "Deployment")["spec"]

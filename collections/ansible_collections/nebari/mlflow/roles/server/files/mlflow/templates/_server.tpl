@@ -196,3 +196,12 @@ entry_points.txt: |
 - {key: {{ base $path }}, path: nebari_mlflow_server/{{ base $path }}}
 {{- end }}
 {{- end }}
+
+{{/* A file of files/monitoring with the release's names. It is no template: Prometheus has braces of its own. */}}
+{{- define "mlflow.monitoring" -}}
+{{- $root := first . -}}
+{{- $name := include "mlflow.fullname" $root -}}
+{{- $namespace := $root.Release.Namespace -}}
+{{- $uid := printf "%s/%s" $namespace $name | sha256sum | trunc 16 -}}
+{{ $root.Files.Get (printf "files/monitoring/%s" (last .)) | replace "@name@" $name | replace "@namespace@" $namespace | replace "@uid@" $uid | trim }}
+{{- end }}

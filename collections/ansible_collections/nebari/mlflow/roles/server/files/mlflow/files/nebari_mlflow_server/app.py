@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from nebari_mlflow_server import authors, members
+from nebari_mlflow_server import authors, members, metrics
 from nebari_mlflow_server.doors import Doorkeeper, Doors
 from nebari_mlflow_server.identity import Identity
 from nebari_mlflow_server.locations import LocationError, Locations
@@ -42,6 +42,7 @@ def create_app() -> Any:
     keep_to(locations, handlers, get_registered_artifact_repositories())
     app = known_people(access) if access else anyone()
     app.add_middleware(Origins, allowed=get_allowed_origins())
+    metrics.add(app)  # the last one added is the first that a request meets, so what others refuse counts, too
     return app
 
 
