@@ -203,5 +203,6 @@ entry_points.txt: |
 {{- $name := include "mlflow.fullname" $root -}}
 {{- $namespace := $root.Release.Namespace -}}
 {{- $uid := printf "%s/%s" $namespace $name | sha256sum | trunc 16 -}}
-{{ $root.Files.Get (printf "files/monitoring/%s" (last .)) | replace "@name@" $name | replace "@namespace@" $namespace | replace "@uid@" $uid | trim }}
+{{- $backup := mul 3600 $root.Values.backup.warnAfterHours | toString -}}
+{{ $root.Files.Get (printf "files/monitoring/%s" (last .)) | replace "@name@" $name | replace "@namespace@" $namespace | replace "@uid@" $uid | replace "@backupSeconds@" $backup | trim }}
 {{- end }}
