@@ -82,7 +82,7 @@ def page() -> str:
     common = specification("inputs")
     parts.append("\n".join(["## Everywhere", "", *head, *rows(common["options"])]) + "\n")
     for role in sorted(
-        path.name for path in ROLES.iterdir() if path.name not in {"server", "existing", "inputs", "backup"}
+        path.name for path in ROLES.iterdir() if path.name not in {"adopt", "backup", "server", "existing", "inputs"}
     ):
         spec = specification(role)
         title = f"## With `mlflow_provider={role}`"

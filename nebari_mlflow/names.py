@@ -8,6 +8,7 @@ DESTROY = "nebari.mlflow.destroy"
 BACKUP = "nebari.mlflow.backup"
 RESTORE = "nebari.mlflow.restore"
 GC = "nebari.mlflow.gc"
+ADOPT = "nebari.mlflow.adopt"
 STAGE_OUTPUTS = f"stages/{STAGE}"
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 # Else MLflow's client goes to the store by itself, by URLs that the server signs: to S3 for every download, to any

@@ -134,6 +134,41 @@ def deploy(options: Options) -> None:
 
 
 @command(app)
+def adopt(
+    options: Options,
+    check: bool = typer.Option(False, "--check", help="Show what was found and change nothing."),
+    remove_old: str = typer.Option(
+        "", help="The project's name, to delete for good what an earlier adoption kept of the old release."
+    ),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
+) -> None:
+    """Take over the database of a release that another MLflow chart made, compare both sides, and deploy."""
+    from ..names import ADOPT
+    from ..play.view import show_summary
+    from .report import show_adopted
+
+    console = options.console()
+    target = options.target()
+    if remove_old not in ("", target.project):
+        raise InputError(
+            "NML105",
+            f"--remove-old is {remove_old!r}, but the project is {target.project!r}.",
+            f"Give --remove-old {target.project} to delete the old database for good, or leave it out.",
+        )
+    what = "Delete the old database for good" if remove_old else "Stop the old server and take over its database"
+    if not (check or yes or _confirmed(f"{what}: {target.release} in namespace {target.namespace}?")):
+        raise Cancelled("NML503", "Nothing was changed: it was not confirmed.", "Answer y, or give --yes.")
+    extra = {"mlflow_remove_old": remove_old} if remove_old else {}
+    result = _play(target, ADOPT, console, check=check, extra=extra)
+    if options.as_json:
+        print_json("adopt", outputs=result.outputs, seconds=round(result.elapsed, 1), log=result.log)
+        return
+    show_adopted(console, result.outputs.get("adopted") or {})
+    if not check:
+        show_summary(console, result.outputs, result)
+
+
+@command(app)
 def status(
     options: Options,
     watch: bool = typer.Option(

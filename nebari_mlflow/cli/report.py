@@ -95,6 +95,21 @@ def show_removed(console: Console, target: Target, outputs: dict[str, Any]) -> N
         console.print(f"  To delete it for good: {deletion}", markup=False)
 
 
+def show_adopted(console: Console, found: dict[str, Any]) -> None:
+    """Print what the old release is and holds, and how both databases compare."""
+    if not found or found["stage"] == "absent":
+        console.print("No release of another MLflow chart was found.", markup=False)
+        return
+    console.print(f"old release: chart {found['chart']}, MLflow {found['app_version']}", markup=False)
+    for claim in found["claims"]:
+        console.print(f"  volume: {claim['name']} {claim['size']}", markup=False)
+    for name, value in found["holds"].items():
+        console.print(f"  {name}: {value}", markup=False)
+    console.print(f"  artifacts: {found['artifacts']}", markup=False)
+    for line in found["lines"]:
+        console.print(f"  {line}", markup=False)
+
+
 def show_kept(console: Console, kept: list[dict[str, Any]]) -> None:
     """Print one line for each thing that stays, with the reason if its deletion was asked for."""
     for item in kept:

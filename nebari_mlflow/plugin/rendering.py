@@ -53,7 +53,7 @@ def _readme(config: Any) -> str:
     return README.format(
         release=names.release(config.project_name),
         stage=names.STAGE,
-        playbook=names.DEPLOY,
+        playbook=names.ADOPT if config.mlflow.adopt else names.DEPLOY,
         upstream="".join(lines) or "- nothing\n",
         extra="".join(f" \\\n      -e {output.variable}=..." for output in missing),
     )

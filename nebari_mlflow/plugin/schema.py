@@ -107,6 +107,15 @@ class Mlflow(Strict):
         default=[],
         description="Secrets to generate again although the data that they open exist, because no backup is left.",
     )
+    adopt: bool = Field(
+        default=False,
+        description="Take over the database of a release that another MLflow chart made under the same name. Does "
+        "nothing if there is none.",
+    )
+    adopt_without_artifacts: bool = Field(
+        default=False,
+        description="Take it over although its artifacts are on volumes of the cluster, which are kept but not copied.",
+    )
     access: Access = Field(default=Access(), description="How people reach the UI.")
     local: Local | None = Field(default=None, description="Options for `provider: local`.")
     existing: Existing | None = Field(default=None, description="Options for `provider: existing`.")

@@ -12,7 +12,7 @@ from nebari.hookspecs import NebariStage
 
 from .. import names
 from ..errors import MlflowError, PlayError
-from ..names import DEPLOY, DESTROY
+from ..names import ADOPT, DEPLOY, DESTROY
 from . import providers, rendering, variables
 from .schema import InputSchema, OutputSchema
 
@@ -53,7 +53,7 @@ class MlflowStage(NebariStage):  # type: ignore[misc]
         """Deploy, or remove the release when it is switched off, and put the outputs beside the other stages'."""
         with _shown():
             if self.config.mlflow.enabled:
-                result = self._run(DEPLOY, stage_outputs)
+                result = self._run(ADOPT if self.config.mlflow.adopt else DEPLOY, stage_outputs)
                 stage_outputs[names.STAGE_OUTPUTS] = _outputs(result)
             else:
                 self._run(DESTROY, stage_outputs)
@@ -95,7 +95,7 @@ class MlflowStage(NebariStage):  # type: ignore[misc]
             variables.build(self.config, stage_outputs, removal=playbook == DESTROY),
             provider=providers.name_of(self.config),
         )
-        if playbook == DEPLOY:
+        if playbook != DESTROY:
             show_summary(make_console(), result.outputs, result)
         return result
 

@@ -58,6 +58,7 @@ def build(config: Any, stage_outputs: Mapping[str, Mapping[str, Any]] | None, *,
             mlflow_domain=(getattr(config, "domain", None) or "") if block.access.ui else "",
         ),
         **({"mlflow_replicas": block.replicas} if block.replicas != 1 else {}),
+        **({"mlflow_adopt_without_artifacts": True} if block.adopt_without_artifacts else {}),
         **({} if block.verify else {"mlflow_verify": False}),
         **_storage(config),
     }

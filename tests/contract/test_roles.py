@@ -15,7 +15,7 @@ from jinja2.nativetypes import NativeEnvironment
 
 COLLECTION = Path(__file__).parents[2] / "collections/ansible_collections/nebari/mlflow"
 ROLES = sorted(path.name for path in (COLLECTION / "roles").iterdir() if path.is_dir())
-PROVIDERS = [role for role in ROLES if role not in ("inputs", "server", "backup")]
+PROVIDERS = [role for role in ROLES if role not in ("adopt", "backup", "inputs", "server")]
 
 
 def load(role: str, path: str) -> Any:

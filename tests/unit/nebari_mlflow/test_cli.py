@@ -48,7 +48,7 @@ def test_a_cluster_that_is_not_there_is_a_status(variables: str, gone: str) -> N
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("command", ["plan", "deploy", "status", "verify", "logs", "open", "destroy"])
+@pytest.mark.parametrize("command", ["plan", "deploy", "adopt", "status", "verify", "logs", "open", "destroy"])
 def test_a_mistake_is_json_where_json_is_asked_for(command: str, tmp_path: Path) -> None:
     path = tmp_path / "nebari-config.yaml"
     path.write_text("project_name: demo\nmlflow: {replica: 1}\n")
@@ -167,6 +167,13 @@ def test_the_doctor_works_without_a_configuration(tmp_path: Path, monkeypatch: p
 def test_data_is_only_deleted_by_its_own_name(variables: str, gone: str) -> None:
     result = invoke("destroy", "--vars", variables, "--kubeconfig", gone, "--delete-data", "other", "--yes", "--json")
     assert shape(result, "destroy")["error"]["code"] == "NML105"
+
+
+def test_an_adoption_asks_first_and_deletes_only_what_is_named(variables: str, gone: str) -> None:
+    result = invoke("adopt", "--vars", variables, "--kubeconfig", gone, "--json")
+    assert (result.exit_code, shape(result, "adopt")["error"]["code"]) == (1, "NML503")
+    result = invoke("adopt", "--vars", variables, "--kubeconfig", gone, "--remove-old", "other", "--yes", "--json")
+    assert shape(result, "adopt")["error"]["code"] == "NML105"
 
 
 def test_destroy_asks_first(variables: str, gone: str) -> None:
@@ -304,5 +311,5 @@ def test_the_command_is_installed_and_helps() -> None:
     done = subprocess.run(
         [Path(sys.executable).with_name("nebari-mlflow"), "--help"], capture_output=True, text=True, check=True
     )
-    for command in ("plan", "deploy", "status", "doctor", "verify", "logs", "open", "destroy", "--install-completion"):
+    for command in ("plan", "adopt", "status", "doctor", "verify", "logs", "open", "destroy", "--install-completion"):
         assert command in done.stdout

@@ -49,9 +49,16 @@ def refuse_foreign(records: list[Record], wanted: Object, name: str, namespace: 
     by_helm = f"helm uninstall {name} --namespace {namespace}"
     if removal:
         raise ForeignObject(cause, f"If it is what you want to remove, back up its data and run: {by_helm}")
+    if other.chart.get("name") == wanted.get("name") and _mark(wanted):
+        take_over = (
+            "To take over its database, run: nebari-mlflow adopt (for Nebari, or set `adopt: true` in the mlflow "
+            "block; for the playbooks: ansible-playbook nebari.mlflow.adopt). "
+        )
+    else:
+        take_over = ""
     raise ForeignObject(
         cause,
-        f"To keep both, use another `name` (for the playbooks and Nebari: another project name). To replace it, back "
+        f"{take_over}To keep both, use another `name` (for the playbooks and Nebari: another project name). To replace it, back "
         f"up its data and remove it first: {by_helm}",
     )
 
