@@ -58,8 +58,8 @@ def refuse_foreign(records: list[Record], wanted: Object, name: str, namespace: 
         take_over = ""
     raise ForeignObject(
         cause,
-        f"{take_over}To keep both, use another `name` (for the playbooks and Nebari: another project name). To replace it, back "
-        f"up its data and remove it first: {by_helm}",
+        f"{take_over}To keep both, use another `name` (for the playbooks and Nebari: another project name). "
+        f"To replace it, back up its data and remove it first: {by_helm}",
     )
 
 
