@@ -156,10 +156,10 @@ def adopt(
             f"Give --remove-old {target.project} to delete the old database for good, or leave it out.",
         )
     what = "Delete the old database for good" if remove_old else "Stop the old server and take over its database"
-    if not (check or yes or _confirmed(f"{what}: {target.release} in namespace {target.namespace}?")):
+    if not (check or yes or confirmed(f"{what}: {target.release} in namespace {target.namespace}?")):
         raise Cancelled("NML503", "Nothing was changed: it was not confirmed.", "Answer y, or give --yes.")
     extra = {"mlflow_remove_old": remove_old} if remove_old else {}
-    result = _play(target, ADOPT, console, check=check, extra=extra)
+    result = play(target, ADOPT, console, check=check, extra=extra)
     if options.as_json:
         print_json("adopt", outputs=result.outputs, seconds=round(result.elapsed, 1), log=result.log)
         return
