@@ -28,6 +28,8 @@ DIST = ROOT / "dist"
 COLLECTION = "collections/ansible_collections/nebari/mlflow"
 CHART = f"{COLLECTION}/roles/server/files/mlflow"
 UV = [sys.executable, "-m", "uv"]
+Files = dict[str, tuple[int, bytes | None]]
+"""Mode and content by name; a directory has no content."""
 
 
 def epoch() -> int:
@@ -39,19 +41,18 @@ def epoch() -> int:
     return int(given)
 
 
-def packed(archive: Path) -> dict[str, tuple[int, bytes]]:
-    """Return mode and content of each file of an archive."""
-    found = {}
+def packed(archive: Path) -> Files:
+    """Return mode and content of each file of an archive, and of each directory."""
+    found: Files = {}
     with tarfile.open(archive) as tar:
         for member in tar:
-            if member.isfile():
-                content = tar.extractfile(member)
-                assert content is not None
-                found[member.name] = (0o755 if member.mode & 0o100 else 0o644, content.read())
+            content = tar.extractfile(member)
+            mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+            found[member.name] = (mode, content.read() if content else None)
     return found
 
 
-def pack(archive: Path, files: dict[str, tuple[int, bytes]], time: int) -> None:
+def pack(archive: Path, files: Files, time: int) -> None:
     """Write an archive whose bytes follow from the files and the time alone."""
     with (
         archive.open("wb") as raw,
@@ -60,18 +61,19 @@ def pack(archive: Path, files: dict[str, tuple[int, bytes]], time: int) -> None:
     ):
         for name, (mode, content) in files.items():
             member = tarfile.TarInfo(name)
-            member.mode, member.size, member.mtime = mode, len(content), time
-            tar.addfile(member, io.BytesIO(content))
+            member.mode, member.size, member.mtime = mode, len(content or b""), time
+            member.type = tarfile.DIRTYPE if content is None else tarfile.REGTYPE
+            tar.addfile(member, io.BytesIO(content or b""))
 
 
-def in_order(files: dict[str, tuple[int, bytes]]) -> dict[str, tuple[int, bytes]]:
+def in_order(files: Files) -> Files:
     """Sort a collection's files, also in its FILES.json, whose checksum MANIFEST.json holds."""
-    listed = json.loads(files["FILES.json"][1])
+    listed = json.loads(files["FILES.json"][1] or b"")
     listed["files"].sort(key=lambda file: file["name"])
     text = json.dumps(listed, indent=1).encode()
-    manifest = json.loads(files["MANIFEST.json"][1])
+    manifest = json.loads(files["MANIFEST.json"][1] or b"")
     manifest["file_manifest_file"]["chksum_sha256"] = hashlib.sha256(text).hexdigest()
-    first = {"MANIFEST.json": (0o644, json.dumps(manifest, indent=1).encode()), "FILES.json": (0o644, text)}
+    first: Files = {"MANIFEST.json": (0o644, json.dumps(manifest, indent=1).encode()), "FILES.json": (0o644, text)}
     return first | {name: file for name, file in sorted(files.items()) if name not in first}
 
 
