@@ -290,7 +290,7 @@ class Prometheus:
         self.process.wait(30)
 
 
-def until(what: str, check: Callable[[], Any], seconds: float = 120) -> Any:
+def until(what: str, check: Callable[[], Any], seconds: float = 240) -> Any:
     ends = time.monotonic() + seconds
     found: Any = None
     while time.monotonic() < ends:
@@ -374,7 +374,7 @@ def test_every_panel_and_alert_has_data(prometheus: Prometheus, record_property:
     measures = [(each["alert"], measured(each["expr"])) for each in alerts()]
     queries = [(title, query) for title, query in shown() + measures if title not in NO_DATA_HERE]
     for title, expression in queries:
-        found = until(f"{title}: {expression}", partial(prometheus.query, expression), 150)
+        found = until(f"{title}: {expression}", partial(prometheus.query, expression))
         values = ", ".join(
             f"{' '.join(each['metric'].values())} {float(each['value'][1]):.4g}".strip() for each in found
         )
