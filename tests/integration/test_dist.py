@@ -17,7 +17,7 @@ import yaml
 
 from tests.support import ROOT
 
-COLLECTION = ROOT / "collections/ansible_collections/nebari/mlflow"
+COLLECTION = "collections/ansible_collections/nebari/mlflow"
 HELM = shutil.which("helm") or ""
 EPOCH = {"SOURCE_DATE_EPOCH": "1800000000"}
 
@@ -119,7 +119,7 @@ def test_the_bill_of_materials_lists_libraries_and_images(checkout: Path, dist: 
     assert run(str(checkout / ".venv-dist/bin/python"), "-c", valid, str(dist["bill"]), cwd=checkout) == "None\n"
     listed = {each["name"]: each["version"] for each in json.loads(dist["bill"].read_text())["components"]}
     assert {"ansible", "kubernetes", "pydantic", "typer"} <= set(listed)
-    values = yaml.safe_load((COLLECTION / "roles/server/files/mlflow/values.yaml").read_text())
+    values = yaml.safe_load((checkout / COLLECTION / "roles/server/files/mlflow/values.yaml").read_text())
     assert listed["docker.io/library/postgres"] == values["postgresql"]["image"]["tag"]
     assert "ghcr.io/mlflow/mlflow" in listed
 
@@ -134,10 +134,10 @@ def test_the_wheel_alone_brings_the_command_line(
     assert "--" in shown
 
 
-def test_the_wheel_alone_brings_the_collection(installed: tuple[Path, dict[str, str]]) -> None:
+def test_the_wheel_alone_brings_the_collection(checkout: Path, installed: tuple[Path, dict[str, str]]) -> None:
     folder, env = installed
     listed = json.loads(run("ansible-doc", "-l", "-j", "nebari.mlflow", cwd=folder, env=env))
-    modules = {f"nebari.mlflow.{path.stem}" for path in (COLLECTION / "plugins/modules").glob("*.py")}
+    modules = {f"nebari.mlflow.{path.stem}" for path in (checkout / COLLECTION / "plugins/modules").glob("*.py")}
     assert set(listed) == modules
     for playbook in ("mlflow", "destroy"):
         run("ansible-playbook", "--syntax-check", f"nebari.mlflow.{playbook}", cwd=folder, env=env)

@@ -24,7 +24,7 @@ def test_the_site_has_every_page_and_a_search(checkout: Path) -> None:
     pages = [path.relative_to(checkout) for path in (checkout / "docs").rglob("*.md")]
     assert len(pages) > 50
     assert all((site / page).with_suffix(".html").exists() for page in pages)
-    modules = {path.stem for path in (COLLECTION / "plugins/modules").glob("*.py")}
+    modules = {path.stem for path in (checkout / COLLECTION / "plugins/modules").glob("*.py")}
     assert all((site / f"docs/reference/collection/{module}_module.html").exists() for module in modules)
     assert (site / "searchindex.js").exists()
     assert 'url=docs/index.html"' in (site / "index.html").read_text()
