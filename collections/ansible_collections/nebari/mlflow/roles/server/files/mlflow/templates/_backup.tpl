@@ -49,6 +49,9 @@ Backup, restore and drill: where backups are kept, what is in them, and when the
   value: {{ .Values.gc.olderThanDays | quote }}
 - name: MLFLOW_TRACKING_URI
   value: {{ include "mlflow.trackingUri" . }}
+{{- with include "mlflow.access.clientEnv" . | trim }}
+{{ . }}
+{{- end }}
 - name: DIRECT_HOST
   value: {{ .Values.backup.database.host | quote }}
 - name: DIRECT_PORT
