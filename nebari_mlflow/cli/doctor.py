@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from .context import Target
 
+PLACES = "NEBARI_MLFLOW_DATABASE_PLACES"
+ENOUGH_PLACES = 10
+"""What the chart gives a worker if the connections allow it."""
 OK, WARN, FAIL = "ok", "warning", "failed"
 GET_HELM = (
     f"Install {helm.NEEDED} by your system's package manager, or as https://helm.sh/docs/intro/install "
@@ -118,6 +121,8 @@ def _cluster(target: Target) -> Iterator[Check]:
             yield Check("cluster", OK, f"{api.server} {version}")
             yield _storage_class(api.request("GET", "/apis/storage.k8s.io/v1/storageclasses")["items"], target)
             yield _namespace(api.find(f"/api/v1/namespaces/{target.namespace}"), target)
+            deployments = f"/apis/apps/v1/namespaces/{target.namespace}/deployments"
+            server = api.find(f"{deployments}/{target.release}-tracking")
     except MlflowError as error:
         yield Check("cluster", FAIL, error.cause, error.fix)
         return
@@ -131,6 +136,7 @@ def _cluster(target: Target) -> Iterator[Check]:
             "release", OK, f"{target.release} revision {found.release['revision']}, MLflow {found.versions['mlflow']}"
         )
         yield from _route(found.route)
+        yield from _connections(server)
         if not found.release["verified"]:
             cause = "Logging a run was not shown to work in this revision."
             yield Check("use", WARN, cause, target.command("verify"))
@@ -164,6 +170,21 @@ def backups(found: upkeep.Upkeep, now: datetime, target: Target) -> Iterator[Che
     if found.drill.failure:
         cause = f"The last one failed at {found.drill.failed_at}: {found.drill.failure}"
         yield Check("drill", WARN, cause, f"{target.command('restore')} --drill")
+
+
+def _connections(server: dict[str, Any] | None) -> Iterator[Check]:
+    """Say if the database grants too few connections for all requests that the server could work on."""
+    containers = server["spec"]["template"]["spec"]["containers"] if server else []
+    given = {each["name"]: each.get("value", "") for container in containers for each in container.get("env", [])}
+    places = given.get(PLACES, "")
+    if places.isdigit() and int(places) < ENOUGH_PLACES:
+        cause = (
+            f"Each worker works on {places} requests at the same time instead of {ENOUGH_PLACES}, because the database "
+            "grants too few connections; other requests wait."
+        )
+        yield Check(
+            "connections", WARN, cause, "Raise maxConnections in externalDatabase or postgresql, and deploy again."
+        )
 
 
 def _route(route: dict[str, Any]) -> Iterator[Check]:

@@ -9,12 +9,13 @@ import shlex
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support import kubectl
+from tests.support import ROOT, kubectl
 from tests.unit.chart.configurations import CONFIGURATIONS, TRAEFIK
 from tests.unit.chart.rendering import CHART, RELEASE, helm, pods, render
 
@@ -255,13 +256,62 @@ def ready() -> bool:
     return own("get", f"deploy/{RELEASE}-tracking", "-o", "jsonpath={.status.readyReplicas}") == "1"
 
 
-def test_readiness_follows_the_database() -> None:
-    own("scale", f"sts/{RELEASE}-postgresql", "--replicas=0")
-    until("the server is not ready without its database", lambda: not ready(), 60)
-    own("scale", f"sts/{RELEASE}-postgresql", "--replicas=1")
-    until("the server is ready again", ready, 60)
-    restarts = "jsonpath={.items[0].status.containerStatuses[0].restartCount}"
-    assert own("get", "pod", "-l", "app.kubernetes.io/component=tracking", "-o", restarts) == "0"
+DATABASE_READY = "jsonpath={.status.readyReplicas}"
+
+
+def restarts() -> str:
+    found = "jsonpath={.items[0].status.containerStatuses[0].restartCount}"
+    return own("get", "pod", "-l", "app.kubernetes.io/component=tracking", "-o", found)
+
+
+def test_two_hundred_clients_get_no_error() -> None:
+    """The short slice of tests/campaign/test_load.py."""
+    own("label", "pod", "client", "mlflow.nebari.dev/client=true", "--overwrite")
+    until("the client is let in", lambda: request() == "200", 15)
+    load = (ROOT / "benchmarks/load.py").read_text(encoding="utf-8")
+    said = json.loads(python(load, "200", "6", MLFLOW_TRACKING_URI=SERVER).splitlines()[-1])
+    assert set(said["answers"]) == {"200"}, said["answers"]
+    assert restarts() == "0"
+
+
+CALLS = """
+import http.client, json, sys, time
+counts, deadline, answered = {}, time.monotonic() + float(sys.argv[2]), 0.0
+while time.monotonic() < deadline:
+    connection = http.client.HTTPConnection(sys.argv[1], timeout=60)
+    connection.request("POST", "/api/2.0/mlflow/runs/search", json.dumps({"experiment_ids": ["0"]}),
+                       {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    status = f"{answer.status} {answer.getheader('retry-after') or ''}".strip()
+    counts[status] = counts.get(status, 0) + 1
+    if status == "200" and len(counts) > 1 and not answered:
+        answered = time.time()
+    answer.read()
+    time.sleep(0.2)
+print(json.dumps({"counts": counts, "answered": answered}))
+"""
+
+
+def test_an_absent_database_is_told_to_clients_and_ends_by_itself() -> None:
+    """For as long as a database restarts, the server stays ready and says 503."""
+    own("label", "pod", "client", "mlflow.nebari.dev/client=true", "--overwrite")
+    until("the client is let in", lambda: request() == "200", 15)
+    before = restarts()
+    with ThreadPoolExecutor() as pool:
+        calls = pool.submit(python, CALLS, SERVER.removeprefix("http://"), "60")
+        time.sleep(5)
+        own("scale", f"sts/{RELEASE}-postgresql", "--replicas=0")
+        own("wait", f"pod/{RELEASE}-postgresql-0", "--for=delete", "--timeout=60s")
+        time.sleep(5)
+        assert ready()
+        own("scale", f"sts/{RELEASE}-postgresql", "--replicas=1")
+        until("the database is back", lambda: own("get", f"sts/{RELEASE}-postgresql", "-o", DATABASE_READY) == "1")
+        back = time.time()
+        said = json.loads(calls.result())
+    assert set(said["counts"]) == {"200", "503 2"}, said
+    assert 0 < said["answered"] < back + 10, said
+    assert ready()
+    assert restarts() == before
 
 
 @pytest.fixture(scope="module")
@@ -339,6 +389,65 @@ def test_a_password_by_itself_needs_no_escaping(databases: str) -> None:
     target = f"postgresql+psycopg2://odd@{RELEASE}-postgresql:5432/together"
     code, log = migrate(target, PGPASSWORD=databases)[0]
     assert (code, "nothing to do" in log) == (0, True), log
+
+
+INDEXES = "SELECT relname, indisvalid FROM pg_index JOIN pg_class ON oid = indexrelid WHERE relname LIKE 'nebari%'"
+
+
+def test_indexes_are_completed_by_the_next_run_and_nothing_else_changes(databases: str) -> None:
+    before = sql(INDEXES, "together").splitlines()
+    assert len(before) == 10
+    assert all(line.endswith("|t") for line in before)
+    sql("DROP INDEX nebari_mlflow_runs_start_1", "together")
+    sql("CREATE INDEX nebari_mlflow_of_an_earlier_version ON runs (name)", "together")
+    killed = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'nebari_mlflow_tags_value_1'::regclass"
+    sql(killed, "together")
+    code, log = migrate(uri(databases, "together"), INDEXES="false")[0]
+    assert (code, "none wanted" in log) == (0, True), log
+    code, log = migrate(uri(databases, "together"))[0]
+    assert (code, "8 kept, 2 missing" in log) == (0, True), log
+    assert sorted(sql(INDEXES, "together").splitlines()) == sorted(before)
+
+
+SEARCH = """
+import json, sys, urllib.request
+body = {"experiment_ids": json.loads(sys.argv[2]), "max_results": 100, "order_by": json.loads(sys.argv[3])}
+body["filter"] = sys.argv[4]
+request = urllib.request.Request(sys.argv[1] + "/api/2.0/mlflow/runs/search", json.dumps(body).encode(),
+                                 {"Content-Type": "application/json"})
+print(len(json.load(urllib.request.urlopen(request, timeout=60)).get("runs", [])))
+"""
+MANY_RUNS = """
+INSERT INTO runs
+  (run_uuid, name, source_type, user_id, status, start_time, lifecycle_stage, artifact_uri, experiment_id)
+SELECT md5('many' || i), 'run', 'LOCAL', 'user', 'FINISHED', 1700000000000 + i, 'active', 'mlflow-artifacts:/0', 0
+FROM generate_series(1, 100000) i;
+INSERT INTO tags SELECT 'team', 'team-' || (i % 5000), md5('many' || i) FROM generate_series(1, 100000) i;
+INSERT INTO latest_metrics SELECT 'loss', i / 100000.0, 0, 0, false, md5('many' || i) FROM generate_series(1, 100000) i;
+"""
+
+
+@pytest.mark.usefixtures("databases")
+def test_mlflow_s_own_searches_use_the_indexes() -> None:
+    """What MLflow sends for the UI's pages, at 100,000 runs: PostgreSQL counts which index it read."""
+    sql(MANY_RUNS, "mlflow")
+    try:
+        sql("VACUUM ANALYZE runs, tags, latest_metrics", "mlflow")
+        newest = '["attributes.start_time DESC"]'
+        for order, condition, index in (
+            (newest, "", "runs_newest"),
+            ("[]", "", "runs_start"),
+            (newest, "tags.team = 'team-7'", "tags_value"),
+            (newest, "metrics.loss > 0.9999", "latest_value"),
+        ):
+            used = f"SELECT sum(idx_scan) FROM pg_stat_user_indexes WHERE indexrelname LIKE 'nebari_mlflow_{index}%'"  # noqa: S608
+            before = int(sql(used, "mlflow"))
+            assert int(python(SEARCH, SERVER, '["0"]', order, condition)) > 5
+            until(f"{index} is used", lambda used=used, before=before: int(sql(used, "mlflow")) > before, 20)
+    finally:
+        of_ours = "run_uuid IN (SELECT md5('many' || i) FROM generate_series(1, 100000) i)"
+        for table in ("tags", "latest_metrics", "runs"):
+            sql(f"DELETE FROM {table} WHERE {of_ours}", "mlflow")  # noqa: S608
 
 
 @pytest.mark.usefixtures("databases")

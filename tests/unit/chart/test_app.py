@@ -16,6 +16,8 @@ from nebari_mlflow_server.locations import LocationError, Locations
 from nebari_mlflow_server.origins import Origins, permitted
 from nebari_mlflow_server.slots import Slots, waits_for_store
 
+from tests.unit.chart.exchange import Exchange, fine
+
 STORE = Locations("s3://bucket/path", ["gs://old/mlflow/", "file:///data/old"])
 VOLUME = Locations("/mlflow/artifacts")
 AZURE = Locations("wasbs://nebari-mlflow@account.blob.core.windows.net/mlflow")
@@ -195,46 +197,6 @@ def test_an_mlflow_without_these_functions_does_not_start() -> None:
 )
 def test_whose_pages_may_write(origin: str, host: str, allowed: list[str], may: bool) -> None:
     assert permitted(origin, host, allowed) is may
-
-
-class Exchange:
-    """One request to an ASGI application, and what it answered."""
-
-    def __init__(self, method: str, path: str, body: bytes = b"", **headers: str) -> None:
-        pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-        self.scope = {"type": "http", "method": method, "path": path, "headers": pairs}
-        self.body = [body[: len(body) // 2], body[len(body) // 2 :]]
-        self.sent: list[dict[str, Any]] = []
-
-    async def receive(self) -> dict[str, Any]:
-        await asyncio.sleep(0)
-        return {"type": "http.request", "body": self.body.pop(0), "more_body": bool(self.body)}
-
-    async def send(self, message: Any) -> None:
-        self.sent.append(message)
-
-    async def to(self, application: Any) -> int:
-        await application(self.scope, self.receive, self.send)
-        return self.status
-
-    @property
-    def status(self) -> int:
-        return int(self.sent[0]["status"])
-
-    @property
-    def headers(self) -> dict[bytes, bytes]:
-        return dict(self.sent[0]["headers"])
-
-
-async def fine(scope: Any, receive: Any, send: Any) -> None:
-    """Answer 200 with what was sent."""
-    del scope
-    body, more = b"", True
-    while more:
-        message = await receive()
-        body, more = body + message["body"], message["more_body"]
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": body})
 
 
 @pytest.mark.parametrize(

@@ -90,8 +90,8 @@ def files_read(start: str) -> set[str]:
 @pytest.mark.parametrize(
     ("manifest", "files"),
     [
-        ("tracking/deployment.yaml", 5),
-        ("postgresql/statefulset.yaml", 3),
+        ("tracking/deployment.yaml", 6),
+        ("postgresql/statefulset.yaml", 5),
         ("migrate/job.yaml", 4),
         ("run/workload.yaml", 3),
         ("tests/pod.yaml", 2),

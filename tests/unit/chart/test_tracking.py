@@ -36,7 +36,8 @@ def test_restricted_by_default() -> None:
 
 def test_what_is_asked_for_is_switched_on() -> None:
     asked = {"jobExecution": True, "aiGateway": True, "modelCodeExecution": True, "telemetry": True}
-    found = env(server(render({"tracking": asked})))
+    memory = {"resources": {"limits": {"memory": "6Gi"}}}
+    found = env(server(render({"tracking": {**asked, **memory}})))
     assert found["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == found["MLFLOW_ENABLE_AI_GATEWAY"] == "true"
     assert found["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "true"
     assert found["MLFLOW_DISABLE_TELEMETRY"] == "false"
@@ -230,57 +231,8 @@ def test_sources_of_model_versions(source: str, accepted: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "workers"),
-    [
-        ({"cpu": "2", "memory": "2Gi"}, "2"),
-        ({"cpu": 4, "memory": "4Gi"}, "4"),
-        ({"cpu": "2500m", "memory": "2Gi"}, "2"),
-        ({"cpu": "500m", "memory": "2Gi"}, "1"),
-        ({"cpu": "1.5", "memory": "2Gi"}, "1"),
-        ({"cpu": "8", "memory": "1Gi"}, "3"),
-        ({"cpu": "8", "memory": "300Mi"}, "1"),
-        ({"cpu": "8", "memory": "2G"}, "6"),
-        ({"cpu": "3", "memory": None}, "3"),
-        ({"cpu": None, "memory": None}, "2"),
-    ],
-    ids=str,
-)
-def test_workers_follow_the_limits(limits: Object, workers: str) -> None:
-    assert f"--workers={workers}" in server(render({"tracking": {"resources": {"limits": limits}}}))["args"]
-
-
-def test_job_execution_takes_memory_from_the_workers() -> None:
-    limits = {"cpu": "8", "memory": "3Gi"}
-    tracking = {"jobExecution": True, "resources": {"limits": limits}}
-    assert "--workers=7" in server(render({"tracking": tracking, "postgresql": {"maxConnections": 200}}))["args"]
-
-
-def test_workers_can_be_given() -> None:
-    assert "--workers=7" in server(render({"tracking": {"workers": 7}}))["args"]
-
-
-@pytest.mark.parametrize(
-    ("tracking", "connections"),
-    [({}, 100), ({"workers": 4}, 60), ({"replicaCount": 4}, 100), ({"jobExecution": True}, 60)],
-)
-def test_pools_fit_into_the_connections(tracking: Object, connections: int) -> None:
-    values = {"tracking": tracking, "storage": S3, "postgresql": {"maxConnections": connections}}
-    container = server(render(values))
-    found = env(container)
-    size = int(found["MLFLOW_SQLALCHEMYSTORE_POOL_SIZE"])
-    overflow = int(found["MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW"])
-    workers = next(int(argument[10:]) for argument in container["args"] if argument.startswith("--workers="))
-    pools = workers * 3 + 8 if tracking.get("jobExecution") else workers * 2
-    assert size >= 1
-    assert overflow >= 1, "0 would be SQLAlchemy's default of 10"
-    assert tracking.get("replicaCount", 1) * (pools * (size + overflow) + 2) <= connections - 15
-
-
-@pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"postgresql": {"maxConnections": 24}}, "raise it to at least 25"),
-        ({"storage": S3, "tracking": {"replicaCount": 10}, "postgresql": {"maxConnections": 60}}, "at least 115"),
         ({"tracking": {"replicaCount": 2}}, "ReadWriteMany"),
         ({"tracking": {"autoscaling": {"enabled": True}}}, "ReadWriteMany"),
         ({"storage": S3, "tracking": {"replicaCount": 2, "jobExecution": True}}, "MLFLOW_SERVER_JOB_HUEY_REDIS_URL"),
@@ -549,8 +501,4 @@ def test_autoscaling_leaves_the_replicas_alone() -> None:
 def test_probes() -> None:
     container = server(render())
     assert container["startupProbe"]["httpGet"]["path"] == container["livenessProbe"]["httpGet"]["path"] == "/health"
-    assert container["readinessProbe"]["httpGet"] == {
-        "path": "/api/2.0/mlflow/experiments/search?max_results=1",
-        "port": "http",
-        "httpHeaders": [{"name": "Host", "value": "localhost"}],
-    }
+    assert container["readinessProbe"]["httpGet"] == {"path": "/health/ready", "port": "http"}

@@ -140,6 +140,16 @@ def test_the_doctor_names_a_command_for_what_it_finds(
         assert (checks[1]["name"], checks[1]["result"]) == ("helm", result), version
 
 
+@pytest.mark.parametrize(("places", "warned"), [("10", False), ("4", True), ("", False)])
+def test_the_doctor_says_that_connections_are_few(places: str, warned: bool) -> None:
+    """An external database that grants 100 connections to three replicas of a rolling update."""
+    container = {"env": [{"name": doctor.PLACES, "value": places}]}
+    found = list(doctor._connections({"spec": {"template": {"spec": {"containers": [container]}}}}))
+    assert bool(found) is warned
+    assert not warned or ("4 requests" in found[0].cause and "maxConnections" in found[0].fix)
+    assert not list(doctor._connections(None))
+
+
 def test_the_doctor_knows_the_cluster_s_troubles(variables: str, gone: str) -> None:
     about = context.find(None, Path(variables), gone)
     classes = [{"metadata": {"name": "fast"}}, {"metadata": {"name": "slow"}}]

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
+import mlflow_indexes
 import mlflow_keys
 import mlflow_permissions
 from mlflow_schema import SERVICE, Clock, Database, SchemaError, State, driver, run, use_service
@@ -150,6 +151,15 @@ def wait_for_writers(database: Database, clock: Clock) -> None:
         time.sleep(1)
 
 
+def end_index_creation(database: Database) -> None:
+    """An index that is being created would hold the migration up; it is created again afterwards."""
+    statement = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND application_name = %s"
+    )
+    database.query(statement, mlflow_indexes.SESSION)
+
+
 @contextmanager
 def heartbeat(clock: Clock, message: str) -> Iterator[None]:
     """Say every ten seconds that it goes on."""
@@ -188,6 +198,7 @@ def migrate(database: Database, clock: Clock) -> None:
             return
         if state is State.BEHIND:
             wait_for_writers(database, clock)
+            end_index_creation(database)
         task = f"schema {database.revision() or 'none'} -> {database.migrations.head}: migrating"
         clock.tell(task)
         with heartbeat(clock, task):
@@ -199,5 +210,11 @@ def migrate(database: Database, clock: Clock) -> None:
         print(f"schema {database.migrations.head}: migrated after {clock.elapsed():.1f} s", flush=True)
 
 
+def work(database: Database, clock: Clock) -> None:
+    """Migrate; then, while the server already starts, create indexes."""
+    migrate(database, clock)
+    mlflow_indexes.ensure(database, clock)
+
+
 if __name__ == "__main__":
-    sys.exit(run(migrate))
+    sys.exit(run(work))

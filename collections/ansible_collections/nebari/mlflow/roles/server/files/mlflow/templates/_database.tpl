@@ -133,7 +133,7 @@ postgresql://{{ $login }}{{ $host }}:{{ $external.port }}/{{ include "mlflow.dat
 
 {{/* The scripts of files/ that touch the database. */}}
 {{- define "mlflow.migrate.scripts" -}}
-{{- range $name := list "mlflow_uri.py" "mlflow_causes.py" "mlflow_tls.py" "mlflow_schema.py" "mlflow_keys.py" "mlflow_permissions.py" "migrate.py" "wait_for_schema.py" }}
+{{- range $name := list "mlflow_uri.py" "mlflow_causes.py" "mlflow_tls.py" "mlflow_schema.py" "mlflow_keys.py" "mlflow_permissions.py" "mlflow_indexes.py" "migrate.py" "wait_for_schema.py" }}
 {{ $name }}: |
   {{- $.Files.Get (printf "files/%s" $name) | nindent 2 }}
 {{- end }}

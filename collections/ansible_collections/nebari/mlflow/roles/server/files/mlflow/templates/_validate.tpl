@@ -53,8 +53,29 @@ Refusals of what the schema cannot express, each with the key, the value and the
 {{- if and (gt $replicas 1) .Values.tracking.jobExecution (not (include "mlflow.validate.hasRedis" .)) -}}
 {{- fail "tracking.jobExecution with several replicas needs one shared queue: set MLFLOW_SERVER_JOB_HUEY_REDIS_URL in tracking.extraEnvVars by valueFrom.secretKeyRef, since the URL has a password, or use one replica." -}}
 {{- end -}}
-{{- if lt (include "mlflow.connectionsPerPool" . | int) 2 -}}
-{{- fail (printf "%d replica(s) of %s worker(s) do not fit into the database's connections (maxConnections): raise it to at least %d, or lower tracking.workers or the replicas." $replicas (include "mlflow.workers" .) (include "mlflow.minConnections" . | int)) -}}
+{{- end }}
+
+{{/* What would be killed for its memory, or would find no connection free. */}}
+{{- define "mlflow.validate.capacity" -}}
+{{- $replicas := include "mlflow.maxReplicas" . | int -}}
+{{- $capacity := include "mlflow.capacity" . | fromYaml -}}
+{{- $connections := int $capacity.maxConnections -}}
+{{- $which := ternary "postgresql.maxConnections" "externalDatabase.maxConnections" .Values.postgresql.enabled -}}
+{{- if lt (int $capacity.places) 1 -}}
+{{- if and .Values.postgresql.enabled (not .Values.postgresql.maxConnections) -}}
+{{- fail (printf "%d replica(s) of %d worker(s) need %d connections, more than PostgreSQL's memory carries: raise postgresql.primary.resources.limits.memory to at least %sMi, or lower tracking.workers or the replicas." $replicas (int $capacity.workers) (int $capacity.needed) (include "mlflow.memoryByConnections" $capacity.needed)) -}}
+{{- end -}}
+{{- fail (printf "%s is %d, too few for %d replica(s) of %d worker(s): raise it to at least %d, or lower tracking.workers or the replicas." $which $connections $replicas (int $capacity.workers) (int $capacity.needed)) -}}
+{{- end -}}
+{{- $carried := include "mlflow.connectionsByMemory" . | int -}}
+{{- if and .Values.postgresql.enabled (gt $connections $carried) -}}
+{{- fail (printf "postgresql.maxConnections is %d, but PostgreSQL's memory carries %d connections: raise postgresql.primary.resources.limits.memory to at least %sMi, or leave postgresql.maxConnections to the chart." $connections $carried (include "mlflow.memoryByConnections" $connections)) -}}
+{{- end -}}
+{{- $memory := include "mlflow.memory" . | int -}}
+{{- $needed := include "mlflow.neededMemory" . | int -}}
+{{- if and $memory (lt $memory $needed) (or .Values.tracking.jobExecution .Values.tracking.aiGateway) -}}
+{{- $what := ternary (ternary "tracking.jobExecution and tracking.aiGateway need" "tracking.jobExecution needs" .Values.tracking.aiGateway) "tracking.aiGateway needs" .Values.tracking.jobExecution -}}
+{{- fail (printf "%s %d MiB with %d worker(s), but tracking.resources.limits.memory is %s: raise it to at least %dMi." $what $needed (int $capacity.workers) (toString .Values.tracking.resources.limits.memory) $needed) -}}
 {{- end -}}
 {{- end }}
 

@@ -12,11 +12,14 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from nebari_mlflow_server import authors, members, metrics
+from nebari_mlflow_server import authors, database, members, metrics
 from nebari_mlflow_server.doors import Doorkeeper, Doors
+from nebari_mlflow_server.gate import Gate
 from nebari_mlflow_server.identity import Identity
 from nebari_mlflow_server.locations import LocationError, Locations
 from nebari_mlflow_server.origins import Origins
+from nebari_mlflow_server.probes import Probes
+from nebari_mlflow_server.retry import Retryable, Threads
 from nebari_mlflow_server.slots import BusyError, Slots, hold_other_store
 
 RESOLVED = frozenset({"runs", "models"})
@@ -24,6 +27,9 @@ RESOLVED = frozenset({"runs", "models"})
 
 LOCATIONS = "NEBARI_MLFLOW_ARTIFACT_LOCATIONS"
 """Environment variable: a JSON list of the locations beside the store."""
+
+PLACES = "NEBARI_MLFLOW_DATABASE_PLACES"
+"""Environment variable: requests of a worker that use the database at the same time."""
 
 ACCESS = "NEBARI_MLFLOW_ACCESS"
 """Environment variable: a JSON object that says how people are known. Missing: everyone who gets here may do all."""
@@ -40,8 +46,17 @@ def create_app() -> Any:
 
     locations = Locations(os.environ[ARTIFACTS_DESTINATION_ENV_VAR], json.loads(os.environ.get(LOCATIONS, "[]")))
     keep_to(locations, handlers, get_registered_artifact_repositories())
+    gate = Gate(int(os.environ[PLACES]))
+    database.install(gate)
+    database.share_pool()
     app = known_people(access) if access else anyone()
+    # Now, and not at the first request: while the database is away, MLflow's first connection is retried for minutes.
+    handlers._get_tracking_store()
+    handlers._get_model_registry_store()
+    # From the inside to the outside.
+    app.add_middleware(Retryable)
     app.add_middleware(Origins, allowed=get_allowed_origins())
+    app.add_middleware(Probes, gate=gate, known_people=bool(access))
     metrics.add(app)  # the last one added is the first that a request meets, so what others refuse counts, too
     return app
 
@@ -50,6 +65,7 @@ def anyone() -> Any:
     """MLflow's application for everyone whom the network lets in."""
     from mlflow.server.fastapi_app import app
 
+    app.add_middleware(Threads)
     app.add_middleware(Slots)
     return app
 
@@ -70,6 +86,7 @@ def known_people(access: dict[str, Any]) -> Any:
     async def ready() -> None:
         await asyncio.to_thread(handlers._get_tracking_store().search_experiments, max_results=1)
 
+    app.add_middleware(Threads)
     app.add_middleware(Slots)
     doorkeeper = Doorkeeper(Doors.from_settings(access, os.environ), known.admit, access["remember_seconds"])
     app.add_middleware(Identity, doorkeeper=doorkeeper, ready=ready, metrics=access["metrics"], log=access["log"])

@@ -31,3 +31,29 @@ async def answer(send: Send, status: int, kind: str, text: str, **more: str) -> 
 async def answer_error(send: Send, status: int, code: str, message: str, **more: str) -> None:
     """Answer with an error, as MLflow writes one."""
     await answer(send, status, "application/json", json.dumps({"error_code": code, "message": message}), **more)
+
+
+async def read(receive: Receive) -> bytes | None:
+    """Read a body to its end. None: the client has gone."""
+    chunks: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        chunks.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(chunks)
+
+
+def replay(body: bytes, receive: Receive) -> Receive:
+    """Give a body that was read once more, then what comes after it."""
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again

@@ -16,7 +16,7 @@ import time
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from nebari_mlflow_server.asgi import App, Message, Receive, Scope, Send, answer_error
+from nebari_mlflow_server.asgi import App, Message, Receive, Scope, Send, answer_error, read, replay
 
 SLOTS = 20
 OTHER_STORES = 10
@@ -102,14 +102,14 @@ class Slots:
             await self.app(scope, receive, send)
             return
         # MLflow, too, reads a body to its end before a thread gets it; a slow sender must not hold a slot.
-        body = await _read(receive)
+        body = await read(receive)
         if body is None:
             return
-        replay = _replay(body, receive)
+        again = replay(body, receive)
         if not waits_for_store(method, path, body):
-            await self.app(scope, replay, send)
+            await self.app(scope, again, send)
         elif await self._taken():
-            await self._serve(scope, replay, send)
+            await self._serve(scope, again, send)
         else:
             self._tell(path)
             message = f"The artifact store is slow: all places for requests to it are taken. ({method} {path[:200]})"
@@ -150,29 +150,3 @@ class Slots:
         if now - self._told >= QUIET_SECONDS:
             self._told = now
             _logger.warning("The artifact store is slow; requests to it are answered with 503, such as %r.", path[:200])
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """Read a body to its end. None: the client has gone."""
-    chunks: list[bytes] = []
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return None
-        chunks.append(message.get("body", b""))
-        if not message.get("more_body"):
-            return b"".join(chunks)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Give a body that was read once more, then what comes after it."""
-    given = False
-
-    async def replay() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return replay

@@ -1,0 +1,159 @@
+"""Two hundred clients, fifty people, a rolling restart and an absent database: what clients see, and what is kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.support import ROOT, kubectl, run_pod
+from tests.unit.chart.rendering import CHART, helm
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(not os.environ.get("NEBARI_MLFLOW_CAMPAIGN"), reason="long; `make campaign` runs it"),
+]
+NAMESPACE, RELEASE = "campaign-load", "load-mlflow"
+URI = f"http://{RELEASE}-tracking.{NAMESPACE}.svc:5000"
+LOAD = (ROOT / "benchmarks/load.py").read_text()
+PEOPLE = (ROOT / "benchmarks/people.py").read_text()
+# Nothing here touches an artifact of these, so no store needs to answer.
+REPLICAS: dict[str, Any] = {
+    "storage": {"uri": "s3://none", "env": {"AWS_REGION": "none"}},
+    "tracking": {"replicaCount": 3, "workers": 1, "strategy": {"type": "RollingUpdate"}},
+}
+ASK = """
+import sys, time, urllib.error, urllib.request
+while True:
+    try:
+        urllib.request.urlopen(sys.argv[1], timeout=60)
+        break
+    except urllib.error.HTTPError as error:
+        assert error.code == 503, error
+        time.sleep(0.5)
+"""
+DATABASE = f"sts/{RELEASE}-postgresql"
+
+
+def own(*arguments: str, stdin: str | None = None) -> str:
+    return kubectl("-n", NAMESPACE, *arguments, stdin=stdin)
+
+
+@pytest.fixture(scope="module")
+def namespace() -> Iterator[None]:
+    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+    kubectl("create", "namespace", NAMESPACE)
+    secrets = {
+        f"{RELEASE}-keys": {
+            "MLFLOW_CRYPTO_KEK_PASSPHRASE": "campaign",
+            "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
+            "MLFLOW_FLASK_SERVER_SECRET_KEY": "campaign",
+        },
+        f"{RELEASE}-postgresql": {"postgres-password": "campaign", "password": "campaign"},
+    }
+    for name, data in secrets.items():
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data}
+        own("apply", "-f", "-", stdin=json.dumps(secret))
+    yield
+    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
+
+
+@pytest.fixture
+def deploy(namespace: None) -> Callable[[dict[str, Any]], None]:  # noqa: ARG001
+    def deployed(values: dict[str, Any]) -> None:
+        upgrade = [helm(), "upgrade", "--install", RELEASE, str(CHART), "-n", NAMESPACE]
+        command = [*upgrade, "--wait", "--timeout", "10m", "-f", "-"]
+        done = subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    return deployed
+
+
+def restarts() -> str:
+    pods = own("get", "pod", "-l", "app.kubernetes.io/component=tracking", "-o", "json")
+    return str([pod["status"]["containerStatuses"][0]["restartCount"] for pod in json.loads(pods)["items"]])
+
+
+def load(clients: int, seconds: int) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        run_pod(
+            NAMESPACE, "load", LOAD, str(clients), str(seconds), timeout=seconds + 300, MLFLOW_TRACKING_URI=URI
+        ).splitlines()[-1]
+    )
+    return found
+
+
+def kept(found: dict[str, Any]) -> None:
+    """Every batch that was acknowledged is in the database."""
+    command = ["psql", "-qAt", "-U", "postgres", "-d", "mlflow", "-c"]
+    query = "SELECT run_uuid, count(*) / 10 FROM metrics GROUP BY run_uuid"
+    rows = own("exec", f"{RELEASE}-postgresql-0", "-c", "postgresql", "--", *command, query).split()
+    stored = {run: int(count) for run, _, count in (row.partition("|") for row in rows)}
+    lost = {run: count for run, count in found["batches"].items() if stored.get(run, 0) < count}
+    assert not lost, lost
+
+
+def test_two_hundred_clients_get_no_error(deploy: Callable[..., None]) -> None:
+    deploy({})
+    before = restarts()
+    for clients in (8, 40, 100, 200):
+        found = load(clients, 30)
+        print(clients, round(found["rate"], 1), found["answers"], round(found["slowest"], 1))
+        assert set(found["answers"]) == {"200"}, (clients, found["answers"])
+        kept(found)
+    assert restarts() == before
+
+
+def test_two_hundred_clients_get_no_error_with_few_connections(deploy: Callable[..., None]) -> None:
+    """As many connections as an external database may grant: requests wait, none fails."""
+    deploy({"postgresql": {"maxConnections": 40}})
+    found = load(200, 30)
+    assert set(found["answers"]) == {"200"}, found["answers"]
+
+
+def test_fifty_people_work_for_a_minute_without_an_error(deploy: Callable[..., None]) -> None:
+    deploy({})
+    found = json.loads(run_pod(NAMESPACE, "people", PEOPLE, "50", "60", "uploads", MLFLOW_TRACKING_URI=URI))
+    print(found)
+    assert {answer.rpartition(" ")[2] for answer in found["answers"]} == {"200"}, found
+
+
+def test_a_rolling_restart_loses_no_request(deploy: Callable[..., None]) -> None:
+    deploy({})  # the artifacts' volume stays; the next release uses none
+    deploy(REPLICAS)
+    with ThreadPoolExecutor() as pool:
+        loading = pool.submit(load, 20, 150)
+        time.sleep(20)
+        own("rollout", "restart", f"deployment/{RELEASE}-tracking")
+        own("rollout", "status", f"deployment/{RELEASE}-tracking", "--timeout=5m")
+        found = loading.result()
+    print(found["rate"], found["answers"], found["slowest"])
+    assert set(found["answers"]) == {"200"}, found["answers"]
+    kept(found)
+
+
+def test_an_absent_database_loses_no_acknowledged_write(deploy: Callable[..., None]) -> None:
+    deploy({})
+    before = restarts()
+    with ThreadPoolExecutor() as pool:
+        loading = pool.submit(load, 40, 90)
+        time.sleep(25)
+        own("scale", DATABASE, "--replicas=0")
+        own("wait", f"pod/{RELEASE}-postgresql-0", "--for=delete", "--timeout=60s")
+        time.sleep(20)
+        own("scale", DATABASE, "--replicas=1")
+        own("rollout", "status", DATABASE, "--timeout=2m")
+        back = time.monotonic()
+        own("exec", "load", "--", "python3", "-c", ASK, f"{URI}/api/2.0/mlflow/experiments/search?max_results=1")
+        assert time.monotonic() - back < 10
+        found = loading.result()
+    print(found["rate"], found["answers"], found["slowest"])
+    assert set(found["answers"]) == {"200", "503"}, found["answers"]
+    kept(found)
+    assert restarts() == before
