@@ -60,12 +60,11 @@ Refusals of what the schema cannot express, each with the key, the value and the
 {{- $replicas := include "mlflow.maxReplicas" . | int -}}
 {{- $capacity := include "mlflow.capacity" . | fromYaml -}}
 {{- $connections := int $capacity.maxConnections -}}
-{{- $which := ternary "postgresql.maxConnections" "externalDatabase.maxConnections" .Values.postgresql.enabled -}}
 {{- if lt (int $capacity.places) 1 -}}
 {{- if and .Values.postgresql.enabled (not .Values.postgresql.maxConnections) -}}
 {{- fail (printf "%d replica(s) of %d worker(s) need %d connections, more than PostgreSQL's memory carries: raise postgresql.primary.resources.limits.memory to at least %sMi, or lower tracking.workers or the replicas." $replicas (int $capacity.workers) (int $capacity.needed) (include "mlflow.memoryByConnections" $capacity.needed)) -}}
 {{- end -}}
-{{- fail (printf "%s is %d, too few for %d replica(s) of %d worker(s): raise it to at least %d, or lower tracking.workers or the replicas." $which $connections $replicas (int $capacity.workers) (int $capacity.needed)) -}}
+{{- fail (printf "%s is %d, too few for %d replica(s) of %d worker(s): raise it to at least %d, or lower tracking.workers or the replicas." (ternary "postgresql.maxConnections" "externalDatabase.maxConnections" .Values.postgresql.enabled) $connections $replicas (int $capacity.workers) (int $capacity.needed)) -}}
 {{- end -}}
 {{- $carried := include "mlflow.connectionsByMemory" . | int -}}
 {{- if and .Values.postgresql.enabled (gt $connections $carried) -}}
