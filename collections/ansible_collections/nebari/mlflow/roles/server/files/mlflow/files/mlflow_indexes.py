@@ -76,15 +76,23 @@ def ensure(database: Database, clock: Clock) -> None:
     if os.environ.get("INDEXES", "true") != "true":
         print("indexes: none wanted", flush=True)
         return
+    found, kept = _state(database)
+    if set(found) == kept and len(kept) == len(INDEXES):
+        print(f"indexes: {len(kept)} kept", flush=True)
+        return
     # The session of a run that was killed goes on until its index is done. To wait inside of the database would hold
     # that index up, which waits for every statement.
     while not database.query("SELECT pg_try_advisory_lock(%s)", LOCK)[0][0]:
+        if clock.expired():
+            print(
+                "indexes: WARNING: another session has created them all the time; the next run looks again", flush=True
+            )
+            return
         clock.tell("indexes: waiting for another session that creates them")
         time.sleep(1)
     for setting in (f"application_name = '{SESSION}'", "statement_timeout = 0", "maintenance_work_mem = '128MB'"):
         _tried(database, f"SET {setting}")
-    found: dict[str, bool] = dict(database.query(FOUND, PREFIX.replace("_", r"\_") + "%"))
-    kept = {index.full_name for index in INDEXES if found.get(index.full_name)}
+    found, kept = _state(database)
     for name in sorted(found.keys() - kept):
         _tried(database, f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
     created = {index.table for index in INDEXES if index.full_name not in kept and _create(database, index)}
@@ -92,6 +100,12 @@ def ensure(database: Database, clock: Clock) -> None:
         _tried(database, f"ANALYZE {table}")  # an expression has no statistics before
     database.query("SELECT pg_advisory_unlock(%s)", LOCK)
     print(f"indexes: {len(kept)} kept, {len(INDEXES) - len(kept)} missing, {len(created)} tables changed", flush=True)
+
+
+def _state(database: Database) -> tuple[dict[str, bool], set[str]]:
+    """Return the indexes with our prefix, each with whether it is valid, and those of them that stay."""
+    found: dict[str, bool] = dict(database.query(FOUND, PREFIX.replace("_", r"\_") + "%"))
+    return found, {index.full_name for index in INDEXES if found.get(index.full_name)}
 
 
 def _create(database: Database, index: Index) -> bool:

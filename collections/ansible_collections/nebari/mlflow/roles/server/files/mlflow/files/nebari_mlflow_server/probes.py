@@ -9,7 +9,7 @@ from nebari_mlflow_server.asgi import App, Message, Receive, Scope, Send, answer
 from nebari_mlflow_server.gate import Gate
 
 HEALTH, READY = "/health", "/health/ready"
-FRESH_SECONDS = 5.0
+FRESH_SECONDS = 2.5
 DRAINING = Path("/tmp/draining")  # noqa: S108  # the container's own
 """The pod's preStop hook creates it."""
 
