@@ -135,7 +135,7 @@ def test_writing_modules_of_google_cloud_have_no_check_mode(
     assert planned.get("skipped"), mended(f"google.cloud.{module}", "it has check mode", ours)
 
 
-def test_an_update_by_google_cloud_replaces_the_bucket_and_others_rules(gcp_lab: GcpLab, tmp_path: Path) -> None:
+def test_google_cloud_update_replaces_bucket_and_foreign_rules(gcp_lab: GcpLab, tmp_path: Path) -> None:
     sent: list[dict[str, Any]] = []
     kept = {**BUCKET, "kind": "storage#bucket", "versioning": {"enabled": False}, "cors": [], "lifecycle": {"rule": [
         {"action": {"type": "Delete"}, "condition": {"age": 7}}]}}  # fmt: skip
@@ -154,7 +154,7 @@ def test_an_update_by_google_cloud_replaces_the_bucket_and_others_rules(gcp_lab:
     assert "lifecycle" not in sent[0], mended("google.cloud.gcp_storage_bucket", "it keeps others' rules", "gcp_bucket")
 
 
-def test_the_session_of_google_cloud_fetches_a_token_for_every_call(gcp_lab: GcpLab, tmp_path: Path) -> None:
+def test_google_cloud_session_fetches_a_token_each_call(gcp_lab: GcpLab, tmp_path: Path) -> None:
     gcp_lab.google.page = 1  # two accounts are there, so the list takes two calls
     gcp_lab.google.accounts["second"] = {"email": "second", "uniqueId": "2"}
     key, gcp_lab.google.keys[DEPLOYER] = key_of(DEPLOYER, google.CLOUD_PROJECT)

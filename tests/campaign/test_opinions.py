@@ -133,7 +133,7 @@ def test_limits_quotas_rules_and_a_mesh_at_once() -> None:
         assert {each["name"] for each in server["spec"]["containers"]} == {"tracking", "istio-proxy"}
 
 
-def test_two_projects_share_a_namespace_with_an_account_of_its_own() -> None:
+def test_two_projects_share_a_namespace_with_separate_accounts() -> None:
     with namespace("opinions-two") as where:
         assert deploy(where, "first").mlflow["verified"] is True
         refused = deploy(where, "second").failure

@@ -257,7 +257,7 @@ def test_nothing_in_nebaris_environment_contradicts_anything_else() -> None:
     assert problems == []
 
 
-def test_the_modules_and_the_execution_environment_ask_for_what_the_extras_bring() -> None:
+def test_modules_and_execution_environment_match_the_extras() -> None:
     lines = (META / "ee-requirements.txt").read_text().splitlines()
     for cloud in CLOUDS:
         assert set(EXTRAS[cloud]) <= set(lines)

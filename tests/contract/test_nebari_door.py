@@ -47,7 +47,7 @@ def test_the_limit_of_a_deploy_has_one_default() -> None:
     assert Mlflow().timeout == options("inputs")["mlflow_timeout"]["default"]
 
 
-def test_the_volume_has_the_same_options_and_defaults_as_the_role() -> None:
+def test_volume_options_and_defaults_match_the_role() -> None:
     fields = Local.model_fields
     role = options("local")
     for name in ("size", "storage_class", "access_mode"):
@@ -88,7 +88,7 @@ def test_the_route_is_one_that_the_chart_takes() -> None:
     assert unknown_keys({"route": route}, schema) == []
 
 
-def test_every_error_code_has_a_page_and_every_page_a_code() -> None:
+def test_error_codes_and_pages_match() -> None:
     sources = [*PACKAGE.rglob("*.py"), *(ROLES.parent / "plugins/module_utils").rglob("*.py")]
     used = {code for path in sources for code in re.findall(r"\bNML\d{3}\b", path.read_text())}
     pages = {path.stem for path in (ROOT / "docs/reference/errors").glob("NML*.md")}
@@ -106,7 +106,7 @@ def test_the_json_schema_is_the_block_s() -> None:
 
 
 @given(st.from_regex(r"^[A-Za-z][A-Za-z0-9\-_]{1,14}[A-Za-z0-9]\Z", fullmatch=True))
-def test_every_project_name_that_nebari_allows_is_one_for_the_playbook(project: str) -> None:
+def test_nebaris_project_names_are_accepted_by_the_playbook(project: str) -> None:
     assert re.match(next(rule["pattern"] for rule in NAMES if rule["name"] == "mlflow_project_name"), project)
 
 

@@ -62,12 +62,12 @@ def used_in(folder: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("role", [role for role in ROLES if (COLLECTION / "roles" / role / "defaults").is_dir()])
-def test_every_input_of_a_role_has_a_default_and_a_description(role: str) -> None:
+def test_role_inputs_have_defaults_and_descriptions(role: str) -> None:
     assert set(inputs_of(role)) == set(load(role, "defaults/main.yml"))
 
 
 @pytest.mark.parametrize("role", [role for role in ROLES if (COLLECTION / "roles" / role / "defaults").is_dir()])
-def test_a_default_is_the_same_in_the_defaults_and_in_the_specification(role: str) -> None:
+def test_defaults_and_specification_agree(role: str) -> None:
     defaults = load(role, "defaults/main.yml")
     for name, option in inputs_of(role).items():
         if "default" in option:
@@ -118,7 +118,7 @@ def test_the_storage_has_one_shape_from_provider_to_chart() -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_every_entry_point_has_tasks_and_none_is_called_by_a_file_name(role: str) -> None:
+def test_entry_points_have_tasks_and_files_are_not_called(role: str) -> None:
     names = {path.stem for path, _ in task_files(role)}
     assert set(specs(role)) <= names
     for path in COLLECTION.rglob("*.yml"):
@@ -135,7 +135,7 @@ def test_roles_look_alike(role: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in (COLLECTION / "playbooks").glob("*.yml")))
-def test_every_playbook_of_the_collection_can_be_run_from_the_repository(name: str) -> None:
+def test_collection_playbooks_run_from_the_repository(name: str) -> None:
     plays = yaml.safe_load((COLLECTION.parents[3] / "playbooks" / name).read_text())
     assert plays == [
         {

@@ -166,7 +166,7 @@ def test_the_installation_says_what_to_do_next_and_verifies_itself() -> None:
     assert result["model_version"] == "1"
 
 
-def test_the_notes_say_where_the_ui_is_and_what_was_left_open() -> None:
+def test_notes_name_the_ui_and_what_is_open() -> None:
     def notes(**values: Any) -> str:
         given = shlex.quote(json.dumps(values))
         dry = "helm upgrade $release . -n $namespace --dry-run=client -f -"
@@ -496,7 +496,7 @@ def test_an_upgrade_waits_for_the_old_server_to_stop(databases: str) -> None:
     assert sql("SELECT version_num FROM alembic_version", "old") == head
 
 
-def test_an_older_version_on_a_newer_schema_is_refused_by_the_job() -> None:
+def test_job_refuses_an_older_version_on_a_newer_schema() -> None:
     head = sql("SELECT version_num FROM alembic_version", "mlflow")
     sql("UPDATE alembic_version SET version_num = 'ffffffffffff'", "mlflow")
     try:

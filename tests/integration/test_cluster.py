@@ -174,7 +174,7 @@ FAILED = {
 
 
 @pytest.mark.skipif(not OWN, reason="this is about the cluster that `make up` starts")
-def test_make_up_again_repairs_a_run_that_failed_and_changes_nothing_else() -> None:
+def test_second_make_up_repairs_a_failed_run_only() -> None:
     kubectl("-n", "dev", "delete", "job", "first-run", "--ignore-not-found")
     kubectl("-n", "dev", "apply", "-f", "-", stdin=json.dumps(FAILED))
     kubectl("-n", "dev", "wait", "job/first-run", "--for=condition=Failed", "--timeout=60s")

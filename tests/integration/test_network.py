@@ -109,7 +109,7 @@ def test_a_port_that_the_store_lacks_is_refused_first() -> None:
 
 
 @pytest.mark.usefixtures("store")
-def test_a_store_whose_service_has_another_port_than_its_pods_works() -> None:
+def test_store_whose_service_port_differs_from_pods_works() -> None:
     check = deploy("--check", mlflow_local_s3=S3)
     assert check.returncode == 0, check.failure
     played = deploy(mlflow_local_s3=S3)
@@ -236,7 +236,7 @@ def test_the_ui_is_reached_through_a_controller_in_kube_system() -> None:
 
 
 @pytest.mark.usefixtures("store", "controller")
-def test_rules_that_shut_the_controller_out_are_said_and_by_status_too() -> None:
+def test_rules_shutting_out_the_controller_are_reported_everywhere() -> None:
     wrong = [{"podSelector": {"matchLabels": {"app": "wrong"}}}]
     overrides = {"networkPolicy": {"ingressController": wrong}}
     played = deploy(mlflow_local_s3=S3, mlflow_route=INGRESS, overrides=overrides, mlflow_verify=False)
@@ -246,7 +246,7 @@ def test_rules_that_shut_the_controller_out_are_said_and_by_status_too() -> None
 
 
 @pytest.mark.usefixtures("store")
-def test_a_failed_smoke_test_shows_the_servers_words_and_what_is_open() -> None:
+def test_failed_smoke_test_shows_server_errors_and_open_ways() -> None:
     overrides = {"networkPolicy": {"egress": []}, "verify": {"timeoutSeconds": 25}}
     played = deploy(mlflow_local_s3=S3, overrides=overrides)
     assert played.returncode != 0

@@ -309,7 +309,7 @@ def asked(secret_: str, **external: Any) -> dict[str, Any]:
     }
 
 
-def test_a_secret_that_cannot_be_used_is_refused_before_anything_is_made() -> None:
+def test_unusable_secret_is_refused_before_anything_is_created() -> None:
     apply(
         NAMESPACE, secret("keys", host="x", password=CANARY), secret("malformed", uri=f"postgresql://u:{CANARY}@x@y/d")
     )
@@ -341,7 +341,7 @@ def test_the_deploy_tells_what_the_database_refuses_and_its_cure() -> None:
     assert CANARY not in done.stdout
 
 
-def test_a_deploy_waits_for_a_database_that_comes_and_opens_its_ports() -> None:
+def test_deploy_waits_for_a_late_database_and_opens_its_ports() -> None:
     """The Service's port is 6432, its pod listens on 5433; the Secret is like that of an operator."""
     apply(NAMESPACE, secret("demo-app", uri=f"postgresql://app:{ENCODED}@gate.{DATA}:6432/deployed\n", port="6432"))
     given = asked("demo-app", sslMode="verify-ca")

@@ -168,7 +168,7 @@ def test_a_release_whose_test_fails_is_not_done(release: Release) -> None:
     assert release.deploy(test={"image": IMAGE, "command": ["true"]}, deployment=False).result["verified"]
 
 
-def test_what_a_test_waits_for_is_shown_and_it_may_outlast_the_timeout(release: Release) -> None:
+def test_smoke_test_shows_its_wait_and_may_outlast_the_timeout(release: Release) -> None:
     """As when the right to a cloud's storage comes late. With a timeout of a second Helm would have a minute."""
     waits = 'for n in 1 2 3; do echo "waiting for the store ($n s of 9 s): 403 not yet"; sleep 4; done'
     test = {"image": IMAGE, "command": ["sh", "-c", waits]}
@@ -189,7 +189,7 @@ def test_a_first_install_is_tested_while_it_comes_up(release: Release) -> None:
     assert tested < release.get("job/one-migrate")["status"]["completionTime"]
 
 
-def test_a_test_that_gives_up_before_the_release_is_ready_is_run_again(release: Release) -> None:
+def test_smoke_test_that_gave_up_too_early_is_repeated(release: Release) -> None:
     slow = {"image": IMAGE, "command": ["sleep", "10"]}
     late = ["sh", "-c", f"[ $(date +%s) -gt {int(time.time()) + 8} ]"]
     assert release.deploy(job=slow, test={"image": IMAGE, "command": late}, deployment=False).result["verified"]

@@ -105,7 +105,7 @@ def test_a_killed_helm_is_taken_up(release: Release, left: str) -> None:
     assert not release.deploy(secrets=SECRETS, volume={"size": "1Gi"}, deployment=False).changed
 
 
-def test_a_killed_module_takes_its_helm_along_and_is_followed_at_once(release: Release) -> None:
+def test_killed_module_ends_its_helm_and_frees_the_release(release: Release) -> None:
     process = release.start(values=hook(60), secrets=SECRETS)
     until(lambda: status(release) == "pending-install")
     password = release.get("secret/one-keys")["data"]
@@ -131,7 +131,7 @@ def test_sigterm_ends_helm_and_gives_the_lease_back(release: Release) -> None:
     release.deploy(deployment=False)
 
 
-def test_of_several_at_once_one_wins_and_the_others_say_who(release: Release) -> None:
+def test_one_of_several_deploys_wins_and_others_name_it(release: Release) -> None:
     kubectl("create", "namespace", release.namespace)
     processes = [release.start(values=hook(8)) for _ in range(4)]
     runs = [release.finish(process) for process in processes]
@@ -168,7 +168,7 @@ def test_a_lease_of_another_host_is_respected_until_it_expires(release: Release)
     assert not release.exists(LEASE)
 
 
-def test_a_removal_killed_after_any_task_is_finished_by_the_next(release: Release) -> None:
+def test_killed_removal_is_finished_by_the_next_run(release: Release) -> None:
     """The tasks delete the objects, Helm's records, a claim and a Secret."""
     values: dict[str, Any] = {"volume": {"size": "1Gi"}, "deployment": False}
     everything: dict[str, Any] = {"state": "absent", "secrets": SECRETS, "delete_data": True}
@@ -188,7 +188,7 @@ def test_a_removal_killed_after_any_task_is_finished_by_the_next(release: Releas
         assert not release.run(**everything).changed
 
 
-def test_a_removal_that_waits_keeps_its_turn_and_names_what_holds_it(release: Release) -> None:
+def test_waiting_removal_keeps_its_turn_and_names_the_holder(release: Release) -> None:
     release.deploy(database={"size": "1Gi"}, deployment=False)
     everything: dict[str, Any] = {"state": "absent", "delete_data": True}
     hold = '{"metadata":{"finalizers":["example.org/hold"]}}'
@@ -209,7 +209,7 @@ def test_a_removal_that_waits_keeps_its_turn_and_names_what_holds_it(release: Re
     assert not release.exists("pod,pvc,secret,lease")
 
 
-def test_a_removal_whose_play_was_killed_frees_the_release_at_once(release: Release, tmp_path: Path) -> None:
+def test_killed_play_of_a_removal_frees_the_release(release: Release, tmp_path: Path) -> None:
     """The play is the example of `ansible-doc nebari.mlflow.release_removal`."""
     release.deploy()
     pod = release.get("pod")["items"][0]["metadata"]["name"]
@@ -286,7 +286,7 @@ def test_a_killed_play_is_followed_by_one_that_converges(release: Release, tmp_p
     until(lambda: not helms_of(release), 5)
 
 
-def test_a_deploy_gets_through_an_api_that_fails_every_ninth_call(release: Release, tmp_path: Path) -> None:
+def test_deploy_survives_an_api_failing_every_ninth_call(release: Release, tmp_path: Path) -> None:
     def fault(call: int) -> str:
         return FAULTS[call // 9 % len(FAULTS)] if call % 9 == 0 else ""
 

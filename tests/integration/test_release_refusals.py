@@ -192,7 +192,7 @@ def test_a_volume_that_is_not_bound_is_replaced(release: Release) -> None:
     assert release.get("pvc/one-files")["spec"]["storageClassName"] == "standard"
 
 
-def test_a_storage_class_that_is_missing_is_refused_in_a_plan_too(release: Release) -> None:
+def test_missing_storage_class_is_refused_by_plan_too(release: Release) -> None:
     values = {"deployment": False, "database": {"size": "1Gi", "storageClass": "rel-nope"}}
     for params in ({"state": "planned"}, {"check": True}, {}):
         message = release.run(values=values, **params).message

@@ -118,7 +118,7 @@ def plan(folder: Path, kubeconfig: Path | str, *wrapped_by: str, **environ: str)
 
 
 @pytest.mark.parametrize("way", ["certificate", "program"])
-def test_proxy_and_authority_of_the_shell_reach_helm_and_the_cluster(tmp_path: Path, proxy: Proxy, way: str) -> None:
+def test_shells_proxy_and_authority_reach_helm_and_cluster(tmp_path: Path, proxy: Proxy, way: str) -> None:
     found = real()
     (tmp_path / "ca.crt").write_bytes(base64.b64decode(found["certificate-authority-data"]))
     document = {

@@ -47,7 +47,7 @@ def _installed() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_installed")
-def test_the_playbook_takes_over_what_the_readme_installs_and_helm_takes_it_back() -> None:
+def test_playbook_and_helm_take_over_each_others_release() -> None:
     before = kubectl("-n", NAMESPACE, "get", "pvc,secret", "-o", "name")
     taken = play("mlflow", **INPUTS)
     assert taken.returncode == 0, taken.failure
@@ -71,7 +71,7 @@ def test_kubernetes_core_finds_what_the_playbook_deployed() -> None:
 
 
 @pytest.mark.usefixtures("_installed")
-def test_data_that_the_readme_made_is_deleted_when_the_project_is_named() -> None:
+def test_data_of_the_readmes_release_is_deleted_when_named() -> None:
     check = play("destroy", "--check", **INPUTS, mlflow_delete_data="takeover")
     assert check.returncode == 0, check.failure
     removed = play("destroy", **INPUTS, mlflow_delete_data="takeover")

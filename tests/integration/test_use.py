@@ -19,7 +19,7 @@ def said(log: str) -> str:
 
 
 @pytest.mark.cluster
-def test_a_run_with_a_200_mb_artifact_and_a_model_survives_the_deletion_of_all_pods() -> None:
+def test_run_with_large_artifact_and_model_survives_deleted_pods() -> None:
     name = f"by-use-{uuid.uuid4().hex[:8]}"
     logged = run_pod("dev", "writer", CLIENT, "write", "200", MLFLOW_TRACKING_URI=URI, BY_USE=name)
     assert "200 MiB" in said(logged)

@@ -78,14 +78,14 @@ def test_a_killed_keeper_takes_its_kubectl_along(state: Path) -> None:
     assert forward("up", state, "--port=15400", *TARGET) == {"changed": True, "port": port}
 
 
-def test_down_closes_the_port_and_is_content_when_it_is_closed(state: Path) -> None:
+def test_down_closes_the_port_and_accepts_a_closed_one(state: Path) -> None:
     port = int(forward("up", state, "--port=15300", *TARGET)["port"])
     assert forward("down", state) == {"changed": True}
     assert until(False, port)
     assert forward("down", state) == {"changed": False}
 
 
-def test_a_process_that_only_has_the_same_id_is_left_alone(state: Path) -> None:
+def test_unrelated_process_with_the_same_id_is_left_alone(state: Path) -> None:
     other = subprocess.Popen(["sleep", "60"])
     try:
         state.write_text(json.dumps({"pid": other.pid, "started": "1", "port": 1, "target": ""}))

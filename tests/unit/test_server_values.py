@@ -92,7 +92,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]
 @pytest.mark.parametrize(
     ("case", "patient"), [("s3", True), ("gs", True), ("wasbs", True), ("keys", False), ("volume", False)]
 )
-def test_only_a_clouds_identity_gets_the_time_that_its_grants_need(
+def test_only_cloud_identities_get_time_for_their_grants(
     found: dict[str, dict[str, Any]], case: str, patient: bool
 ) -> None:
     """Ten minutes, which the smoke test waits; with keys or a volume it would only hide a mistake for longer."""
@@ -154,7 +154,7 @@ def test_helm_values_may_be_json_text_or_empty(found: dict[str, dict[str, Any]])
     assert found["empty"]["values"]["tracking"] == {"replicaCount": 1}
 
 
-def test_a_helm_value_that_is_a_null_block_reaches_the_chart(found: dict[str, dict[str, Any]]) -> None:
+def test_null_block_of_helm_values_reaches_the_chart(found: dict[str, dict[str, Any]]) -> None:
     """It says which block it is; the role must not fail on it first, in words of Python."""
     values = found["null_blocks"]["values"]
     assert {name: values[name] for name in BLOCKS} == dict.fromkeys(BLOCKS)
@@ -191,7 +191,7 @@ def test_new_keys_come_with_consent_to_what_they_lose(
     assert found[case]["values"].get("secrets", {}).get("acceptLostKeys", False) is accepted
 
 
-def test_a_new_namespace_is_watched_for_pods_that_are_not_restricted(found: dict[str, dict[str, Any]]) -> None:
+def test_new_namespace_warns_about_unrestricted_pods(found: dict[str, dict[str, Any]]) -> None:
     """Not enforced: notebooks may come to live there."""
     labels = found["empty"]["namespace_labels"]
     assert labels == {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("warn", "audit")}

@@ -74,7 +74,7 @@ def test_google_refuses_what_the_reference_has_not(
     assert ask(app, f"{host}.googleapis.com", method, target, body, token="forged") in (401, 501)
 
 
-def test_the_proxy_refuses_every_host_that_it_does_not_simulate_and_records_each_call(tmp_path: Path) -> None:
+def test_proxy_refuses_unsimulated_hosts_and_records_calls(tmp_path: Path) -> None:
     cloud = Cloud(("known.example",), lambda _: answer(200, {"ok": True}), lambda request: (request.path, False))
     with Proxy(cloud, tmp_path) as proxy, requests.Session() as session:
         session.trust_env = False
@@ -116,7 +116,7 @@ def test_a_cluster_knows_its_own_tokens_and_no_others() -> None:
             OneKey().claims(wrong)
 
 
-def test_google_takes_what_a_service_accounts_key_has_signed_for_that_host_and_no_more() -> None:
+def test_google_accepts_a_signed_key_for_that_host_only() -> None:
     google = gcp.Google("p", "1")
     google.keys[gcp.DEPLOYER] = OURS.as_pem(private=False).decode()
     host, own = "compute.googleapis.com", {"iss": gcp.DEPLOYER, "sub": gcp.DEPLOYER}

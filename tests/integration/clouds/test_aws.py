@@ -192,7 +192,7 @@ def test_a_bucket_of_nebari_mlflow_plugin_is_gone_on_with(aws_lab: AwsLab, with_
         aws_lab.moto.post("/moto-api/reset-auth", b"inf")
 
 
-def test_encryption_can_be_turned_off_without_losing_what_it_has_encrypted(aws_lab: AwsLab) -> None:
+def test_encryption_can_be_turned_off_without_losing_data(aws_lab: AwsLab) -> None:
     aws_lab.converge()
     aws_lab.converge(enable_s3_encryption=False)
     assert not aws_lab.converge(enable_s3_encryption=False)["changed"]
@@ -214,7 +214,7 @@ def test_pod_identity_needs_no_annotation_and_no_issuer(aws_lab: AwsLab) -> None
     assert aws_lab.moto.eks.associations == {}
 
 
-def test_pods_by_pod_identity_reach_the_data_and_others_do_not(aws_lab: AwsLab) -> None:
+def test_only_pods_with_pod_identity_reach_the_data(aws_lab: AwsLab) -> None:
     aws_lab.converge(identity="pod_identity", cluster_name=CLUSTER)
     aws_lab.use(NAMESPACE, "nebari-mlflow")
     for namespace, account in (("other", "nebari-mlflow"), (NAMESPACE, "default")):
@@ -222,7 +222,7 @@ def test_pods_by_pod_identity_reach_the_data_and_others_do_not(aws_lab: AwsLab) 
             aws_lab.use(namespace, account)
 
 
-def test_a_cluster_that_is_not_there_is_found_first_and_is_no_obstacle_to_removal(aws_lab: AwsLab) -> None:
+def test_missing_cluster_is_found_first_and_does_not_block_removal(aws_lab: AwsLab) -> None:
     for check in (True, False):
         with pytest.raises(CloudError, match="No cluster found for name: elsewhere") as missing:
             aws_lab.converge(check, identity="pod_identity", cluster_name="elsewhere")
@@ -234,7 +234,7 @@ def test_a_cluster_that_is_not_there_is_found_first_and_is_no_obstacle_to_remova
     assert NAME not in [role["RoleName"] for role in aws_lab.client("iam").list_roles()["Roles"]]
 
 
-def test_a_bucket_that_another_account_has_is_said_and_nothing_is_made(aws_lab: AwsLab) -> None:
+def test_another_accounts_bucket_is_named_and_nothing_is_created(aws_lab: AwsLab) -> None:
     aws_lab.moto.rules.taken.add(NAME)
     for check in (True, False):
         with pytest.raises(CloudError, match=NAME) as taken:
@@ -243,7 +243,7 @@ def test_a_bucket_that_another_account_has_is_said_and_nothing_is_made(aws_lab: 
         assert aws_lab.cloud.writes() == []
 
 
-def test_a_bucket_with_thousands_of_versions_and_many_uploads_is_emptied(aws_lab: AwsLab) -> None:
+def test_bucket_with_thousands_of_versions_and_uploads_is_emptied(aws_lab: AwsLab) -> None:
     """AWS deletes at most 1000 in one call, and lists no more in one page."""
     aws_lab.converge()
     kept = s3_backends[ACCOUNT]["aws"].buckets[NAME]
@@ -260,7 +260,7 @@ def test_a_bucket_with_thousands_of_versions_and_many_uploads_is_emptied(aws_lab
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-west-1"])
-def test_a_bucket_is_made_in_its_region_and_found_from_another(aws_lab: AwsLab, region: str) -> None:
+def test_bucket_is_created_in_its_region_and_found_elsewhere(aws_lab: AwsLab, region: str) -> None:
     """us-east-1 is the only region that must not be named."""
     other = {"us-east-1": "eu-west-1", "eu-west-1": "us-east-1"}[region]
     aws_lab.converge(region=region)

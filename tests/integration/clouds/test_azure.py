@@ -62,7 +62,7 @@ def test_every_call_is_documented_and_nothing_more(azure_lab: AzureLab) -> None:
     assert used - {"token", "poll"} == documented
 
 
-def test_the_account_is_closed_and_the_right_is_on_the_container_only(azure_lab: AzureLab) -> None:
+def test_account_is_closed_and_right_covers_the_container_only(azure_lab: AzureLab) -> None:
     azure_lab.converge()
     properties = azure_lab.arm.resources[ACCOUNT]["properties"]
     assert properties["minimumTlsVersion"] == "TLS1_2"
@@ -108,7 +108,7 @@ def test_the_issuer_is_written_as_the_clusters_tokens_have_it(azure_lab: AzureLa
     }
 
 
-def test_a_name_that_somebody_has_is_found_before_anything_is_made(azure_lab: AzureLab) -> None:
+def test_taken_name_is_found_before_anything_is_created(azure_lab: AzureLab) -> None:
     azure_lab.arm.names.add(NAME)
     for check in (True, False):
         with pytest.raises(CloudError, match="already taken"):
@@ -237,7 +237,7 @@ def test_a_right_of_another_name_goes_with_ours(azure_lab: AzureLab) -> None:
     assert not azure_lab.converge(state="absent")["changed"]
 
 
-def test_a_right_of_another_name_stays_if_others_use_the_identity(azure_lab: AzureLab) -> None:
+def test_right_of_another_name_stays_if_others_use_identity(azure_lab: AzureLab) -> None:
     azure_lab.converge()
     theirs = other_assignment(azure_lab)
     other_credential(azure_lab, subject="system:serviceaccount:prod:reader")
@@ -288,7 +288,7 @@ def test_a_group_that_is_elsewhere_is_refused_by_its_module(azure_lab: AzureLab)
         role.run("azure_resource_group", {**given, "location": "eastus"}, True, quiet)
 
 
-def test_an_account_of_nebari_mlflow_plugin_is_gone_on_with_and_closed(azure_lab: AzureLab) -> None:
+def test_account_of_nebari_mlflow_plugin_is_adopted_and_closed(azure_lab: AzureLab) -> None:
     azure_lab.arm.resources[THEIRS]["sku"] = {"name": "Standard_GRS"}
     done = azure_lab.converge(adopt="theirs", replication="")
     assert done["storage"]["uri"] == "wasbs://nebari-mlflow@theirs.blob.core.windows.net"
@@ -313,7 +313,7 @@ def test_an_account_that_holds_more_than_blobs_stays(azure_lab: AzureLab, kind: 
     assert CONTAINER not in azure_lab.arm.resources
 
 
-def test_a_container_that_was_deleted_a_moment_ago_is_waited_for(azure_lab: AzureLab) -> None:
+def test_just_deleted_container_is_waited_for(azure_lab: AzureLab) -> None:
     azure_lab.converge()
     azure_lab.arm.resources[f"{ACCOUNT}/fileservices/default/shares/theirs"] = {"name": "theirs"}
     azure_lab.converge(state="absent", delete_data=True)
@@ -372,7 +372,7 @@ def test_addresses_that_azure_does_not_take_are_refused(azure_lab: AzureLab, add
     assert azure_lab.cloud.writes() == []
 
 
-def test_the_right_on_a_subnet_is_the_one_that_is_named(azure_lab: AzureLab) -> None:
+def test_right_on_a_subnet_is_named_exactly(azure_lab: AzureLab) -> None:
     """Azure's words name first the permission that is there."""
     azure_lab.arm.linked_denied.add(storage.JOIN)
     with pytest.raises(CloudError, match=f"the permission {storage.JOIN} is missing"):
@@ -380,14 +380,14 @@ def test_the_right_on_a_subnet_is_the_one_that_is_named(azure_lab: AzureLab) -> 
     assert storage.JOIN in PAGE.read_text()
 
 
-def test_an_account_that_an_interrupted_run_began_is_gone_on_with(azure_lab: AzureLab) -> None:
+def test_account_of_an_interrupted_run_is_completed(azure_lab: AzureLab) -> None:
     """Its name is taken at once, and it shows later."""
     azure_lab.converge()
     azure_lab.arm.hidden[ACCOUNT] = 4
     assert not azure_lab.converge()["changed"]
 
 
-def test_a_new_identity_is_waited_for_ten_minutes_and_the_wait_is_shown(azure_lab: AzureLab, tmp_path: Path) -> None:
+def test_new_identity_is_waited_for_ten_minutes_visibly(azure_lab: AzureLab, tmp_path: Path) -> None:
     azure_lab.arm.lag = 40
     told = tmp_path / "progress"
     azure_lab.converge(progress=told)
@@ -417,7 +417,7 @@ def test_an_operation_that_fails_after_it_was_accepted_says_why(azure_lab: Azure
         (409, "ScopeLocked", "The scope cannot perform write operation because it is locked", "az lock list"),
     ],
 )
-def test_what_is_no_lack_of_a_permission_is_not_called_one(
+def test_other_errors_are_not_called_missing_permissions(
     azure_lab: AzureLab, status: int, code: str, said: str, fix: str
 ) -> None:
     refusal = answer(status, {"error": {"code": code, "message": said}})
@@ -473,7 +473,7 @@ def test_a_profile_of_azures_collection_gives_principal_and_subscription(
     assert not azure_lab.converge(subscription_id=None)["changed"]
 
 
-def test_a_replication_that_takes_a_conversion_is_refused_in_azures_words(azure_lab: AzureLab) -> None:
+def test_replication_needing_conversion_is_refused_in_azures_words(azure_lab: AzureLab) -> None:
     azure_lab.converge()
     with pytest.raises(CloudError, match="parameters are invalid: sku"):
         azure_lab.converge(replication="ZRS")
@@ -518,7 +518,7 @@ def test_credentials_that_are_refused_say_so(
     assert "ARM_CLIENT_SECRET" in refused.value.fix
 
 
-def test_no_credentials_at_all_are_said_with_the_ways_to_log_in(
+def test_missing_credentials_are_reported_with_ways_to_log_in(
     azure_lab: AzureLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("ARM_CLIENT_ID", "ARM_CLIENT_SECRET", "ARM_TENANT_ID"):
@@ -535,7 +535,7 @@ def test_bad_variables_are_refused_before_any_call(azure_lab: AzureLab) -> None:
     assert "az aks show" in played.message
 
 
-def test_another_interpreter_runs_the_module_and_the_environment_gives_the_subscription(
+def test_another_interpreter_runs_the_module_with_the_environments_subscription(
     azure_lab: AzureLab, tmp_path: Path
 ) -> None:
     """As when the libraries are kept beside Nebari's environment, and the subscription is Nebari's own variable."""

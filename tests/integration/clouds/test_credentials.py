@@ -65,7 +65,7 @@ def test_azs_own_login_is_used_beside_a_principals_variables(
     assert not azure_lab.converge(subscription_id=None)["changed"]
 
 
-def test_the_default_subscription_of_az_is_used_if_nobody_names_one(
+def test_azs_default_subscription_is_used_if_none_is_named(
     azure_lab: AzureLab, az: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("ARM_CLIENT_ID", "ARM_CLIENT_SECRET", "ARM_TENANT_ID"):
@@ -74,7 +74,7 @@ def test_the_default_subscription_of_az_is_used_if_nobody_names_one(
     assert (az / "asked").exists()
 
 
-def test_a_principal_without_a_secret_is_not_replaced_by_azs_login(
+def test_principal_without_secret_is_not_replaced_by_az_login(
     azure_lab: AzureLab, az: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("ARM_TENANT_ID")
@@ -109,7 +109,7 @@ def test_awss_options_win_over_the_environment(aws_lab: AwsLab, monkeypatch: pyt
         run("aws_kms_key", {**given, "region": amazon.REGION, "aws_config": {"no_such_parameter": 1}})
 
 
-def test_a_profile_of_aws_assumes_its_role_and_gives_its_region(
+def test_aws_profile_assumes_its_role_and_gives_its_region(
     aws_lab: AwsLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arn = f"arn:aws:iam::{amazon.ACCOUNT}:role/deployer"
@@ -139,7 +139,7 @@ def test_a_named_profile_of_aws_is_not_replaced_by_keys(aws_lab: AwsLab, monkeyp
 
 
 @pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
-def test_the_region_of_the_environment_is_used_if_none_is_given(
+def test_environments_region_is_used_if_none_is_given(
     aws_lab: AwsLab, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aws_lab.extra = {"AWS_DEFAULT_REGION": "", variable: "us-west-2"}
@@ -149,7 +149,7 @@ def test_the_region_of_the_environment_is_used_if_none_is_given(
     assert played.storage["env"] == {"AWS_DEFAULT_REGION": "us-west-2"}
 
 
-def test_a_key_of_google_is_used_beside_a_token_in_the_environment(gcp_lab: GcpLab, tmp_path: Path) -> None:
+def test_google_key_wins_over_a_token_in_the_environment(gcp_lab: GcpLab, tmp_path: Path) -> None:
     """The environment of the tests names a token, which the options set aside."""
     key, public = key_of(DEPLOYER, google.CLOUD_PROJECT)
     path = tmp_path / "key.json"
@@ -165,9 +165,7 @@ def test_a_key_of_google_is_used_beside_a_token_in_the_environment(gcp_lab: GcpL
         run("gcp_bucket", {**of_play, "access_token": "expired"})
 
 
-def test_two_credentials_of_google_are_refused_unless_the_kind_is_given(
-    gcp_lab: GcpLab, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_google_credentials_are_refused_without_a_kind(gcp_lab: GcpLab, monkeypatch: pytest.MonkeyPatch) -> None:
     key, _ = key_of(DEPLOYER, google.CLOUD_PROJECT)
     monkeypatch.setenv("GOOGLE_CREDENTIALS", key)
     gcp_lab.converge(check=True)  # the tests' GCP_AUTH_KIND is accesstoken
@@ -179,7 +177,7 @@ def test_two_credentials_of_google_are_refused_unless_the_kind_is_given(
 
 
 @pytest.mark.parametrize("of_key", [False, True], ids=["environment", "key"])
-def test_another_universe_of_google_is_called_and_told_to_the_server(
+def test_another_google_universe_is_called_and_passed_to_server(
     gcp_lab: GcpLab, monkeypatch: pytest.MonkeyPatch, of_key: bool
 ) -> None:
     gcp_lab.google.universe = "s3nsapis.fr"
@@ -205,7 +203,7 @@ def test_a_region_of_google_is_taken_in_capitals_too(gcp_lab: GcpLab, region: st
         assert not gcp_lab.converge(region=again)["changed"]
 
 
-def test_one_set_of_credentials_serves_our_tasks_and_those_of_google_cloud(gcp_lab: GcpLab, tmp_path: Path) -> None:
+def test_one_credential_serves_our_tasks_and_google_clouds(gcp_lab: GcpLab, tmp_path: Path) -> None:
     """The options have google.cloud's names, and our group of modules holds google.cloud's."""
     given = {"auth_kind": "accesstoken", "access_token": "a-token"}
     plays = [

@@ -105,9 +105,7 @@ def gcp(labs: dict[str, Lab], enter: dict[str, Lab]) -> Lab:
     return enter["gcp"]
 
 
-def test_the_provider_alone_is_enough_where_the_cluster_tells_the_rest(
-    gcp: Lab, kubeconfig: Path, tmp_path: Path
-) -> None:
+def test_provider_alone_suffices_if_the_cluster_tells_the_rest(gcp: Lab, kubeconfig: Path, tmp_path: Path) -> None:
     code, output, stats = run(gcp, tmp_path, provider="gcp", mlflow_kubeconfig=str(kubeconfig))
     assert code == 0, output
     assert stats["cluster"]["project"] == CLOUD_PROJECT
@@ -121,7 +119,7 @@ def test_what_is_given_wins_over_what_the_cluster_says(gcp: Lab, kubeconfig: Pat
     assert "another-project-1" in output
 
 
-def test_what_the_cluster_does_not_tell_is_named_all_at_once(
+def test_undiscovered_inputs_are_named_all_at_once(
     gcp: Lab, kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(ANSWERS, "/api/v1/nodes", None)
@@ -140,7 +138,7 @@ def test_what_the_cluster_does_not_tell_is_named_all_at_once(
         ({"mlflow_context": "none"}, "'none' is not in the kubeconfig"),
     ],
 )
-def test_a_helm_or_cluster_that_cannot_be_used_is_refused_before_the_first_call_of_a_cloud(
+def test_unusable_helm_or_cluster_is_refused_before_any_cloud_call(
     gcp: Lab, kubeconfig: Path, tmp_path: Path, given: dict[str, str], words: str
 ) -> None:
     code, output, _ = run(gcp, tmp_path, provider="gcp", **{"mlflow_kubeconfig": str(kubeconfig), **given})

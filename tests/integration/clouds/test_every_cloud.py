@@ -18,7 +18,7 @@ ACCOUNT = "nebari-mlflow"
 REMOVALS: tuple[dict[str, Any], ...] = ({"state": "absent"}, {"state": "absent", "delete_data": True})
 
 
-def test_by_ansible_a_plan_says_what_a_deploy_does_and_the_second_deploy_does_nothing(lab: Lab) -> None:
+def test_playbook_plan_predicts_the_deploy_and_second_deploy_idles(lab: Lab) -> None:
     planned = lab.play("--check", "--diff")
     assert planned.code == 0, planned.output
     assert lab.cloud.writes() == []
@@ -73,7 +73,7 @@ def test_deleting_data_empties_all_and_leaves_nothing(lab: Lab) -> None:
     assert lab.others() == before
 
 
-def test_a_run_with_nothing_to_do_reads_little_and_writes_nothing(lab: Lab) -> None:
+def test_idle_run_reads_little_and_writes_nothing(lab: Lab) -> None:
     lab.converge()
     assert not lab.converge()["changed"]
     assert lab.cloud.writes() == []
@@ -92,7 +92,7 @@ def test_each_drift_is_seen_named_and_repaired(lab: Lab, campaign: bool) -> None
         assert not lab.converge()["changed"], field
 
 
-def test_each_missing_permission_is_named_and_a_refused_read_changes_nothing(lab: Lab, campaign: bool) -> None:
+def test_missing_permission_is_named_and_refused_read_changes_nothing(lab: Lab, campaign: bool) -> None:
     before, step = lab.others(), 1 if campaign else 3
     lab.converge()
     needed = {call.action for call in lab.cloud.calls} - NO_PERMISSIONS
@@ -116,7 +116,7 @@ def test_each_missing_permission_is_named_and_a_refused_read_changes_nothing(lab
 
 
 @pytest.mark.parametrize("removal", REMOVALS, ids=["absent", "with-data"])
-def test_each_permission_that_removal_misses_is_named_and_granting_it_finishes_the_job(
+def test_removal_names_missing_permissions_and_finishes_once_granted(
     lab: Lab, removal: dict[str, Any], campaign: bool
 ) -> None:
     lab.converge()
@@ -162,9 +162,7 @@ def test_only_the_servers_own_service_account_reaches_the_data(lab: Lab) -> None
     lab.use(NAMESPACE, ACCOUNT)
 
 
-def test_the_verification_goes_on_until_the_grants_work_and_shows_how_long(
-    lab: Lab, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_verification_waits_visibly_until_the_grants_work(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     """By the chart's own script, whose waiting this is; a deploy ends with it."""
     lab.slow(25)
     lab.converge()
@@ -187,7 +185,7 @@ def test_the_verification_goes_on_until_the_grants_work_and_shows_how_long(
         verify.retry(upload, 30, "the artifact store")
 
 
-def test_tags_of_any_case_and_type_are_taken_and_ours_win(lab: Lab) -> None:
+def test_tags_of_any_case_are_kept_and_ours_win(lab: Lab) -> None:
     """People write `Project: 42` into YAML; to some services `Project` and `project` are one tag."""
     given: dict[str, Any] = {"cost": 42, "live": True, "none": None}
     if lab.provider != "gcp":  # whose labels have small letters only: the role refuses others

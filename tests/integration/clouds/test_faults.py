@@ -63,7 +63,7 @@ def table(title: str, shown: bool, record: Callable[[str, object], None]) -> Ite
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_one_failed_call_leaves_nothing_that_the_next_run_does_not_finish(
+def test_failed_call_is_made_good_by_the_next_run(
     lab: Lab, act: str, campaign: bool, record_property: Callable[[str, object], None]
 ) -> None:
     calls, _ = clean(lab, act)

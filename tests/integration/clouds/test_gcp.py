@@ -123,9 +123,7 @@ def test_without_a_google_service_account_nothing_of_one_is_touched(gcp_lab: Gcp
 
 
 @pytest.mark.parametrize(("number", "adopted"), [(NUMBER, True), ("42", False)])
-def test_a_bucket_of_nebari_mlflow_plugin_is_gone_on_with_if_it_is_ours(
-    gcp_lab: GcpLab, number: str, adopted: bool
-) -> None:
+def test_our_bucket_of_nebari_mlflow_plugin_is_adopted(gcp_lab: GcpLab, number: str, adopted: bool) -> None:
     gcp_lab.google.buckets["demo-mlflow-artifacts"] = {"projectNumber": number, "location": REGION.upper()}
     gcp_lab.google.policies["demo-mlflow-artifacts"] = type(gcp_lab.google.policies["theirs"])()
     done = gcp_lab.converge(project="demo")
@@ -133,7 +131,7 @@ def test_a_bucket_of_nebari_mlflow_plugin_is_gone_on_with_if_it_is_ours(
     assert not gcp_lab.converge(project="demo")["changed"]
 
 
-def test_what_protects_an_object_is_not_called_a_lack_of_a_permission(gcp_lab: GcpLab) -> None:
+def test_protected_object_is_not_called_a_missing_permission(gcp_lab: GcpLab) -> None:
     gcp_lab.converge()
     gcp_lab.store()
     gcp_lab.google.held.add("artifacts/a b+c/ü")
@@ -163,9 +161,7 @@ def test_a_cluster_without_workload_identity_is_said_at_once(gcp_lab: GcpLab, tm
         assert "(60 s" not in told.read_text()
 
 
-def test_a_new_account_that_nobody_knows_yet_is_waited_for_and_the_wait_is_shown(
-    gcp_lab: GcpLab, tmp_path: Path
-) -> None:
+def test_new_unknown_account_is_waited_for_visibly(gcp_lab: GcpLab, tmp_path: Path) -> None:
     gcp_lab.google.lag = 8
     told = tmp_path / "progress"
     gcp_lab.converge(progress=told)
@@ -176,14 +172,14 @@ def test_a_new_account_that_nobody_knows_yet_is_waited_for_and_the_wait_is_shown
         gcp_lab.converge()
 
 
-def test_a_service_that_is_not_enabled_says_how_to_enable_it(gcp_lab: GcpLab) -> None:
+def test_disabled_cloud_service_error_says_how_to_enable_it(gcp_lab: GcpLab) -> None:
     gcp_lab.google.disabled.add("iam.googleapis.com")
     with pytest.raises(CloudError, match="it is disabled") as off:
         gcp_lab.converge()
     assert "gcloud services enable iam.googleapis.com" in off.value.fix
 
 
-def test_a_bucket_that_somebody_else_has_is_said_and_nothing_is_made(gcp_lab: GcpLab) -> None:
+def test_someone_elses_bucket_is_named_and_nothing_is_created(gcp_lab: GcpLab) -> None:
     gcp_lab.google.buckets[NAME] = {"projectNumber": "42", "location": "US"}
     for check in (True, False):
         with pytest.raises(CloudError, match=f"bucket {NAME}") as taken:
@@ -201,7 +197,7 @@ def test_a_bucket_that_somebody_else_has_is_said_and_nothing_is_made(gcp_lab: Gc
         ("GCP_SERVICE_ACCOUNT_CONTENTS", False),
     ],
 )
-def test_the_key_of_a_service_account_is_taken_as_nebari_and_google_cloud_take_it(
+def test_service_account_key_is_read_as_nebari_and_google_do(
     gcp_lab: GcpLab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, as_file: bool
 ) -> None:
     key, public = key_of(DEPLOYER, CLOUD_PROJECT)

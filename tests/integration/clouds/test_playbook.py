@@ -49,7 +49,7 @@ CANNOT_WORK: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", CANNOT_WORK)
-def test_values_that_cannot_work_are_refused_before_the_cloud_is_changed(aws_lab: Lab, case: str) -> None:
+def test_impossible_values_are_refused_before_the_cloud_changes(aws_lab: Lab, case: str) -> None:
     overrides, told = CANNOT_WORK[case]
     aws_lab.cloud.calls.clear()
     played = play("mlflow", **RELEASE, **aws_lab.variables, mlflow_overrides=overrides)

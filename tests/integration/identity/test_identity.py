@@ -122,7 +122,7 @@ def test_the_deploy_says_who_may_use_it(here: Here) -> None:
     assert "access: users" in here.played.stdout
 
 
-def test_a_notebook_logs_a_run_that_its_person_owns_and_nobody_typed_a_key(here: Here) -> None:
+def test_notebook_logs_its_persons_run_without_any_typed_key(here: Here) -> None:
     script = (
         "import mlflow, json\n"
         "mlflow.set_experiment('by alice')\n"
@@ -134,7 +134,7 @@ def test_a_notebook_logs_a_run_that_its_person_owns_and_nobody_typed_a_key(here:
     assert (user, tag) == ("alice", "alice")
 
 
-def test_what_a_team_creates_is_denied_to_others_on_every_api(here: Here) -> None:
+def test_teams_creations_are_denied_to_others_on_every_api(here: Here) -> None:
     own = experiment(here, "jupyter-alice", "secret")
     status, made = here.call("jupyter-alice", "POST", "runs/create", experiment_id=own, start_time=1, user_id="mallory")
     assert (status, made["run"]["info"]["user_id"]) == (200, "alice")
@@ -194,7 +194,7 @@ def test_nobody_becomes_another_by_a_header_or_a_field(here: Here) -> None:
     assert here.call("jupyter-bob", "POST", "runs/set-tag", **tag)[0] == 403
 
 
-def test_a_token_of_the_hubs_page_works_outside_until_it_is_revoked(here: Here) -> None:
+def test_hub_page_token_works_outside_until_revoked(here: Here) -> None:
     token, name = here.hub.new_token("bob")
     path = "/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
 
@@ -228,7 +228,7 @@ def test_a_browsers_groups_come_from_the_hub(here: Here) -> None:
     assert here.edge.request(path, headers={"Cookie": cookie(here, "eve")}).status == 403
 
 
-def test_a_service_account_is_known_by_a_token_for_our_audience(here: Here) -> None:
+def test_service_account_is_known_by_a_token_for_our_audience(here: Here) -> None:
     def status(token: str) -> tuple[int, str]:
         (found,) = here.ask(
             "jupyter-bob",

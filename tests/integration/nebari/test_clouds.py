@@ -182,7 +182,7 @@ TOKENS: dict[str, Callable[[dict[str, Any]], bool]] = {
 
 
 @pytest.mark.parametrize("name", CLOUDS)
-def test_the_server_gets_in_by_its_service_account_and_holds_no_key(
+def test_server_uses_its_service_account_and_holds_no_key(
     clouds: dict[str, Cloud], deployed: dict[str, Step], name: str
 ) -> None:
     assert next(call["status"] for call in by_pods(deployed[name].calls) if TOKENS[name](call)) == 200
@@ -203,7 +203,7 @@ def parts(name: str, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", CLOUDS)
-def test_a_notebook_logs_a_large_artifact_in_parts_and_reads_it_back(logged: dict[str, Step], name: str) -> None:
+def test_notebook_logs_a_large_multipart_artifact_and_reads_it_back(logged: dict[str, Step], name: str) -> None:
     step = logged[name]
     assert "same True" in step.output
     assert f"listed [{SIZE}]" in step.output
@@ -269,13 +269,13 @@ def list_as(cloud: Cloud, account: str) -> int:
 
 
 @pytest.mark.usefixtures("again")
-def test_on_aws_no_other_service_account_and_no_other_audience_gets_in(clouds: dict[str, Cloud]) -> None:
+def test_aws_admits_no_other_service_account_or_audience(clouds: dict[str, Cloud]) -> None:
     tries = [("nebari-mlflow",), ("default",), ("nebari-mlflow", "https://kubernetes.default.svc.cluster.local")]
     assert [assume(clouds["aws"], *each) for each in tries] == [200, 403, 400]
 
 
 @pytest.mark.usefixtures("again")
-def test_on_azure_no_other_service_account_and_no_other_audience_gets_in(clouds: dict[str, Cloud]) -> None:
+def test_azure_admits_no_other_service_account_or_audience(clouds: dict[str, Cloud]) -> None:
     tries = [("nebari-mlflow",), ("default",), ("nebari-mlflow", "https://kubernetes.default.svc.cluster.local")]
     assert [log_in(clouds["azure"], *each) for each in tries] == [200, 401, 401]
 

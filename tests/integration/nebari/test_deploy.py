@@ -55,7 +55,7 @@ def test_nebari_s_own_helm_is_used_and_every_locale_works(deployed: Project, tmp
     assert "changed:   nothing" in output
 
 
-def test_rendering_twice_gives_the_same_bytes_and_the_variables_are_those_of_the_play(deployed: Project) -> None:
+def test_rendering_is_reproducible_and_matches_the_plays_variables(deployed: Project) -> None:
     folder = deployed.folder / "stages/mlflow"
     first = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert deployed.quick("render")[0] == 0

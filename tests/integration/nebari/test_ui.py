@@ -161,7 +161,7 @@ def test_only_the_pages_of_the_domain_may_write(site: Site, visitor: Visitor, or
     assert site.edge.request("/mlflow/ajax-api/2.0/mlflow/runs/set-tag", body, headers).status == status
 
 
-def test_a_browser_gets_the_login_page_and_then_the_page_that_it_asked_for(site: Site) -> None:
+def test_browser_logs_in_and_gets_the_page_it_asked_for(site: Site) -> None:
     with site.browser.new_context(ignore_https_errors=True) as context:
         page = context.new_page()
         log_in(page, site)

@@ -14,7 +14,7 @@ from .support import Project
 pytestmark = pytest.mark.cluster
 
 
-def test_destroy_says_what_is_kept_and_lets_the_rest_go_on(deployed: Project, tmp_path: Path) -> None:
+def test_destroy_reports_what_is_kept_and_does_not_block(deployed: Project, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     code, output = deployed.quick("destroy", "--disable-prompt", UPSTREAM_TRACE=str(trace))
     assert code == 0, output
@@ -24,7 +24,7 @@ def test_destroy_says_what_is_kept_and_lets_the_rest_go_on(deployed: Project, tm
     assert kubectl("-n", deployed.namespace, "get", "deploy,sts", "-o", "name") == ""
 
 
-def test_status_says_that_it_is_gone_what_is_kept_and_how_it_comes_back(deployed: Project) -> None:
+def test_status_of_a_removed_release_names_data_and_way_back(deployed: Project) -> None:
     done = deployed.mlflow("status", "--json")
     found = json.loads(done.stdout)
     assert (done.returncode, found["state"]) == (1, "Absent")

@@ -36,7 +36,7 @@ def shown(progress: list[str]) -> list[int]:
     return [int(found[1]) for line in progress if (found := re.search(r"\((\d+) s of \d+ s\)$", line))]
 
 
-def test_a_quota_without_room_for_the_test_is_told_by_the_quota(release: Release) -> None:
+def test_quota_without_room_for_the_test_is_reported(release: Release) -> None:
     kubectl("create", "namespace", release.namespace)
     release.kubectl("create", "quota", "narrow", "--hard=pods=1")
     test = {"image": IMAGE, "command": ["true"]}
@@ -59,7 +59,7 @@ def test_a_limit_range_that_refuses_a_pod_is_told(release: Release) -> None:
     assert run.result["elapsed"] < SOON
 
 
-def test_a_rule_that_refuses_a_pod_is_told_in_its_own_words(release: Release) -> None:
+def test_admission_rule_that_refuses_a_pod_is_quoted(release: Release) -> None:
     kubectl("create", "namespace", release.namespace)
     name = f"opinions-{os.getpid()}"
     pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
@@ -88,7 +88,7 @@ def test_a_rule_that_refuses_a_pod_is_told_in_its_own_words(release: Release) ->
     assert run.result["elapsed"] < SOON
 
 
-def test_a_sidecar_that_keeps_a_job_alive_is_named_with_its_setting(release: Release) -> None:
+def test_sidecar_keeping_a_job_alive_is_named_with_its_setting(release: Release) -> None:
     kubectl("create", "namespace", release.namespace)
     with platform("istio", release.namespace):
         job = {"image": IMAGE, "command": ["true"]}
@@ -104,7 +104,7 @@ def test_a_sidecar_that_keeps_a_job_alive_is_named_with_its_setting(release: Rel
     assert "Pod/one-test never ends: container test ended with exit code 0, but istio-proxy" in run.message
 
 
-def test_a_probe_that_fails_is_shown_and_the_time_never_jumps_back(release: Release) -> None:
+def test_failing_probe_is_shown_and_time_never_jumps_back(release: Release) -> None:
     probe = {"httpGet": {"path": "/", "port": 5000}, "periodSeconds": 2}
     values = {
         "image": IMAGE,
@@ -122,7 +122,7 @@ def test_a_probe_that_fails_is_shown_and_the_time_never_jumps_back(release: Rele
     assert len(times) > 2
 
 
-def test_a_second_project_in_a_namespace_is_told_what_is_true(release: Release) -> None:
+def test_second_project_in_a_namespace_gets_a_true_message(release: Release) -> None:
     kubectl("create", "namespace", release.namespace)
     release.kubectl("create", "serviceaccount", "nebari-mlflow")
     owner = {"meta.helm.sh/release-name": "first-mlflow", "meta.helm.sh/release-namespace": release.namespace}

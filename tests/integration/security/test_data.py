@@ -181,7 +181,7 @@ def test_what_a_release_keeps_elsewhere_is_data_too(release: Release) -> None:
     assert "but the Helm release one, which it opens, exists" in release.run(secrets=secrets, values=USES).message
 
 
-def test_a_new_secret_is_generated_when_asked_and_reaches_the_pods(release: Release) -> None:
+def test_requested_new_secret_is_generated_and_reaches_the_pods(release: Release) -> None:
     release.deploy(secrets=SECRETS, **VALUES)
     before, password = pods(release), release.get("secret/one-keys")["data"]["password"]
     lose(release)
@@ -201,7 +201,7 @@ def test_a_new_secret_is_generated_when_asked_and_reaches_the_pods(release: Rele
     assert pods(release) == after
 
 
-def test_a_run_killed_before_the_restart_is_finished_by_the_next(release: Release) -> None:
+def test_run_killed_before_restart_is_finished_by_the_next(release: Release) -> None:
     release.deploy(secrets=SECRETS, **VALUES)
     before = pods(release)
     lose(release)

@@ -270,7 +270,7 @@ def everything_said(release: str) -> str:
     return "\n".join(said)
 
 
-def test_a_release_with_a_malformed_uri_says_so_and_nothing_more() -> None:
+def test_malformed_uri_is_reported_without_showing_it() -> None:
     apply(secret("db", uri=f"postgresql+psycopg2://b4@server:{CANARY}@outside/mlflow"))
     failed = "jsonpath={.items[0].status.conditions[?(@.type=='Failed')].reason}"
     try:
@@ -309,7 +309,7 @@ def test_a_forged_certificate_gets_nothing(more: Object) -> None:
     assert "externalDatabase.caSecret" in found["told"]
 
 
-def test_a_server_that_asks_for_clear_text_gets_nothing_in_weaker_modes() -> None:
+def test_server_asking_for_clear_text_gets_no_password() -> None:
     found = forged(sslMode="require")
     assert (found["heard"], found["code"]) == ("", 78)
     assert "externalDatabase.requireAuth" in found["told"]
@@ -404,7 +404,7 @@ def keyed(script: str, *arguments: str, **keys: str) -> tuple[int, str]:
     return inside("python3", script, *arguments, check=False, environment=environment)
 
 
-def test_lost_keys_stop_a_migration_and_an_accepted_loss_leaves_webhooks_usable() -> None:
+def test_lost_keys_stop_migration_and_accepted_loss_keeps_webhooks() -> None:
     migrate = "/mlflow/scripts/migrate.py"
     code, told = keyed("/tests/keys.py", "write", "first")
     assert code == 0, told

@@ -334,7 +334,7 @@ for target in sys.argv[1:]:
 """
 
 
-def test_the_server_resolves_names_but_reaches_no_other_s_port_53() -> None:
+def test_server_resolves_names_but_reaches_no_other_port_53() -> None:
     address = kubectl("-n", OTHER, "get", "pod", "listener", "-o", "jsonpath={.status.podIP}")
     targets = [f"{address}:{port}" for port in (53, 5353, 443, 80)]
     targets += ["169.254.169.254:80", "169.254.170.23:80", "169.254.169.252:988"]

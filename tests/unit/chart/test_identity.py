@@ -289,7 +289,7 @@ def test_new_keys_of_the_provider_are_fetched(provider: Provider) -> None:
     ],
     ids=lambda claims: str(claims),
 )
-def test_a_token_that_is_not_for_us_or_not_valid_is_refused(provider: Provider, claims: dict[str, Any]) -> None:
+def test_foreign_or_invalid_token_is_refused(provider: Provider, claims: dict[str, Any]) -> None:
     with pytest.raises(RefusedError):
         provider.openid().person(provider.token(**claims))
 
@@ -353,7 +353,7 @@ def test_groups_decide_who_is_an_administrator(rules: Rules, groups: set[str], a
 
 
 @pytest.mark.parametrize("groups", [None, frozenset(), frozenset({"others"})])
-def test_who_is_in_no_group_that_may_use_it_is_refused(groups: frozenset[str] | None) -> None:
+def test_person_in_no_allowed_group_is_refused(groups: frozenset[str] | None) -> None:
     with pytest.raises(ForbiddenError, match="users"):
         Rules(frozenset({"admin"}), frozenset({"users"})).applied(Person("alice", groups))
 
@@ -377,7 +377,7 @@ def test_the_settings_of_the_chart_become_doors() -> None:
 # What is remembered
 
 
-def test_many_requests_at_once_ask_once_and_failures_are_asked_again() -> None:
+def test_parallel_requests_ask_once_and_failures_are_retried() -> None:
     async def work() -> None:
         now, asked = [0.0], [0]
         memory: Memory[int] = Memory(30, size=2, clock=lambda: now[0])

@@ -25,7 +25,7 @@ def test_two_releases_in_a_namespace_share_no_object() -> None:
     assert len(first) == len(second)
 
 
-def test_two_releases_in_a_namespace_select_no_pod_of_each_other() -> None:
+def test_releases_in_a_namespace_never_select_each_others_pods() -> None:
     for item in render(EVERYTHING, release="one"):
         selector = item.get("spec", {}).get("selector") or item.get("spec", {}).get("podSelector") or {}
         labels = selector.get("matchLabels", selector)

@@ -180,7 +180,7 @@ def test_the_server_listens_where_its_pods_addresses_are(
     assert entries["POD_IPS"]["valueFrom"] == {"fieldRef": {"fieldPath": "status.podIPs"}}
 
 
-def test_the_database_listens_at_every_address_and_is_probed_at_its_own() -> None:
+def test_database_listens_everywhere_and_is_probed_at_its_own() -> None:
     container = one(render(), "StatefulSet")["spec"]["template"]["spec"]["containers"][0]
     assert "-clisten_addresses=*" in container["args"]
     probe = container["readinessProbe"]["exec"]["command"]

@@ -121,7 +121,7 @@ def test_data_that_came_from_elsewhere_stays(volume: Volume) -> None:
     assert (volume.data / "run").exists()
 
 
-def test_new_data_asks_everyone_but_its_own_user_for_a_password(volume: Volume) -> None:
+def test_new_data_ask_other_users_for_a_password(volume: Volume) -> None:
     volume.start()
     assert volume.beside("initdb") == "--data-checksums --auth-local=peer --auth-host=scram-sha-256\n"
 
@@ -135,7 +135,7 @@ def test_data_of_an_earlier_version_is_closed(volume: Volume) -> None:
         assert rules[1:] == ["local all all peer", "local replication all peer", "host all all all scram-sha-256"]
 
 
-def test_a_user_without_a_name_needs_a_password_on_the_socket_too(volume: Volume) -> None:
+def test_unnamed_user_needs_a_password_on_the_socket_too(volume: Volume) -> None:
     volume.program("id", "#!/bin/sh\nexit 1\n")
     volume.start()
     assert "--auth-local=scram-sha-256" in volume.beside("initdb")

@@ -384,7 +384,7 @@ def database_users(values: Object) -> dict[str, Object]:
 
 
 @pytest.mark.parametrize("values", [EXTERNAL_URI, EXTERNAL_PARTS], ids=["uri", "parts"])
-def test_a_database_is_checked_before_the_server_starts_which_never_sees_its_secret(values: Object) -> None:
+def test_database_is_checked_first_and_server_never_sees_its_secret(values: Object) -> None:
     users = database_users(values)
     for name in ("migrate", "wait-for-schema") if values is EXTERNAL_URI else ():
         assert users[name][URI] == {"secretKeyRef": {"name": "db", "key": "uri"}}

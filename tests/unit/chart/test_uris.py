@@ -115,7 +115,7 @@ def test_a_host_that_is_no_secret_is_named(image: pytest.MonkeyPatch, capsys: py
         ("postgresql://h/d?sslmode=require", {"host": "h", "sslmode": "require"}),
     ],
 )
-def test_a_uri_that_can_be_read_in_one_way_is_accepted(uri: str, expected: dict[str, str]) -> None:
+def test_unambiguous_uri_is_accepted(uri: str, expected: dict[str, str]) -> None:
     found = mlflow_uri.split(uri)
     assert found == {**expected, "dbname": "d"}
     assert mlflow_uri.split(mlflow_uri.join(found, "postgresql+psycopg2")) == found

@@ -52,7 +52,7 @@ def test_layers_are_named_by_what_they_hold(tmp_path: Path, layer: Path, program
     assert entry["Config"] == f"{hashlib.sha256(files[entry['Config']]).hexdigest()}.json"
 
 
-def test_a_program_can_be_run_by_anyone_and_its_folders_entered(tmp_path: Path, program: Path) -> None:
+def test_program_is_executable_and_its_folders_enterable_by_anyone(tmp_path: Path, program: Path) -> None:
     layer = tmp_path / "layer.tar"
     archive.write_layer(layer, {"/usr/local/bin/program": str(program)})
     with tarfile.open(layer) as tar:

@@ -61,7 +61,7 @@ def test_a_command_that_is_not_there_is_named() -> None:
         lanes({"name": "a", "argv": ["no-such-program"]}).run()
 
 
-def test_lanes_run_side_by_side_and_jobs_of_a_lane_in_order(tmp_path: Path) -> None:
+def test_lanes_run_in_parallel_and_their_jobs_in_order(tmp_path: Path) -> None:
     first = [step.job_from(shell(n, f"echo begin {n} >>{tmp_path}/order; sleep 1")) for n in ("a", "b")]
     second = [step.job_from(shell("c", f"echo begin c >>{tmp_path}/order; sleep 1; echo end c >>{tmp_path}/order"))]
     step.Lanes([first, second], lambda _line: None).run()

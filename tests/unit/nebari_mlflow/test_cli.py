@@ -59,7 +59,7 @@ def test_a_mistake_is_json_where_json_is_asked_for(command: str, tmp_path: Path)
     assert Path(error["page"]).read_text().startswith("# NML102: ")
 
 
-def test_a_mistyped_option_does_not_end_as_a_plan_with_changes() -> None:
+def test_mistyped_option_does_not_exit_like_a_changed_plan() -> None:
     result = invoke("plan", "--kubecfg", "x")
     assert result.exit_code == 1
     assert "No such option: --kubecfg" in result.stderr
@@ -94,7 +94,7 @@ def test_ctrl_c_while_it_looks_ends_it_in_order(variables: str, gone: str, monke
     assert (result.exit_code, shape(result, "logs")["error"]["code"]) == (130, "NML501")
 
 
-def test_a_plan_of_a_cluster_that_is_not_there_names_the_task(
+def test_plan_of_a_missing_cluster_names_the_task(
     variables: str, gone: str, path_with_helm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", path_with_helm)
@@ -268,7 +268,7 @@ def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("kubectl")
-def test_the_ui_is_opened_at_the_next_free_port_until_the_connection_is_lost(variables: str, gone: str) -> None:
+def test_open_uses_the_next_free_port_until_disconnected(variables: str, gone: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = invoke("open", "--vars", variables, "--kubeconfig", gone, "--port", str(port), "--no-browser")

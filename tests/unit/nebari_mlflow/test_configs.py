@@ -137,7 +137,7 @@ def test_a_value_from_the_environment_goes_through_the_same_checks(monkeypatch: 
         load(CASES / "local.happy.minimal.yaml")
 
 
-def test_the_peer_s_password_is_said_to_be_needed_no_more(caplog: pytest.LogCaptureFixture) -> None:
+def test_peers_password_is_reported_as_obsolete(caplog: pytest.LogCaptureFixture) -> None:
     load(CASES / "local.happy.peer-keys.yaml")
     assert "mlflow.local.minio_root_password is no longer needed" in caplog.text
     assert "a long one of the peer" not in caplog.text

@@ -37,7 +37,7 @@ def nebaris(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("said", ["", "v4.0.1", "v3.14.4", "v2.17.0", "something"])
-def test_nebari_s_helm_is_used_if_path_has_none_that_works(path: Path, nebaris: Path, said: str) -> None:
+def test_nebaris_helm_is_used_if_path_has_none(path: Path, nebaris: Path, said: str) -> None:
     if said:
         program(path, said)
     assert helm.choose() == str(nebaris)
@@ -61,14 +61,14 @@ def test_nebari_downloads_where_it_is_looked_for(path: Path, tmp_path: Path, mon
     assert helm.choose() == str(tmp_path / "tmp/helm" / HELM_VERSION / "helm")
 
 
-def test_no_helm_and_no_download_leaves_the_play_to_say_so(path: Path, tmp_path: Path) -> None:
+def test_missing_helm_without_download_is_reported_by_the_play(path: Path, tmp_path: Path) -> None:
     assert list(path.iterdir()) == []
     (tmp_path / "tmp").mkdir()
     assert helm.choose() == ""
 
 
 @pytest.mark.parametrize("part", ["helm", "its directory", "the directory above"])
-def test_a_helm_that_another_user_could_have_put_there_is_refused(path: Path, nebaris: Path, part: str) -> None:
+def test_helm_writable_by_another_user_is_refused(path: Path, nebaris: Path, part: str) -> None:
     assert path.exists()
     give_away({"helm": nebaris, "its directory": nebaris.parent, "the directory above": nebaris.parents[1]}[part])
     with pytest.raises(UntrustedError, match=r"NML307.*nobody"):

@@ -67,7 +67,7 @@ def test_a_play_that_returns_nothing_is_a_failure() -> None:
         run("silent", {})
 
 
-def test_a_play_that_does_not_start_says_why_in_ansible_s_words() -> None:
+def test_play_that_does_not_start_shows_ansibles_reason() -> None:
     with pytest.raises(PlayError, match=r"NML420: ansible-playbook did not run: .*nowhere.yml could not be found"):
         run("nowhere", {})
 

@@ -31,7 +31,7 @@ PROJECT = st.from_regex(r"^[A-Za-z][A-Za-z0-9\-_]{1,14}[A-Za-z0-9]\Z", fullmatch
 
 
 @given(TEXT, st.text(max_size=10))
-def test_a_secret_is_hidden_as_it_is_in_a_url_and_in_base64(secret: str, lead: str) -> None:
+def test_secret_is_hidden_plain_in_a_url_and_base64(secret: str, lead: str) -> None:
     redact = Redactor([secret])
     assert secret not in redact(f"{lead} {secret} end")
     assert quote(secret, safe="") not in redact(f"{lead} {quote(secret, safe='')} end")
@@ -41,7 +41,7 @@ def test_a_secret_is_hidden_as_it_is_in_a_url_and_in_base64(secret: str, lead: s
     assert redact(encoded) != encoded
 
 
-def test_libraries_that_log_what_secrets_hold_stay_silent_at_the_level_debug(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secret_logging_libraries_stay_silent_at_debug_level(monkeypatch: pytest.MonkeyPatch) -> None:
     root = logging.getLogger()
     monkeypatch.setattr(root, "level", logging.DEBUG)
     deployment.hush()
@@ -117,7 +117,7 @@ def test_the_cause_of_a_failed_task_is_one_sentence(result: dict[str, Any], caus
         ({}, "NML401"),
     ],
 )
-def test_a_code_comes_from_the_module_and_never_from_its_words(result: dict[str, Any], code: str) -> None:
+def test_error_code_comes_from_the_module_not_its_wording(result: dict[str, Any], code: str) -> None:
     assert failures.from_event("Check the wording", "server", result, "/log").code == code
 
 
@@ -144,7 +144,7 @@ def test_forty_columns_cut_no_address() -> None:
     assert "  + Secret x  a" in text
 
 
-def test_a_removal_says_what_is_kept_and_how_to_delete_it() -> None:
+def test_removal_reports_what_is_kept_and_how_to_delete() -> None:
     console, stream = show(40)
     about = Target("demo", "dev", "", "", "aws", "vars.yml", {}, options=("--vars", "vars.yml"))
     kept = [
@@ -160,7 +160,7 @@ def test_a_removal_says_what_is_kept_and_how_to_delete_it() -> None:
     ]
 
 
-def test_what_stays_although_it_was_to_go_is_shown_with_its_reason() -> None:
+def test_kept_objects_are_shown_with_their_reason() -> None:
     """And no command is offered that would not delete it either."""
     console, stream = show(80)
     about = Target("demo", "dev", "", "", "aws", "vars.yml", {}, options=("--vars", "vars.yml"))
@@ -237,9 +237,7 @@ def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b[1;31m" not in stream.getvalue()
 
 
-def test_a_kubeconfig_open_to_others_is_copied_for_the_owner_only(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_kubeconfig_open_to_others_is_copied_for_owner_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     source = tmp_path / "config"
     source.write_text("clusters: [{name: c, cluster: {certificate-authority: ca.crt}}]\nusers: []\n")
     source.chmod(0o644)
@@ -300,7 +298,7 @@ def test_programs_get_a_copy_and_messages_name_the_original(tmp_path: Path) -> N
     assert not copy.parent.exists()
 
 
-def test_a_kubeconfig_that_does_not_fit_on_the_disk_is_said(tmp_path: Path) -> None:
+def test_kubeconfig_that_exceeds_the_disk_is_reported(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("clusters: []\n")
     with pytest.raises(SetupError, match=r"NML302: Nothing can be written to /proc/self: "):
         kubeconfig.private_copy(str(tmp_path / "config"), Path("/proc/self"))

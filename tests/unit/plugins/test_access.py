@@ -51,7 +51,7 @@ def made(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return document["clusters"][0]["cluster"], document["users"][0]["user"]
 
 
-def test_kubernetes_core_gets_the_file_and_the_user_that_it_would_not_find(
+def test_kubernetes_core_gets_kubeconfig_and_user_it_cannot_find(
     kubeconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It prefers a pod's own service account to KUBECONFIG, and ignores a kubeconfig's `as`."""
@@ -71,7 +71,7 @@ def test_kubernetes_core_gets_the_file_and_the_user_that_it_would_not_find(
     )
 
 
-def test_kubernetes_core_gets_the_proxy_that_helm_uses_but_no_password(kubeconfig: Path) -> None:
+def test_kubernetes_core_gets_helms_proxy_without_password(kubeconfig: Path) -> None:
     given = {"kubeconfig": str(kubeconfig)}
     document = yaml.safe_load(kubeconfig.read_text())
     document["clusters"][0]["cluster"] = {"server": "https://api.example.org", "proxy-url": "http://proxy:3128"}
@@ -92,7 +92,7 @@ def test_a_host_or_a_pod_needs_no_kubeconfig(tmp_path: Path, monkeypatch: pytest
     assert same_for_kubernetes_core({"kubeconfig": {"users": [{"user": {"token": "secret"}}]}}, {}) == {}
 
 
-def test_every_option_of_kubernetes_core_is_taken_but_those_that_helm_has_not() -> None:
+def test_kubernetes_core_options_are_taken_unless_helm_lacks_them() -> None:
     assert ARGUMENTS.keys() | LEFT_OUT == AUTH_ARG_SPEC.keys()
     assert VARIABLES.keys() == ARGUMENTS.keys()
     assert VARIABLES["validate_certs"] == "K8S_AUTH_VERIFY_SSL"
@@ -108,7 +108,7 @@ def test_every_option_of_kubernetes_core_is_taken_but_those_that_helm_has_not() 
         ({"context": "test"}, {"K8S_AUTH_CONTEXT": "prod"}, ("", "test")),
     ],
 )
-def test_a_kubeconfig_and_a_context_come_from_options_and_then_from_variables(
+def test_kubeconfig_and_context_come_from_options_then_variables(
     params: dict[str, Any], environ: dict[str, str], expected: tuple[str, str]
 ) -> None:
     assert settle(params, environ) == expected
@@ -146,7 +146,7 @@ def test_certificates_are_checked_unless_a_variable_says_no(kubeconfig: Path, te
 
 
 @pytest.mark.parametrize(("no_proxy", "used"), [("", True), ("example.org", False), ("other.org,.example.org", False)])
-def test_a_proxy_is_used_but_where_no_proxy_names_the_host(no_proxy: str, used: bool) -> None:
+def test_proxy_is_used_unless_no_proxy_names_the_host(no_proxy: str, used: bool) -> None:
     given = {"host": HOST, "proxy": "http://proxy:3128", "no_proxy": no_proxy}
     assert ("proxy-url" in made(settle(given, {})[0])[0]) is used
 
@@ -156,7 +156,7 @@ def test_a_kubeconfig_may_be_a_mapping(kubeconfig: Path) -> None:
     assert (context, load(path, "").server) == ("", "http://test:1")
 
 
-def test_a_path_is_shown_and_the_texts_of_a_mapping_are_hidden(kubeconfig: Path) -> None:
+def test_paths_are_shown_and_texts_of_mappings_hidden(kubeconfig: Path) -> None:
     shown = SimpleNamespace(params={"kubeconfig": str(kubeconfig)}, no_log_values=set())
     hidden = SimpleNamespace(params={"kubeconfig": yaml.safe_load(kubeconfig.read_text())}, no_log_values=set())
     for module in (shown, hidden):

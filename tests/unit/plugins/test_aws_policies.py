@@ -23,7 +23,7 @@ def test_our_statement_comes_once_and_others_stay() -> None:
     assert policies.with_tls_only(spoiled, ARN) == first
 
 
-def test_the_server_may_abort_uploads_and_has_no_right_on_other_buckets() -> None:
+def test_server_may_abort_uploads_and_touch_no_other_bucket() -> None:
     statements = policies.access(ARN, "artifacts", "key")["Statement"]
     allowed = [
         action

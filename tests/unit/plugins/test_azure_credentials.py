@@ -162,7 +162,7 @@ def test_an_unknown_profile_is_refused_with_those_that_there_are(home: Path) -> 
 
 
 @pytest.mark.parametrize("text", ["secret of-default\n", "[default]\nsecret\n", "\xff"])
-def test_a_file_that_cannot_be_read_is_refused_without_a_word_of_it(tmp_path: Path, text: str) -> None:
+def test_unreadable_file_is_refused_without_showing_its_content(tmp_path: Path, text: str) -> None:
     (tmp_path / ".azure").mkdir()
     (tmp_path / ".azure/credentials").write_text(text, encoding="latin-1")
     assert credentials.chosen({}, NEBARI, tmp_path).values["secret"] == "of-nebari"

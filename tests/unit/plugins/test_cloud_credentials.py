@@ -88,7 +88,7 @@ def test_on_aws_the_environment_names_the_region(options: dict[str, str], enviro
         ({"service_account_contents": json.loads(OTHER)}, {}, "serviceaccount", json.loads(OTHER)),
     ],
 )  # fmt: skip
-def test_on_google_cloud_the_kind_is_the_one_that_is_named(
+def test_google_cloud_uses_the_named_kind_of_credential(
     options: dict[str, Any], environ: dict[str, str], kind: str, value: Any
 ) -> None:
     found = gcp.chosen(options, environ)
@@ -124,7 +124,7 @@ def test_on_google_cloud_two_credentials_and_unusable_ones_are_refused(
     assert "CANARY" not in str(refused.value)
 
 
-def test_a_key_may_be_a_file_and_scopes_may_be_named(tmp_path: Path) -> None:
+def test_key_file_and_named_scopes_are_accepted(tmp_path: Path) -> None:
     path = tmp_path / "key.json"
     path.write_text(KEY)
     found = gcp.chosen({"service_account_file": str(path), "scopes": ["a"]}, {"GCP_SCOPES": "b, c"})

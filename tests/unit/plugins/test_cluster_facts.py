@@ -58,7 +58,7 @@ def test_a_cluster_says_where_it_runs(nodes: list[Any], names: list[str], expect
 
 
 @pytest.mark.parametrize("group", ["MC_our_group_demo_westeurope", "our-own-group", "MC_group_demo_northeurope"])
-def test_an_ambiguous_group_of_nodes_is_never_taken_for_the_clusters_own(group: str) -> None:
+def test_ambiguous_node_group_is_never_taken_for_the_clusters(group: str) -> None:
     """AKS deletes the nodes' group together with the cluster."""
     assert describe([node(AKS.format(group), **{REGION: "westeurope"})], "", [], []).resource_group == ""
 

@@ -61,7 +61,7 @@ def test_a_failure_has_the_code_of_the_page_about_it(error: ReleaseError, code: 
     assert {"msg", "cause", "fix"} <= report.keys()
 
 
-def test_a_kubeconfig_and_a_helm_that_cannot_be_used_have_codes_of_their_own(tmp_path: Path) -> None:
+def test_unusable_kubeconfig_and_helm_have_their_own_codes(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError) as of_cluster:
         load(str(tmp_path / "none"), "")
     with pytest.raises(ReleaseError) as of_program:

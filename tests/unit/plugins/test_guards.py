@@ -73,7 +73,7 @@ def test_records_count_back_to_the_last_good_one() -> None:
     assert [record.revision for record in guards.current(session("", {}, statuses), statuses)] == [4, 3, 2]
 
 
-def test_a_request_for_new_secrets_that_is_left_in_place_is_told() -> None:
+def test_leftover_request_for_new_secrets_is_reported() -> None:
     one = session("claim/data-db-0", {CLAIM: BOUND}, {}, new=("keys",))
     assert guards.unused(one, guards.refuse(one, [], CHART)) == []
     (warning,) = guards.unused(one, {"keys": FULL})

@@ -82,7 +82,7 @@ class Server:
 OBJECTS = [SERVER, policy("server", LABELS, 443), policy("other", {"app": "other"}, 25)]
 
 
-def test_a_failed_test_shows_the_servers_errors_and_what_is_open() -> None:
+def test_failed_test_shows_server_errors_and_open_ways() -> None:
     api: Any = Server()
     assert last_words.explain(api, "dev", OBJECTS).splitlines() == [
         "The last errors of Pod/server-1:",

@@ -69,7 +69,7 @@ def test_without_proc_only_time_counts() -> None:
     assert judge(lease(other("here", DEAD)), replace(ME, host=""), NOW) == "held"
 
 
-def test_all_tasks_of_a_play_hold_the_lease_together_and_only_while_it_lives() -> None:
+def test_tasks_of_a_play_share_the_lease_while_it_lives() -> None:
     first, second = (replace(Holder.here(ALIVE, of_play=True), host="here") for _ in range(2))
     between = lease(first, age=100)
     between["spec"]["leaseDurationSeconds"] = 120

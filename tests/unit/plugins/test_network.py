@@ -138,7 +138,7 @@ def test_a_store_is_let_through_at_its_pods_ports(store: Object, pods: list[Obje
     assert added(s3("http://minio.storage.svc"), *KIND, store, *pods) == expected
 
 
-def test_a_store_outside_behind_a_service_is_let_through_by_address() -> None:
+def test_external_store_behind_a_service_is_let_through_by_address() -> None:
     store = service("minio", "storage", [{"port": 80, "name": "s3"}])
     ports = [{"name": "s3", "port": 9000}, {"name": "console", "port": 9001}]
     addresses = [{"addresses": ["fd12::5"]}, {"addresses": ["fd12::4"]}]
@@ -198,7 +198,7 @@ def test_pods_beside_the_nodes_network_and_on_it_are_both_let_through() -> None:
     ]
 
 
-def test_a_port_that_the_service_lacks_is_refused_with_its_ports() -> None:
+def test_port_missing_from_the_service_is_refused_with_its_ports() -> None:
     with pytest.raises(RefusedInput) as refused:
         known(s3("http://minio.storage.svc:9999"), *KIND, minio(9000))
     assert "storage.env.MLFLOW_S3_ENDPOINT_URL names port 9999" in refused.value.cause
@@ -295,7 +295,7 @@ def test_a_proxy_of_the_environment_is_let_through(tracking: Object, objects: li
     assert "hidden" not in repr(found)
 
 
-def test_a_proxy_outside_that_only_a_secret_names_is_let_through() -> None:
+def test_proxy_named_only_in_a_secret_is_let_through() -> None:
     found = added({"tracking": {"extraEnvVars": [BY_SECRET]}}, *KIND, secret("proxy", url="proxy.corp.example:3128"))
     assert [each["port"] for each in found["egress"][0]["ports"]] == [3128]
     assert {"namespaceSelector": {}} in found["egress"][0]["to"]

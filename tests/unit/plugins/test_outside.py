@@ -90,7 +90,7 @@ def test_the_way_to_a_host_is_what_a_policy_sees(hosts: str, expected: list[Obje
     assert opened(hosts) == expected
 
 
-def test_services_that_may_not_be_read_are_taken_for_hosts_outside() -> None:
+def test_unreadable_services_are_taken_for_outside_hosts() -> None:
     assert opened("rw.data:5433", ("services",)) == [{"port": 5433}]
 
 

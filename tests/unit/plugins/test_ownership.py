@@ -179,5 +179,5 @@ KEPT = {"helm_sh__resource-policy": "keep"}
         (claim(MINE, "files", **{**HELM, "meta_helm_sh__release-namespace": "other"}, **KEPT), False),
     ],
 )
-def test_only_a_claim_with_our_marks_is_deleted_without_a_record(found: dict[str, Any], ours: bool) -> None:
+def test_only_our_marked_claim_is_deleted_without_a_record(found: dict[str, Any], ours: bool) -> None:
     assert is_left_over(found, "demo-mlflow", "mlflow") is ours

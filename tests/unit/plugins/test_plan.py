@@ -124,7 +124,7 @@ def test_a_deploy_does_what_is_missing_and_nothing_more(monkeypatch: pytest.Monk
     assert (found.writes, found.verify) == (bool(changes), due)
 
 
-def test_other_values_alone_are_a_change_and_null_is_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_values_are_a_change_and_null_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     before = [record(1, "deployed", [A], {"a": 1})]
     assert not plan(monkeypatch, before, [A], [A], {"a": 1, "b": None}).writes
     (change,) = plan(monkeypatch, before, [A], [A], {"a": 2}).changes

@@ -31,7 +31,7 @@ def read(seconds: float, *events: dict[str, Any], **changes: Any) -> Problem:
     return told(of_pod(pod)[0], pod, list(events), BEGAN + timedelta(seconds=seconds))
 
 
-def test_the_last_failure_of_the_probe_is_shown_within_a_minute() -> None:
+def test_probes_last_failure_is_shown_within_a_minute() -> None:
     found = read(20, event("Startup probe failed: connection refused"), event(PROBE), event("other", uid="x"))
     assert PROBE in found.brief
     assert f"runs but is not ready: {PROBE}." in found.cause
@@ -39,7 +39,7 @@ def test_the_last_failure_of_the_probe_is_shown_within_a_minute() -> None:
     assert found.grace is None, "it may still come right"
 
 
-def test_a_probe_that_fails_while_the_program_starts_is_no_news() -> None:
+def test_failing_probe_during_startup_is_not_reported() -> None:
     assert read(19, event(PROBE)).brief == "running, 0/1 ready"
     assert read(60).brief == "running, 0/1 ready"
 
@@ -58,6 +58,6 @@ def test_the_reason_of_a_restart_is_shown(reason: str, code: int, words: str) ->
     assert f"{words}; Liveness probe failed: timeout" in found.brief
 
 
-def test_a_ready_container_that_was_restarted_long_ago_is_no_news() -> None:
+def test_old_restart_of_a_ready_container_is_not_reported() -> None:
     last = {"terminated": {"reason": "Error", "exitCode": 1}}
     assert "restarted" not in read(60, ready=True, restartCount=1, lastState=last).brief

@@ -118,7 +118,7 @@ def test_claim(
     assert of_claim({**claim, "status": {"phase": "Bound"}}, classes, events) is None
 
 
-def test_an_error_that_a_script_wrote_is_the_cause_and_its_fix_the_fix() -> None:
+def test_script_error_becomes_cause_and_fix() -> None:
     log = "waiting for the database: connecting (0 s of 600 s)\nERROR: permission denied. Fix: GRANT it TO <user>;"
     shown = job_failed("Job/a", "Pod failed", "a-1", "migrate", "NML414").with_log(log)
     error = shown.error()
@@ -126,7 +126,7 @@ def test_an_error_that_a_script_wrote_is_the_cause_and_its_fix_the_fix() -> None
     assert error.fix == "GRANT it TO <user>; then run it again."
 
 
-def test_a_job_that_says_nothing_of_its_own_shows_its_last_lines() -> None:
+def test_silent_job_shows_its_last_log_lines() -> None:
     shown = job_failed("Job/a", "Backoff limit", "a-1", "main", "").with_log("one\ntwo")
     assert "Its last lines:\none\ntwo" in shown.error().cause
     assert shown.error().code == "NML401"

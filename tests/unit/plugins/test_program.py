@@ -63,7 +63,7 @@ def test_a_task_whose_play_is_dead_already_does_not_begin() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a process's start is read from /proc")
-def test_a_module_whose_play_died_before_it_started_stops_at_once() -> None:
+def test_module_of_a_dead_play_stops_at_once() -> None:
     with subprocess.Popen(["sleep", "60"]) as play:
         named = str(Process.of(play.pid))
         play.kill()
@@ -105,7 +105,7 @@ def test_kill_9_of_the_parent_ends_it(tmp_path: Path) -> None:
     assert not child.alive()
 
 
-def test_progress_says_changes_at_once_and_the_rest_every_ten_seconds(
+def test_progress_reports_changes_at_once_and_otherwise_every_ten_seconds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [0.0]

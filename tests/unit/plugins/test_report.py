@@ -23,7 +23,7 @@ FACTS: dict[str, Any] = {
 CLAIM = {"kind": "PersistentVolumeClaim", "name": "demo-mlflow-artifacts", "namespace": "dev"}
 
 
-def test_a_deploy_ends_with_addresses_version_changes_and_the_next_command() -> None:
+def test_deploy_ends_with_addresses_version_changes_and_next_command() -> None:
     said = "\n".join(deployed(FACTS))
     for word in (
         "MLflow 3.17.2 is deployed and tested",
@@ -37,13 +37,13 @@ def test_a_deploy_ends_with_addresses_version_changes_and_the_next_command() -> 
     assert "next: kubectl port-forward -n dev svc/demo-mlflow-tracking 5000" in deployed({**FACTS, "ui_url": ""})[-1]
 
 
-def test_a_check_says_what_would_happen_and_an_idle_deploy_that_nothing_did() -> None:
+def test_check_predicts_changes_and_idle_deploy_reports_none() -> None:
     assert "would be created: Deployment demo-mlflow-tracking" in deployed(FACTS, check=True)
     assert "nothing changed" in deployed({**FACTS, "changes": []})
     assert "nothing would change" in deployed({**FACTS, "changes": []}, check=True)
 
 
-def test_a_removal_says_what_goes_what_stays_and_how_to_delete_it() -> None:
+def test_removal_reports_what_goes_and_stays_and_how_to_delete() -> None:
     facts = {
         "release": FACTS["release"],
         "changes": [{"action": "delete", "kind": "Release", "name": "demo-mlflow"}],

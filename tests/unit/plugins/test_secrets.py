@@ -62,7 +62,7 @@ def secret(data: dict[str, str], **annotations: str) -> dict[str, Any]:
         (secret({}, mlflow_nebari_dev__keys="a"), ["a"]),
     ],
 )
-def test_a_key_that_was_there_once_is_lost_and_a_new_one_is_not(live: Any, gone: list[str]) -> None:
+def test_vanished_key_is_lost_but_a_new_one_is_not(live: Any, gone: list[str]) -> None:
     assert lost(SPEC, live) == gone
 
 

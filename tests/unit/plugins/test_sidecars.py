@@ -38,7 +38,7 @@ def test_an_unknown_sidecar_is_named_too() -> None:
     assert "migrate.podLabels or migrate.podAnnotations" in problem.fix
 
 
-def test_why_the_chart_s_own_container_failed_is_shown_as_well() -> None:
+def test_failure_of_the_charts_own_container_is_shown() -> None:
     problem = of_pod(pod(migrate=FAILED, istio_proxy=RUNNING), ["migrate"])
     assert problem is not None
     assert "exit code 78" in problem.cause

@@ -34,7 +34,7 @@ def pods(log: str | None) -> Pods:
     return Pods(api, "dev", [TEST, {"kind": "ConfigMap", "metadata": {"name": "x"}}])
 
 
-def test_a_pod_that_a_quota_refuses_is_told_in_the_words_of_the_quota() -> None:
+def test_pod_refused_by_a_quota_shows_the_quotas_words() -> None:
     found = failure(pods(None), [], HelmError("test", NOTES + QUOTA))
     assert "exceeded quota: narrow, requested: pods=1, used: pods=3, limited: pods=3." in found.cause
     assert "Raise that ResourceQuota" in found.fix
@@ -70,7 +70,7 @@ def test_a_test_that_helm_lost_sight_of_is_run_again(phases: list[str], is_late:
     assert is_unseen(phases, is_late) is again
 
 
-def test_the_time_that_is_shown_goes_on_from_the_task_before() -> None:
+def test_shown_time_continues_from_the_previous_task() -> None:
     assert Progress(None, "one").waited() < 1
     assert 40 <= Progress(None, "one", 40.0).waited() < 41
     assert Progress(None, "one", 40.0).elapsed() < 1

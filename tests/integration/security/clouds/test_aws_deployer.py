@@ -126,7 +126,7 @@ def test_no_way_from_the_printed_aws_policy_to_more(need: Need) -> None:
     assert not allowed(deployer(), need)
 
 
-def test_the_page_says_what_a_holder_of_the_aws_policy_still_can() -> None:
+def test_page_names_what_the_aws_policy_still_allows() -> None:
     """Each of these is a sentence under "What a holder of these rights can do"."""
     policy = deployer()
     for need in (
@@ -138,7 +138,7 @@ def test_the_page_says_what_a_holder_of_the_aws_policy_still_can() -> None:
         assert allowed(policy, need), need
 
 
-def test_a_new_key_whose_tags_do_not_count_yet_is_waited_for(aws_lab: AwsLab) -> None:
+def test_new_key_is_waited_for_until_its_tags_count(aws_lab: AwsLab) -> None:
     """Tags may take five minutes to affect the authorization of a KMS key."""
     aws_lab.moto.policy = deployer()
     aws_lab.moto.late = 12

@@ -88,7 +88,7 @@ def test_no_way_from_the_printed_azure_role_to_more(action: str, target: str, se
     assert not allowed(deployer(), action, target, seen)
 
 
-def test_the_page_says_what_a_holder_of_the_azure_role_still_can() -> None:
+def test_page_names_what_the_azure_role_still_allows() -> None:
     """Each of these is a sentence under "What a holder of these rights can do"."""
     credential = "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/write"
     assert allowed(deployer(), WRITE, THEIRS, granting(BLOBS))
@@ -96,7 +96,7 @@ def test_the_page_says_what_a_holder_of_the_azure_role_still_can() -> None:
     assert allowed(deployer(), credential, GROUP, {})
 
 
-def test_a_condition_that_is_not_understood_is_no_condition_that_holds() -> None:
+def test_unknown_condition_never_holds() -> None:
     """So that the evaluation above never passes for a mistyped condition."""
     for text in ("@Request[x] GuidEquals {1}", "ActionMatches{'a'} XOR ActionMatches{'b'}", "(ActionMatches{'a'}"):
         with pytest.raises((NotImplementedError, KeyError, IndexError)):

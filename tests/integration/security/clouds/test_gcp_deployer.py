@@ -88,7 +88,7 @@ def test_the_page_warns_of_the_role_for_service_accounts() -> None:
     assert "can become any service account of the project" in text
 
 
-def test_the_condition_is_bound_with_the_buckets_and_not_with_the_project() -> None:
+def test_condition_is_bound_with_the_buckets_not_the_project() -> None:
     bindings = blocks("gcp.md", "bash", {})[-2]
     unconditioned, conditioned = bindings.split("gcloud projects add-iam-policy-binding")[1:]
     assert "--condition=None" in unconditioned

@@ -180,7 +180,7 @@ def begin_upload(lab: AwsLab, key: str) -> None:
     ],
     ids=["folder", "look-alike", "old version", "upload"],
 )
-def test_an_s3_bucket_with_objects_of_others_stays_with_its_key(
+def test_s3_bucket_with_foreign_objects_stays_with_its_key(
     aws_lab: AwsLab, store: Callable[[AwsLab, str], None], key: str, named: str
 ) -> None:
     aws_lab.converge()
@@ -256,7 +256,7 @@ def test_a_boundary_that_somebody_set_on_the_role_stays(aws_lab: AwsLab) -> None
 
 
 @pytest.mark.parametrize("tags", [{}, {"nebari-mlflow-owner": "other-0a1b2c3d"}], ids=["unmarked", "theirs"])
-def test_a_pod_identity_that_gives_another_role_is_not_taken_over(aws_lab: AwsLab, tags: dict[str, str]) -> None:
+def test_pod_identity_of_another_role_is_not_taken_over(aws_lab: AwsLab, tags: dict[str, str]) -> None:
     theirs = {
         "clusterName": aws.CLUSTER, "namespace": "dev", "serviceAccount": "nebari-mlflow", "associationId": "a-0",
         "associationArn": "a", "roleArn": f"arn:aws:iam::{aws.ACCOUNT}:role/theirs-mlflow", "tags": tags,
@@ -271,7 +271,7 @@ def test_a_pod_identity_that_gives_another_role_is_not_taken_over(aws_lab: AwsLa
     assert aws_lab.moto.eks.associations["a-0"] == theirs
 
 
-def test_every_s3_call_names_the_account_that_must_own_the_bucket(aws_lab: AwsLab) -> None:
+def test_s3_calls_name_the_expected_bucket_owner(aws_lab: AwsLab) -> None:
     """So that a bucket of our name in another account is never read, written or deleted, even if it lets us in."""
     unnamed: list[str] = []
     seen: set[str] = set()
