@@ -32,4 +32,9 @@ def test_server_may_abort_uploads_and_touch_no_other_bucket() -> None:
     ]
     assert "s3:AbortMultipartUpload" in allowed
     assert not [action for action in allowed if "*" in action or "ListAllMyBuckets" in action]
-    assert {each["Resource"] for each in statements} == {ARN, f"{ARN}/artifacts/*", "key"}
+    objects = [f"{ARN}/artifacts/*", f"{ARN}/artifacts-backups/*"]
+    assert [each["Resource"] for each in statements] == [ARN, *objects, "key"]
+    listed = statements[0]["Condition"]["StringLike"]["s3:prefix"]
+    assert listed == ["artifacts", "artifacts/*", "artifacts-backups", "artifacts-backups/*"]
+    whole = policies.access(ARN, "", "")["Statement"]
+    assert [each["Resource"] for each in whole] == [ARN, f"{ARN}/*"]

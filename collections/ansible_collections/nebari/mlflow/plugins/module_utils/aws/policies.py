@@ -12,6 +12,7 @@ from ..cloud.naming import SERVICE_ACCOUNT
 Document = dict[str, Any]
 
 VERSION = "2012-10-17"
+BACKUPS = "-backups"  # what the chart appends to the artifacts' place
 TLS_ONLY = "NebariMlflowTlsOnly"
 
 
@@ -61,23 +62,15 @@ def pod_identity_trust(account: str, namespace: str, cluster_arn: str) -> Docume
 def access(bucket_arn: str, prefix: str, key_arn: str) -> Document:
     """Allow what MLflow does with artifacts, multipart uploads and their abortion included, and nothing else.
 
-    With an empty `prefix` the whole bucket is for artifacts.
+    The same for backups, which the chart keeps beside the artifacts. With an empty `prefix` the whole bucket is theirs.
     """
-    within = {"Condition": {"StringLike": {"s3:prefix": [prefix, f"{prefix}/*"]}}} if prefix else {}
+    places = [prefix, f"{prefix}{BACKUPS}"] if prefix else []
+    listed = [each for place in places for each in (place, f"{place}/*")]
+    within = {"Condition": {"StringLike": {"s3:prefix": listed}}} if listed else {}
     statements: list[Document] = [
         {"Sid": "ListArtifacts", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket_arn, **within},
-        {
-            "Sid": "UseArtifacts",
-            "Effect": "Allow",
-            "Action": [
-                "s3:GetObject",
-                "s3:PutObject",
-                "s3:DeleteObject",
-                "s3:AbortMultipartUpload",
-                "s3:ListMultipartUploadParts",
-            ],
-            "Resource": f"{bucket_arn}/{prefix}/*" if prefix else f"{bucket_arn}/*",
-        },
+        _use("UseArtifacts", f"{bucket_arn}/{prefix}/*" if prefix else f"{bucket_arn}/*"),
+        *([_use("UseBackups", f"{bucket_arn}/{prefix}{BACKUPS}/*")] if prefix else []),
     ]
     if key_arn:
         # A multipart upload decrypts its parts to join them, so writing needs both.
@@ -90,6 +83,11 @@ def access(bucket_arn: str, prefix: str, key_arn: str) -> Document:
             }
         )
     return {"Version": VERSION, "Statement": statements}
+
+
+def _use(sid: str, objects: str) -> Document:
+    actions = ["GetObject", "PutObject", "DeleteObject", "AbortMultipartUpload", "ListMultipartUploadParts"]
+    return {"Sid": sid, "Effect": "Allow", "Action": [f"s3:{action}" for action in actions], "Resource": objects}
 
 
 def with_tls_only(policy: Document | None, bucket_arn: str) -> Document:
