@@ -36,7 +36,10 @@ class Backed:
         return f"http://{self.release}-tracking.{self.namespace}.svc:5000"
 
     def configure(self, *, recipients: list[str] | None = None, **backup: Any) -> None:
-        values = {"tracking": {"workers": 1}, "backup": {"recipients": recipients or [], **backup}}
+        values = {
+            "tracking": {"workers": 1},
+            "backup": {"recipients": recipients or [], "volume": {"create": True}, **backup},
+        }
         variables = {
             "mlflow_provider": "local",
             "mlflow_project_name": self.name,

@@ -38,6 +38,7 @@ c.JupyterHub.hub_bind_url = "http://:8081"
 c.JupyterHub.hub_connect_url = f"http://hub.{NAMESPACE}.svc:8081"
 c.JupyterHub.db_url = "sqlite:////tmp/hub.sqlite"
 c.JupyterHub.cookie_secret_file = "/tmp/cookie-secret"  # noqa: S108
+c.JupyterHub.cleanup_servers = False  # a hub that ends leaves the notebooks running
 c.JupyterHub.authenticator_class = "dummy"
 c.Authenticator.allow_all = True
 c.JupyterHub.load_groups = {

@@ -249,8 +249,9 @@ def test_service_account_is_known_by_a_token_for_our_audience(here: Here) -> Non
 
 ROUTES = """
 import json, os
-from mlflow.server import ARTIFACTS_DESTINATION_ENV_VAR
+from mlflow.server import ARTIFACTS_DESTINATION_ENV_VAR, BACKEND_STORE_URI_ENV_VAR
 os.environ[ARTIFACTS_DESTINATION_ENV_VAR] = "/mlflow/artifacts"
+os.environ[BACKEND_STORE_URI_ENV_VAR] = os.environ["MLFLOW_BACKEND_STORE_URI"]
 os.environ["_MLFLOW_SGI_NAME"] = "uvicorn"
 from nebari_mlflow_server.app import create_app
 from mlflow.server import app as flask
@@ -313,7 +314,7 @@ def test_no_token_reaches_a_log_or_an_object(here: Here) -> None:
 
 def test_a_hub_that_is_down_means_503_and_never_open(here: Here) -> None:
     """Last, since it takes the hub away."""
-    kubectl("-n", NAMESPACE, "delete", "pod", "hub", "--grace-period=0", "--force")
+    kubectl("-n", NAMESPACE, "delete", "pod", "hub", "--grace-period=1", "--timeout=120s")
     request = ("GET", "/api/2.0/mlflow/experiments/search", None, {"Authorization": f"Bearer {'0' * 32}"})
     end = time.monotonic() + 60
     while True:

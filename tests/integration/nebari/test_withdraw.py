@@ -33,7 +33,7 @@ def test_status_of_a_removed_release_names_data_and_way_back(deployed: Project) 
 
 
 def test_deleting_the_data_is_an_act_of_its_own(deployed: Project) -> None:
-    assert kubectl("-n", deployed.namespace, "get", "pvc", "-o", "name").count("\n") == 3
+    assert kubectl("-n", deployed.namespace, "get", "pvc", "-o", "name").count("\n") == 2
     done = deployed.mlflow("destroy", "--delete-data", deployed.name, "--yes", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["outputs"]["kept"] == []

@@ -22,7 +22,7 @@ from nebari_mlflow_backup.report import Progress, RefusedError
 from nebari_mlflow_backup.sets import Retention
 from nebari_mlflow_backup.store import Store, StoreError, destination
 
-from tests.unit.chart.rendering import CHART
+from tests.unit.chart.rendering import CHART, render
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -356,3 +356,20 @@ def test_threads_are_not_left_behind() -> None:
 
 def _refuse(path: str, _content: bytes) -> None:
     raise StoreError(path)
+
+
+@pytest.mark.parametrize(
+    ("backup", "exists"),
+    [({}, False), ({"schedule": "0 3 * * *"}, True), ({"volume": {"create": True}}, True)],
+)
+def test_the_volume_for_backups_exists_if_they_are_made(backup: dict[str, Any], exists: bool) -> None:
+    """A claim that nothing uses would keep `helm install --wait` waiting."""
+    claims = {
+        item["metadata"]["name"] for item in render({"backup": backup}) if item["kind"] == "PersistentVolumeClaim"
+    }
+    assert ("demo-mlflow-backups" in claims) is exists
+
+
+def test_a_backup_without_a_volume_says_what_to_set() -> None:
+    with pytest.raises(RefusedError, match="no volume for backups"):
+        destination({"ARTIFACTS_DESTINATION": "/mlflow/artifacts", "BACKUP_OF": "dev/demo"})

@@ -7,7 +7,7 @@ Backup, restore and drill: where backups are kept, what is in them, and when the
 {{- if .Values.backup.destination -}}
 {{ trimSuffix "/" .Values.backup.destination }}
 {{- else if not (contains "://" $uri) -}}
-/mlflow/backups
+{{- if or .Values.backup.volume.create .Values.backup.schedule -}}/mlflow/backups{{- end -}}
 {{- else if regexMatch "^[a-z0-9+]+://[^/]+/." $uri -}}
 {{ $uri }}-backups
 {{- end -}}

@@ -144,6 +144,11 @@ def _is_definite(error: Exception) -> bool:
 def destination(environ: dict[str, str]) -> str:
     """Return where this release's backups are; each release has a folder of its own."""
     root = environ.get("BACKUP_DESTINATION", "").rstrip("/")
+    if not root and environ.get("ARTIFACTS_DESTINATION", "").startswith("/"):
+        raise RefusedError(
+            "There is no volume for backups.",
+            "Set backup.volume.create to true, or backup.destination to a bucket (s3://backups/mlflow), and deploy.",
+        )
     if not root:
         raise RefusedError(
             "There is no place for backups: storage.uri is a whole bucket, and what lies in it can be read and "
