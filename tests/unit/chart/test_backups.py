@@ -20,7 +20,7 @@ from nebari_mlflow_backup.exchange import Exchange, ProgramError
 from nebari_mlflow_backup.manifest import Manifest
 from nebari_mlflow_backup.report import Progress, RefusedError
 from nebari_mlflow_backup.sets import Retention
-from nebari_mlflow_backup.store import Store, StoreError, destination
+from nebari_mlflow_backup.store import Store, StoreError, Volume, destination
 
 from tests.unit.chart.rendering import CHART, render
 
@@ -373,3 +373,23 @@ def test_the_volume_for_backups_exists_if_they_are_made(backup: dict[str, Any], 
 def test_a_backup_without_a_volume_says_what_to_set() -> None:
     with pytest.raises(RefusedError, match="no volume for backups"):
         destination({"ARTIFACTS_DESTINATION": "/mlflow/artifacts", "BACKUP_OF": "dev/demo"})
+
+
+def test_the_same_content_is_written_by_many_threads(tmp_path: Path) -> None:
+    volume = Volume(str(tmp_path))
+    failed: list[Exception] = []
+
+    def write() -> None:
+        for _ in range(50):
+            try:
+                volume.put("objects/1c/same", b"x" * 4096)
+            except OSError as error:
+                failed.append(error)
+
+    threads = [threading.Thread(target=write) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert [path.name for path in (tmp_path / "objects/1c").iterdir()] == ["same"]

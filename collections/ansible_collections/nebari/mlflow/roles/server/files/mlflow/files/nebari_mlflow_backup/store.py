@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -43,7 +44,8 @@ class Volume:
     def put(self, path: str, content: bytes) -> None:
         file = self._root / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        new = file.with_name(f".{file.name}.new")
+        # Two threads may write the same content under the same name.
+        new = file.with_name(f".{file.name}.{threading.get_ident()}.new")
         try:
             with new.open("wb") as stream:
                 stream.write(content)
