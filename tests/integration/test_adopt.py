@@ -57,7 +57,8 @@ for experiment in client.search_experiments(filter_string="name LIKE 'old%'"):
         ]
 model = client.get_registered_model("model")
 version = client.get_model_version_by_alias("model", "champion")
-found["model"] = [model.tags, model.aliases, version.version, version.source, version.run_id]
+aliases = {name: str(number) for name, number in model.aliases.items()}
+found["model"] = [model.tags, aliases, str(version.version), version.source, version.run_id]
 print("READ " + json.dumps(found, sort_keys=True))
 """
 
