@@ -15,6 +15,7 @@ import pytest
 from tests.support import ROOT, Played, command, environment, kubectl, objects, play, run_pod
 
 pytestmark = pytest.mark.cluster
+LONG = pytest.mark.skipif(not os.environ.get("NEBARI_MLFLOW_CAMPAIGN"), reason="long; `make campaign` runs it")
 NAMESPACE = "adopt-test"
 OLD_URI = "postgresql+psycopg2://bn_mlflow:of-the-peer@old-mlflow-postgresql:5432/bitnami_mlflow"
 INPUTS: dict[str, Any] = {
@@ -103,6 +104,7 @@ def test_artifacts_are_not_left_behind_unasked(before: dict[str, Any]) -> None:
     assert objects(NAMESPACE, KINDS) == there
 
 
+@LONG
 def test_a_killed_adoption_is_finished_by_the_next(before: dict[str, Any]) -> None:
     """Once from the volume, because the old pods cannot start, and killed while the old release goes."""
     image = json.dumps(
@@ -133,6 +135,7 @@ def test_a_killed_adoption_is_finished_by_the_next(before: dict[str, Any]) -> No
     assert read(f"http://old-mlflow-tracking.{NAMESPACE}.svc:5000") == before
 
 
+@LONG
 def test_a_second_adoption_changes_nothing(before: dict[str, Any]) -> None:
     assert before
     again = adopt()
@@ -141,6 +144,7 @@ def test_a_second_adoption_changes_nothing(before: dict[str, Any]) -> None:
     assert "PersistentVolumeClaim/old-mlflow-old-database" in objects(NAMESPACE, KINDS)
 
 
+@LONG
 def test_what_was_kept_is_removed_when_the_project_is_named(before: dict[str, Any]) -> None:
     assert before
     removed = adopt(mlflow_remove_old="old")

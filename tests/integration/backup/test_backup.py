@@ -12,6 +12,7 @@ from tests.integration.backup.support import Backed, key
 from tests.support import kubectl
 
 pytestmark = pytest.mark.cluster
+LONG = pytest.mark.skipif(not os.environ.get("NEBARI_MLFLOW_CAMPAIGN"), reason="long; `make campaign` runs it")
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,7 @@ def test_what_was_lost_is_there_again_after_a_restore(backed: Backed) -> None:
     assert backed.do("status")["backup"]["aside"] is True
 
 
+@LONG
 def test_a_restore_is_taken_back(backed: Backed) -> None:
     backed.do("restore", "--undo", "--yes")
     assert backed.sql("SELECT count(*) FROM metrics WHERE key = 'loss'").strip() == "0"
@@ -56,6 +58,7 @@ def test_a_restore_that_nobody_confirms_changes_nothing(backed: Backed) -> None:
     assert uid == backed.kubectl("get", "pods", "-l", "app.kubernetes.io/component=tracking", "-o", "jsonpath={..uid}")
 
 
+@LONG
 def test_a_drill_compares_every_table_and_the_status_shows_it(backed: Backed) -> None:
     found = backed.do("restore", "--drill")["outputs"]
     assert found["tables"] > 50
@@ -65,6 +68,7 @@ def test_a_drill_compares_every_table_and_the_status_shows_it(backed: Backed) ->
     assert status["backup"]["secrets"] is True
 
 
+@LONG
 def test_lost_keys_come_back_with_the_private_key_only(backed: Backed, tmp_path: Path) -> None:
     kept = backed.secret(f"{backed.release}-keys")
     backed.kubectl("delete", "secret", f"{backed.release}-keys")
@@ -79,6 +83,7 @@ def test_lost_keys_come_back_with_the_private_key_only(backed: Backed, tmp_path:
     assert backed.do("deploy")["outputs"]["verified"] is True
 
 
+@LONG
 def test_what_was_deleted_goes_for_good_and_nothing_else(backed: Backed) -> None:
     before = backed.read()
     shown = backed.do("gc", "--days", "0", "--dry-run")["outputs"]
@@ -91,6 +96,7 @@ def test_what_was_deleted_goes_for_good_and_nothing_else(backed: Backed) -> None
     assert after["models"] == before["models"]
 
 
+@LONG
 def test_a_backup_that_was_tampered_with_is_refused(backed: Backed) -> None:
     place = f"/mlflow/backups/{backed.namespace}/{backed.release}/sets"
     identity = backed.do("backup")["outputs"]["id"]
