@@ -50,7 +50,7 @@ options:
     choices: [begun, stopped, finished]
     required: true
   secrets:
-    description: Secrets that M(nebari.mlflow.generated_secret) generated. One that somebody else made stays.
+    description: Secrets that M(nebari.mlflow.generated_secret) generated. A Secret that you created yourself stays.
     type: list
     elements: dict
     default: []

@@ -29,7 +29,7 @@ ABSENT, FOUND, COPIED_STAGE, MOVING, DONE = "absent", "found", "copied", "moving
 
 @dataclass(frozen=True)
 class Writer:
-    """A Deployment of the old release. Its generation tells whether somebody changed it since it was stopped."""
+    """A Deployment of the old release. Its generation tells whether it was changed since it was stopped."""
 
     name: str
     replicas: int

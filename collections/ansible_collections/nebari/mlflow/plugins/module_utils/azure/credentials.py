@@ -69,7 +69,7 @@ class Chosen:
 
 
 def chosen(params: Mapping[str, Any], environ: Mapping[str, str], home: Path) -> Chosen:
-    """Return what the options name, else the profile, the environment, the default profile, the CLI."""
+    """Return what the options name; otherwise the profile, the environment, the default profile or the CLI."""
     source = params.get("auth_source") or "auto"
     options = {name: str(params[name]) for name in VARIABLES if params.get(name)}
     variables = {name: value for name in VARIABLES if (value := _first(environ, VARIABLES[name]))}

@@ -105,7 +105,7 @@ def ensure_credential(azure: Azure, plan: Plan, path: str, exists: bool, issuer:
         ensure(CREDENTIAL_NAME, ours)
         return
     if ours is not None:
-        _delete_credential(azure, plan, path)  # it lets somebody else in, and cannot be corrected beside the other
+        _delete_credential(azure, plan, path)  # it lets another subject in, and cannot be corrected beside the other
     ensure(str(same["name"]), same)
 
 

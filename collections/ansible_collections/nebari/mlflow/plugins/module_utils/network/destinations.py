@@ -47,7 +47,7 @@ def named(variables: Mapping[str, str], where: str, *, every: bool = False) -> l
 
 
 def of_access(access: Mapping[str, Any]) -> list[Destination]:
-    """Return whom the server asks who somebody is."""
+    """Return the services that the server asks about its users."""
     if access.get("mode") != "users":
         return []
     urls = {f"access.{name}.url": str(access[name]["url"]) for name in ("jupyterhub", "login")}

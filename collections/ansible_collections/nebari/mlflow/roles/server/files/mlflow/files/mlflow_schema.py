@@ -31,7 +31,7 @@ PROGRESS_SECONDS = 10.0
 
 
 class SchemaError(Exception):
-    """A failure that stays until somebody changes something; `fix` says what."""
+    """A failure that no further try cures; `fix` says what to change."""
 
     def __init__(self, cause: str, fix: str = "") -> None:
         super().__init__(f"{cause} Fix: {fix}" if fix else cause)

@@ -92,7 +92,7 @@ hub.jupyter.org/network-access-hub: "true"
 {{- $access := .Values.access -}}
 {{- if include "mlflow.access.users" . -}}
 {{- if not (or $access.jupyterhub.url $access.login.url $access.openid $access.kubernetes.enabled) -}}
-{{- fail "access.mode is users but nobody could say who somebody is: set access.jupyterhub.url, access.login.url, access.openid or access.kubernetes.enabled." -}}
+{{- fail "access.mode is users but nothing could identify its users: set access.jupyterhub.url, access.login.url, access.openid or access.kubernetes.enabled." -}}
 {{- end -}}
 {{- if and $access.login.url (eq .Values.route.type "none") -}}
 {{- fail (printf "access.login.url %q is asked about browsers, which come by the route, but route.type is none: set route.type and route.domain, or empty access.login.url." $access.login.url) -}}

@@ -71,7 +71,7 @@ def anyone() -> Any:
 
 
 def known_people(access: dict[str, Any]) -> Any:
-    """MLflow's application with its permissions, for people whom somebody else knows."""
+    """MLflow's application with its permissions, for people whom another service vouches for."""
     from mlflow.server import app as flask_app
     from mlflow.server import auth, handlers
     from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry

@@ -134,7 +134,7 @@ class Hub:
         return Person(str(found["name"]), names(found.get("groups", [])))
 
     def groups(self, name: str) -> frozenset[str] | None:
-        """Groups of somebody, or None if the hub may not be asked. A person whom the hub does not know has none."""
+        """Return a person's groups; None if the hub may not be asked. An unknown person has none."""
         if not self.token:
             return None
         answer = self._get(f"users/{quote(name, safe='')}", self.token)

@@ -46,7 +46,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Doors:
-    """Everyone who can say who somebody is."""
+    """The services that identify users."""
 
     rules: Rules = field(default_factory=Rules)
     service: Service = field(default_factory=lambda: Service(""))
