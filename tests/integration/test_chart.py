@@ -455,7 +455,7 @@ def test_a_wrong_password_ends_at_once_and_says_so() -> None:
     code, log = migrate(f"postgresql+psycopg2://odd@{RELEASE}-postgresql:5432/together", PGPASSWORD="wrong")[0]
     assert code == 78
     assert "password authentication failed" in log
-    assert "Put the right one into the Secret" in log
+    assert "Put the right ones into the Secret" in log
 
 
 def test_tables_of_somebody_else_are_left_alone(databases: str) -> None:
