@@ -206,7 +206,7 @@ def test_a_credential_of_another_name_is_used(azure_lab: AzureLab) -> None:
 
 
 def test_a_spoilt_credential_beside_one_of_another_name_goes(azure_lab: AzureLab) -> None:
-    """It lets somebody else in, and Azure does not take its correction."""
+    """It admits another subject, and Azure refuses to correct it."""
     azure_lab.converge()
     azure_lab.drifts()["subject"]()
     theirs = other_credential(azure_lab)

@@ -75,7 +75,7 @@ class Hub:
                 time.sleep(1)
 
     def new_token(self, name: str, **more: Any) -> tuple[str, str]:
-        """A token as somebody creates it on the hub's page, and its id."""
+        """Create a token as a user does on the hub's page; return it and its id."""
         made = self.api("POST", f"users/{name}/tokens", {"note": "test", **more})
         return made["token"], made["id"]
 

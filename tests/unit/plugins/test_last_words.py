@@ -56,7 +56,7 @@ def policy(name: str, labels: Object, port: int) -> Object:
 
 
 class Server:
-    """Stands for `Api`: one pod, its log, and the policy as somebody changed it."""
+    """Stands for `Api`: one pod, its log, and a policy that was changed by hand."""
 
     def __init__(self, *, refuses: bool = False) -> None:
         self.refuses = refuses
