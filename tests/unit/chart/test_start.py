@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -178,3 +180,20 @@ def test_an_empty_password_changes_nothing_and_is_named(
     assert done.returncode == 78
     assert f"Secret demo-mlflow-postgresql holds no password under the key {key}." in done.stderr
     assert files == {file: file.read_bytes() for file in volume.data.parent.rglob("*") if file.is_file()}
+
+
+def test_two_servers_never_run_on_one_volume(volume: Volume) -> None:
+    """A pod that was deleted by force is replaced while its PostgreSQL still stops."""
+    volume.start()
+    other = os.open(volume.data.parent, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with ThreadPoolExecutor(1) as threads:
+        second = threads.submit(volume.start)
+        with pytest.raises(TimeoutError):
+            second.result(1)
+        os.close(other)
+        told = second.result(20)
+    assert told.splitlines() == [
+        "start: another PostgreSQL still runs on this volume; waiting for its end",
+        "postgres -cx=1",
+    ]

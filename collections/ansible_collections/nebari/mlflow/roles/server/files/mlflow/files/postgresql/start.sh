@@ -5,6 +5,17 @@
 set -eu
 volume="${PGDATA%/*}"
 
+# A pod that was deleted by force is replaced while its PostgreSQL still stops, and two on one directory ruin it.
+# PostgreSQL's own lock file tells only of processes of its own container. This lock is the directory's, held until the
+# last process of this container ends; where the volume knows no locks, it starts without.
+if command -v flock >/dev/null 2>&1; then
+  exec 9<"$volume"
+  if ! flock -n 9; then
+    echo "start: another PostgreSQL still runs on this volume; waiting for its end"
+    flock 9 || :
+  fi
+fi
+
 # A new database is made on an empty volume only: another chart's files may be data of others.
 if [ ! -e "$PGDATA" ]; then
   for other in "$volume"/*; do
