@@ -68,8 +68,8 @@ campaign: $(VENV)/.done up edge  ## Run the long campaigns: kills, faults, in fu
 	@# What measures a first `make up` runs by itself.
 	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v tests/campaign/test_make_up_from_registry.py
 	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v -n 2 tests/campaign --ignore tests/campaign/test_make_up_from_registry.py tests/integration/test_molecule.py \
-	  tests/integration/clouds/test_faults.py tests/integration/clouds/test_every_cloud.py \
-	  tests/integration/test_adopt.py tests/integration/backup
+	  tests/integration/clouds/test_faults.py tests/integration/clouds/test_every_cloud.py tests/integration/clouds/test_printed.py \
+	  tests/integration/test_adopt.py tests/integration/backup tests/integration/test_pages.py
 
 lint: $(VENV)/.done $(LINT)/.done  ## Check style and types
 	@$(LINT)/bin/ruff check .
@@ -85,7 +85,7 @@ bench: $(VENV)/.done up  ## Measure, each against its baseline in the same run
 	@for bench in benchmarks/bench_*.py; do python -m $$(echo $${bench%.py} | tr / .); done
 
 dist: $(RELEASE)/.done  ## Build wheel, sdist, collection, chart and bill of materials into dist/, and check them
-	@PATH=$(CURDIR)/$(RELEASE)/bin:$$PATH python release/build.py
+	@PATH=$(CURDIR)/$(RELEASE)/bin:$$PATH python -m release.build
 	@$(RELEASE)/bin/twine check --strict dist/*.whl dist/nebari_mlflow-*.tar.gz
 	@helm lint --strict dist/mlflow-*.tgz
 	@cd $$(mktemp -d) && PATH=$(CURDIR)/$(RELEASE)/bin:$$PATH python -m galaxy_importer.main $(CURDIR)/dist/nebari-mlflow-*.tar.gz

@@ -1,22 +1,37 @@
 """Write what is said in one place to every place that shows it: python docs/generate.py.
 
-The page of variables comes from the roles' argument specifications. The descriptions of the chart's values.schema.json
-and the table of its README come from the comments of its values.yaml.
+The page of variables comes from the roles' argument specifications, the page of commands from the command line, the
+page of what an offline installation needs from the chart's images and the locked packages. The descriptions of the
+chart's values.schema.json and the table of its README come from the comments of its values.yaml.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import click
+import typer
 import yaml
+
+from nebari_mlflow.cli.app import app
+from nebari_mlflow.cli.options import SHAPE, Options
+from nebari_mlflow.cli.status import Status
 
 ROOT = Path(__file__).parents[1]
 ROLES = ROOT / "collections/ansible_collections/nebari/mlflow/roles"
 PAGE = ROOT / "docs/reference/variables.md"
+OFFLINE = ROOT / "docs/reference/offline.md"
+COMMANDS = ROOT / "docs/reference/commands.md"
+CLI = ROOT / "nebari_mlflow/cli"
+LOCK = ROOT / "requirements/test.txt"
+PROJECT = ROOT / "pyproject.toml"
 CHART = ROLES / "server/files/mlflow"
 README = CHART / "README.md"
 SCHEMA = CHART / "values.schema.json"
@@ -64,9 +79,12 @@ def shown(option: dict[str, Any]) -> str:
 
 def rows(options: dict[str, Any], prefix: str = "") -> list[str]:
     """Return a table row for each option and its sub-options."""
+    # What a mapping cannot do without has no default, beside others that have one.
+    some = bool(prefix) and any("default" in option for option in options.values())
     found: list[str] = []
     for name, option in options.items():
-        default = "required" if option.get("required") else shown(option)
+        needed = option.get("required") or (some and "default" not in option)
+        default = "required" if needed else shown(option)
         choices = [f"`{choice}`" for choice in option.get("choices", []) if choice]
         allowed = f" One of {', '.join(choices)}." if choices else ""
         kind = {"raw": "dict"}.get(option["type"], option["type"])
@@ -153,7 +171,159 @@ def chart_readme() -> str:
     return f"{written[: written.index(START)]}{START}\n{table}\n{written[written.index(END) :]}"
 
 
+COMMANDS_HEAD = """# Commands
+
+`python docs/generate.py` writes this page from the command line itself. Every command works as `nebari-mlflow COMMAND`
+and as `nebari mlflow COMMAND`. `COMMAND --help` shows the same, and `nebari-mlflow --install-completion` installs the
+shell's completion.
+
+A command ends with exit code 0, or with 1 after an error. `plan` ends with 2 if there are changes, and `status` with 1
+unless MLflow is active. `doctor` ends with 1 if a check failed. A command that Ctrl-C stopped ends with 130.
+
+## Options of all commands
+"""
+JSON_HEAD = """## JSON
+
+With `--json`, a command prints one object on standard output, and what is meant for people on standard error. `type`
+names the command, such as `nebari-mlflow.plan`. `version` is {shape}: the minor number grows with new fields, the major
+number when a field changes its meaning. After an error, the object has the field `error` with `code`, `cause`, `fix`
+and `page`.
+
+| `type` | fields besides `type` and `version` |
+|---|---|"""
+
+
+def option_rows(command: click.Command, without: set[str]) -> list[str]:
+    """Return a table of a command's arguments and options, without those of all commands."""
+    found = []
+    for parameter in command.params:
+        names = ", ".join(f"`{each}`" for each in [*parameter.opts, *parameter.secondary_opts])
+        if parameter.name in without or "--help" in parameter.opts:
+            continue
+        if isinstance(parameter, click.Option):
+            allowed = parameter.type.choices if isinstance(parameter.type, click.Choice) else ()
+            choices = f" One of {', '.join(f'`{each}`' for each in allowed)}." if allowed else ""
+            found.append(f"| {names} | {(parameter.help or '').strip()}{choices} |")
+        else:
+            found.append(f"| `{parameter.human_readable_name}` | {getattr(parameter, 'help', None) or ''} |")
+    return ["", "| option | meaning |", "|---|---|", *found] if found else []
+
+
+def command_group() -> click.Group:
+    """Return the command line as click sees it."""
+    group = typer.main.get_command(app)
+    if not isinstance(group, click.Group):
+        raise TypeError(f"the command line is no group of commands but {group}")
+    return group
+
+
+def leaves(group: click.Group, name: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Yield every command with its full name."""
+    for each, command in group.commands.items():
+        if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield f"{name}{each}", command
+            yield from leaves(command, f"{name}{each} ")
+        elif not command.hidden:
+            yield f"{name}{each}", command
+
+
+def json_rows() -> Iterator[str]:
+    """Yield the fields of each JSON object, as the code prints them."""
+    nodes = [node for path in sorted(CLI.glob("*.py")) for node in ast.walk(ast.parse(path.read_text()))]
+    calls = [(node, getattr(node.func, "id", "")) for node in nodes if isinstance(node, ast.Call)]
+    through = {call.args[1].value for call, name in calls if name == "_show" and isinstance(call.args[1], ast.Constant)}
+    for call, name in calls:
+        named = [word.arg for word in call.keywords if word.arg and word.arg != "indent"]
+        if name != "print_json" or "error" in named:
+            continue
+        if any(word.arg is None for word in call.keywords):  # **found.report()
+            named += [each.name for each in fields(Status)]
+        kinds = {call.args[0].value} if isinstance(call.args[0], ast.Constant) else through
+        yield from (f"| `nebari-mlflow.{kind}` | {', '.join(f'`{each}`' for each in named)} |" for kind in kinds)
+
+
+def commands_page() -> str:
+    """Return the page of the command line."""
+    shared = {each.name for each in fields(Options)}
+    found = sorted(leaves(command_group()))
+    first = found[0][1]
+    everywhere = option_rows(first, {each.name or "" for each in first.params} - shared)
+    parts = [COMMANDS_HEAD.rstrip("\n"), *everywhere]
+    for name, command in found:
+        says = " ".join((command.help or "").split())
+        parts += ["", f"## `{name}`", "", says, *option_rows(command, shared)]
+    parts += ["", JSON_HEAD.format(shape=SHAPE), *sorted(set(json_rows()))]
+    return "\n".join(parts) + "\n"
+
+
+OFFLINE_HEAD = """# What an offline installation needs
+
+`python docs/generate.py` writes this page from the chart and from the locked packages that the tests install.
+[Install without the internet](../how-to/install-offline.md) says how to use it.
+"""
+
+
+def locked() -> tuple[dict[str, str], dict[str, set[str]]]:
+    """Return the locked packages with their versions and markers, and which packages need each of them."""
+    versions: dict[str, str] = {}
+    needed_by: dict[str, set[str]] = {}
+    name = ""
+    for line in LOCK.read_text(encoding="utf-8").splitlines():
+        if found := re.match(r"([a-z0-9][a-z0-9._-]*)==(\S+)(?: ; (.+?))? \\$", line):
+            name = found[1]
+            where = f" (`{found[3]}`)" if found[3] else ""
+            versions[name] = " or ".join(filter(None, [versions.get(name), f"{found[2]}{where}"]))
+        elif found := re.match(r"    #(?: via)? +([a-z0-9].*)$", line):
+            needed_by.setdefault(name, set()).add(found[1].removeprefix("via ").strip())
+    return versions, needed_by
+
+
+def closure(roots: set[str]) -> set[str]:
+    """Return these packages and all that they need."""
+    _, needed_by = locked()
+    found = set(roots)
+    while more := {name for name, parents in needed_by.items() if parents & found} - found:
+        found |= more
+    return found
+
+
+def offline_page() -> str:
+    """Return the page of images and packages."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    images = yaml.safe_load(chart["annotations"]["artifacthub.io/images"])
+    project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+    versions, _ = locked()
+
+    def names(requirements: list[str]) -> set[str]:
+        return {re.split(r"[<>=~!;\[ ]", each)[0].lower() for each in requirements}
+
+    core = closure(names(project["dependencies"]))
+    parts = [OFFLINE_HEAD, "## Images\n\n| image | for |\n|---|---|"]
+    uses = {"mlflow": "the server, the migration, the smoke test, backups", "postgresql": "PostgreSQL, backups"}
+    parts += [f"| `{each['image']}` | {uses[each['name']]} |" for each in images]
+    parts.append("\n## Programs\n\n| program | version |\n|---|---|")
+    parts += [
+        "| Python | 3.11, 3.12 or 3.13 |",
+        "| Helm | 3.15 or a later 3 |",
+        "| kubectl | any that fits the cluster |",
+    ]
+    parts.append(f"\n## Python packages\n\nBesides `{project['name']}` itself, in the versions that are tested:\n")
+    parts.append("| package | version |\n|---|---|")
+    parts += [f"| {name} | {versions[name]} |" for name in sorted(core)]
+    for extra, requirements in sorted(project["optional-dependencies"].items()):
+        more = sorted(closure(names(requirements)) - core)
+        if not more:
+            parts.append(f"\nThe extra `{extra}` needs nothing more.")
+            continue
+        parts.append(f"\nFor the extra `{extra}`, in addition:\n\n| package | version |\n|---|---|")
+        parts += [f"| {name} | {versions[name]} |" for name in more]
+    return "\n".join(parts) + "\n"
+
+
 if __name__ == "__main__":
     PAGE.write_text(page())
+    OFFLINE.write_text(offline_page(), encoding="utf-8")
+    COMMANDS.write_text(commands_page(), encoding="utf-8")
     SCHEMA.write_text(chart_schema(), encoding="utf-8")
     README.write_text(chart_readme(), encoding="utf-8")

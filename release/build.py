@@ -1,4 +1,4 @@
-"""Build the files of a release into dist/: python release/build.py (`make dist` runs it).
+"""Build the files of a release into dist/: python -m release.build (`make dist` runs it).
 
 Wheel, source distribution, collection, chart and bill of materials have one version, and the same commit always gives
 the same bytes. The collection and the chart are built from the unpacked source distribution, so nothing gets into them
@@ -18,10 +18,13 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from release.changelog import changelog
 
 ROOT = Path(__file__).parents[1]
 DIST = ROOT / "dist"
@@ -102,6 +105,16 @@ def bill_of_materials(wheel: Path, source: Path, work: Path) -> str:
     return json.dumps(bill, indent=2) + "\n"
 
 
+def write_changelog(source: Path, time: int) -> None:
+    """Write the changelog that Ansible's tools read into the collection."""
+    version = yaml.safe_load((source / COLLECTION / "galaxy.yml").read_text())["version"]
+    day = datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d")
+    folder = source / COLLECTION / "changelogs"
+    folder.mkdir()
+    found = changelog((source / "CHANGELOG.md").read_text(), version, day)
+    (folder / "changelog.yaml").write_text(yaml.safe_dump(found, width=120, sort_keys=False))
+
+
 def build(work: Path) -> None:
     """Build everything."""
     time = epoch()
@@ -117,6 +130,7 @@ def build(work: Path) -> None:
     for folder in (COLLECTION, CHART):
         shutil.copy(source / "LICENSE", source / folder)
     shutil.copy(source / "CHANGELOG.md", source / COLLECTION)
+    write_changelog(source, time)
     galaxy = ["ansible-galaxy", "collection", "build", "--output-path", str(work), str(source / COLLECTION)]
     subprocess.run(galaxy, check=True, stdout=subprocess.DEVNULL)
     subprocess.run(

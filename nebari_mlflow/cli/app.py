@@ -256,7 +256,7 @@ def open_ui(
     browser: bool = typer.Option(True, help="Open a browser."),
 ) -> None:
     """Forward the UI to a local port until Ctrl-C, without a domain or a login."""
-    from .forward import forward
+    from .forward import forward, has_screen
 
     target = options.target()
     try:
@@ -266,7 +266,7 @@ def open_ui(
             else:
                 typer.echo(f"{url} (Ctrl-C ends it)")
             sys.stdout.flush()
-            if browser:
+            if browser and has_screen():
                 typer.launch(url)
             wait()
     except KeyboardInterrupt:

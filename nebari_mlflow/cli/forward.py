@@ -37,6 +37,11 @@ def free_port(wanted: int) -> int:
     )
 
 
+def has_screen() -> bool:
+    """Whether a browser could show anything. Without a screen, xdg-open prints a page of errors about itself."""
+    return sys.platform != "linux" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")))
+
+
 @contextmanager
 def forward(target: Target, port: int) -> Iterator[tuple[str, Callable[[], None]]]:
     """Yield the address, and a function that waits until the connection is lost. Kubectl ends with the block."""

@@ -19,8 +19,10 @@ import click
 import pytest
 import typer
 import yaml
+from pydantic import ValidationError
 
 from nebari_mlflow.cli.app import app
+from nebari_mlflow.plugin.schema import Mlflow
 
 ROOT = Path(__file__).parents[2]
 COLLECTION = ROOT / "collections/ansible_collections/nebari/mlflow"
@@ -143,6 +145,23 @@ def unknown_variables(given: dict[str, Any]) -> Iterator[str]:
             yield from (f"{name} has no key {key}" for key in value if key not in option["options"])
 
 
+def of_yaml(text: str) -> Iterator[str]:
+    """Check what an example in YAML sets: variables, values of the chart, the block of nebari-config.yaml."""
+    for given in yaml.safe_load_all(text):
+        if not isinstance(given, dict):
+            continue
+        yield from unknown_variables({name: value for name, value in given.items() if str(name).startswith("mlflow_")})
+        spec = given.get("spec") or {}
+        charted = [spec.get("values"), spec.get("source", {}).get("helm", {}).get("valuesObject")]  # Flux, Argo CD
+        charted.append(given if set(given) <= set(values()["properties"]) else None)
+        for found in charted:
+            yield from unknown_values(found, values(), "values")
+        try:
+            Mlflow.model_validate(given.get("mlflow") or {})
+        except ValidationError as error:
+            yield from (f"mlflow.{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+
+
 def of_playbook(args: list[str]) -> Iterator[str]:
     """Check a call of ansible-playbook."""
     rest = iter(args)
@@ -215,11 +234,25 @@ def test_every_command_of_a_page_exists(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
-def test_every_variable_of_a_yaml_example_exists(page: Path) -> None:
-    for line, lines in blocks((ROOT / page).read_text(), {"yaml"}):
-        given = yaml.safe_load("\n".join(lines)) if any(each.startswith("mlflow_") for each in lines) else {}
-        ours = {name: value for name, value in given.items() if name.startswith("mlflow_")}
-        assert not [f"{page}:{line}: {said}" for said in unknown_variables(ours)]
+def test_every_option_of_a_yaml_example_exists(page: Path) -> None:
+    found = blocks((ROOT / page).read_text(), {"yaml"})
+    assert not [f"{page}:{line}: {said}" for line, lines in found for said in of_yaml("\n".join(lines))]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("mlflow_nothing: 1", "no role reads the variable mlflow_nothing"),
+        ("tracking: {nothing: 1}", "no value values.tracking.nothing"),
+        ("mlflow: {nothing: 1}", "mlflow.nothing"),
+        ("mlflow: {overrides: {tracking: {nothing: 1}}}", "nothing"),
+        ("kind: HelmRelease\nspec: {values: {nothing: 1}}", "no value values.nothing"),
+        ("kind: Application\nspec: {source: {helm: {valuesObject: {nothing: 1}}}}", "no value values.nothing"),
+    ],
+)
+def test_an_option_that_does_not_exist_is_found(text: str, said: str) -> None:
+    (problem,) = of_yaml(text)
+    assert said in problem
 
 
 @pytest.mark.parametrize(

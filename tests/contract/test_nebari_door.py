@@ -88,15 +88,24 @@ def test_the_route_is_one_that_the_chart_takes() -> None:
     assert unknown_keys({"route": route}, schema) == []
 
 
-def test_error_codes_and_pages_match() -> None:
-    sources = [*PACKAGE.rglob("*.py"), *(ROLES.parent / "plugins/module_utils").rglob("*.py")]
-    used = {code for path in sources for code in re.findall(r"\bNML\d{3}\b", path.read_text())}
-    pages = {path.stem for path in (ROOT / "docs/reference/errors").glob("NML*.md")}
-    assert used == pages
-
-
 def test_the_reference_page_is_made_from_the_schema() -> None:
     assert (ROOT / "docs/reference/config.md").read_text() == reference.markdown()
+
+
+@pytest.mark.parametrize("block", reference.EXAMPLES)
+def test_the_example_of_a_block_is_accepted_and_sets_it(block: str) -> None:
+    given = yaml.safe_load(reference.EXAMPLES[block])
+    found = Mlflow.model_validate(given["mlflow"])
+    for name in block.split(".")[1:]:
+        found = getattr(found, name)
+    assert found.model_fields_set
+
+
+def test_every_block_has_an_example_of_its_own_or_in_the_block_above() -> None:
+    page = reference.markdown()
+    for section in re.findall(r"^## `(mlflow[^`]*)`$", page, re.M):
+        last = section.rpartition(".")[2]
+        assert section in reference.EXAMPLES or f"{last}:" in reference.EXAMPLES[section.rpartition(".")[0]], section
 
 
 def test_the_json_schema_is_the_block_s() -> None:

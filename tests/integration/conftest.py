@@ -17,6 +17,7 @@ GROUPS = {
     "test_playbooks.py": "demo",
     "test_shell.py": "demo",
     "test_use.py": "demo",
+    "test_pages.py": "pages",  # its pages use the same namespaces
     "test_molecule.py": "",  # each scenario has a namespace of its own
     "security/clouds": "clouds",
     "backup": "backup",  # one deployed project with backups serves them all

@@ -85,7 +85,7 @@ def installed(dist: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
 def test_another_checkout_builds_the_same_bytes(checkouts: tuple[Path, Path], dist: dict[str, Path]) -> None:
     first, other = checkouts
     path = f"{first}/.venv-dist/bin:{os.environ['PATH']}"
-    run("python", "release/build.py", cwd=other, env={**os.environ, **EPOCH, "PATH": path})
+    run("python", "-m", "release.build", cwd=other, env={**os.environ, **EPOCH, "PATH": path})
     for file in dist.values():
         assert (other / "dist" / file.name).read_bytes() == file.read_bytes(), file.name
 
@@ -101,6 +101,19 @@ def test_all_files_carry_one_version_and_the_licence(dist: dict[str, Path]) -> N
             assert names <= set(tar.getnames())
     with zipfile.ZipFile(dist["wheel"]) as wheel:
         assert [name for name in wheel.namelist() if name.endswith("licenses/LICENSE")]
+
+
+def test_ansibles_tools_read_the_changelog_of_the_collection(
+    checkout: Path, dist: dict[str, Path], tmp_path: Path
+) -> None:
+    with tarfile.open(dist["collection"]) as tar:
+        tar.extractall(tmp_path, filter="data")
+    lint = [str(checkout / ".venv-dist/bin/antsibull-changelog"), "lint-changelog-yaml", "changelogs/changelog.yaml"]
+    run(*lint, cwd=tmp_path)
+    found = yaml.safe_load((tmp_path / "changelogs/changelog.yaml").read_text())["releases"]
+    version = yaml.safe_load((checkout / COLLECTION / "galaxy.yml").read_text())["version"]
+    assert len(found[version]["changes"]["minor_changes"]) > 20
+    assert found[version]["release_date"] == "2027-01-15"
 
 
 def test_the_package_index_shows_no_relative_link(dist: dict[str, Path]) -> None:

@@ -278,6 +278,27 @@ def test_open_uses_the_next_free_port_until_disconnected(variables: str, gone: s
     assert "NML604 kubectl cannot reach the server: lost connection to pod." in result.stderr
 
 
+@pytest.mark.usefixtures("kubectl")
+@pytest.mark.parametrize("screen", ["", ":0"])
+def test_open_starts_a_browser_only_where_there_is_a_screen(
+    variables: str, gone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, screen: str
+) -> None:
+    for name in ("WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DISPLAY", screen)
+    opened = tmp_path / "opened"
+    program = tmp_path / "bin/xdg-open"
+    program.write_text(f"#!/bin/sh\necho $1 >{opened}\n")
+    program.chmod(0o755)
+    result = invoke("open", "--vars", variables, "--kubeconfig", gone)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("http://127.0.0.1:")
+    until = time.monotonic() + (5 if screen else 0.2)  # the browser is not waited for
+    while not opened.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert opened.exists() == bool(screen)
+
+
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 0), ("SIGTERM", -15), ("SIGKILL", -9)])
 def test_kubectl_ends_with_the_command(
     variables: str, gone: str, kubectl: Path, name: str, code: int, tmp_path: Path

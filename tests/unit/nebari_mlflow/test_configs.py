@@ -24,6 +24,7 @@ from nebari_mlflow.plugin.stage_outputs import COMMON, Output
 CASES = Path(__file__).parent / "configs"
 HAPPY = sorted(CASES.glob("*.happy.*.yaml"))
 ERRORS = sorted(CASES.glob("*.error.*.yaml"))
+EXAMPLES = sorted((Path(__file__).parents[3] / "docs/examples/nebari").iterdir())
 OUTPUTS: dict[str, dict[str, Any]] = {
     "stages/02-infrastructure": {
         "kubeconfig_filename": {"value": "/somewhere/NEBARI_KUBECONFIG"},
@@ -75,6 +76,13 @@ def test_the_configuration_of_the_readme_is_accepted(tmp_path: Path) -> None:
     path.write_text(shown)
     assert "Successfully validated" in validate(path).output
     assert "`nebari deploy -c nebari-config.yaml`" in readme
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_of_the_documentation_is_accepted(path: Path) -> None:
+    result = validate(path)
+    assert "Successfully validated" in result.output, result.output
+    assert variables.build(load(path), OUTPUTS)["mlflow_provider"] == load(path).provider.value
 
 
 @pytest.mark.parametrize("path", ERRORS, ids=lambda path: path.stem)
