@@ -232,14 +232,16 @@ def json_rows() -> Iterator[str]:
     """Yield the fields of each JSON object, as the code prints them."""
     nodes = [node for path in sorted(CLI.glob("*.py")) for node in ast.walk(ast.parse(path.read_text()))]
     calls = [(node, getattr(node.func, "id", "")) for node in nodes if isinstance(node, ast.Call)]
-    through = {call.args[1].value for call, name in calls if name == "_show" and isinstance(call.args[1], ast.Constant)}
+    through = {
+        str(call.args[1].value) for call, name in calls if name == "_show" and isinstance(call.args[1], ast.Constant)
+    }
     for call, name in calls:
         named = [word.arg for word in call.keywords if word.arg and word.arg != "indent"]
         if name != "print_json" or "error" in named:
             continue
         if any(word.arg is None for word in call.keywords):  # **found.report()
             named += [each.name for each in fields(Status)]
-        kinds = {call.args[0].value} if isinstance(call.args[0], ast.Constant) else through
+        kinds = {str(call.args[0].value)} if isinstance(call.args[0], ast.Constant) else through
         yield from (f"| `nebari-mlflow.{kind}` | {', '.join(f'`{each}`' for each in named)} |" for kind in kinds)
 
 

@@ -57,31 +57,25 @@ def test_helm_lint_finds_nothing_even_when_strict(path: Path | None) -> None:
 def played(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What the roles say to each example, from one run of Ansible: why it is refused, or the chart's values."""
     folder = tmp_path_factory.mktemp("play")
-    check = [
-        {"ansible.builtin.include_role": {"name": "nebari.mlflow.inputs"}},
-        {
-            "ansible.builtin.validate_argument_spec": {
-                "argument_spec": "{{ (lookup('ansible.builtin.file', spec) | from_yaml).argument_specs.main.options }}",
-                "provided_arguments": "{{ given | dict2items | selectattr('key', 'in', known) | items2dict }}",
-            },
-            "vars": {
-                "spec": f"{ROLES}/{{{{ mlflow_provider }}}}/meta/argument_specs.yml",
-                "known": "{{ (lookup('ansible.builtin.file', spec) | from_yaml).argument_specs.main.options }}",
-            },
-        },
-        {
-            "ansible.builtin.set_stats": {
-                "data": {"{{ name }}": {"values": "{{ __server_values }}", "provider": "{{ mlflow_provider }}"}}
-            }
-        },
-    ]
     defaults = yaml.safe_load((ROLES / "inputs/defaults/main.yml").read_text())
     plays = []
     for path in ANSIBLE:
         given = yaml.safe_load(path.read_text())
         storage = given.get("mlflow_storage") or STORAGE[given["mlflow_provider"]]
         failed = {"ansible.builtin.set_stats": {"data": {path.stem: {"refused": "{{ ansible_failed_result.msg }}"}}}}
-        names = {"name": path.stem, "given": given, "server_storage": storage, "role_path": str(ROLES / "server")}
+        spec = yaml.safe_load((ROLES / given["mlflow_provider"] / "meta/argument_specs.yml").read_text())
+        options = spec["argument_specs"]["main"]["options"]
+        check: list[dict[str, Any]] = [
+            {"ansible.builtin.include_role": {"name": "nebari.mlflow.inputs"}},
+            {
+                "ansible.builtin.validate_argument_spec": {
+                    "argument_spec": options,
+                    "provided_arguments": {name: value for name, value in given.items() if name in options},
+                }
+            },
+            {"ansible.builtin.set_stats": {"data": {path.stem: {"values": "{{ __server_values }}"}}}},
+        ]
+        names = {"server_storage": storage, "role_path": str(ROLES / "server")}
         plays.append(
             {
                 "hosts": "localhost",

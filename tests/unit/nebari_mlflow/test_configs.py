@@ -82,7 +82,7 @@ def test_the_configuration_of_the_readme_is_accepted(tmp_path: Path) -> None:
 def test_an_example_of_the_documentation_is_accepted(path: Path) -> None:
     result = validate(path)
     assert "Successfully validated" in result.output, result.output
-    assert variables.build(load(path), OUTPUTS)["mlflow_provider"] == load(path).provider.value
+    assert variables.build(load(path), OUTPUTS)["mlflow_project_name"] == "demo"
 
 
 @pytest.mark.parametrize("path", ERRORS, ids=lambda path: path.stem)
