@@ -63,7 +63,7 @@ def variant(ours: dict[str, Any], who: str) -> dict[str, Any]:
     spec["args"] = OTHERS[who]
     spec["env"] = [each for each in spec["env"] if not each["name"].startswith(OF_OURS)]
     if who == "bitnami":
-        spec["workingDir"] = "/tmp"  # basic-auth keeps its users in a file there
+        spec["workingDir"] = "/tmp"  # noqa: S108 (in a pod; basic-auth keeps its users in a file there)
         spec["env"] += [
             {"name": "MLFLOW_AUTH_ADMIN_USERNAME", "value": USER.split(":")[0]},
             {"name": "MLFLOW_AUTH_ADMIN_PASSWORD", "value": USER.split(":")[1]},
