@@ -14,7 +14,8 @@ from .. import names
 from ..errors import MlflowError, PlayError
 from ..names import ADOPT, DEPLOY, DESTROY
 from . import providers, rendering, variables
-from .schema import InputSchema, OutputSchema
+from .outputs import OutputSchema
+from .schema import InputSchema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 from ansible_collections.nebari.mlflow.plugins.filter.secrets import plain_secrets
 from ansible_collections.nebari.mlflow.plugins.filter.unknown import refused_values, unknown_names
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
 from ..collection import CHART
 
 OLDEST = (3, 17)
+Block = TypeVar("Block", bound=BaseModel)
 
 
 class Strict(BaseModel):
@@ -31,7 +32,7 @@ class Strict(BaseModel):
 
 
 def check_block(value: object) -> object:
-    """Take a bare `mlflow:` for the defaults, and anything but a mapping for a mistake."""
+    """Return the block; a bare `mlflow:` means the defaults. Raises ValueError for anything but a mapping."""
     if value is None:
         return {}
     if not isinstance(value, (dict, BaseModel)):
@@ -42,7 +43,7 @@ def check_block(value: object) -> object:
 
 
 def supported(version: str) -> str:
-    """Refuse MLflow before 3.17, whose known holes can be reached over the network."""
+    """Return a version without `v`. Raises ValueError before 3.17: its known holes can be reached over the network."""
     if not version:
         return version
     match = re.fullmatch(r"v?([0-9]+)\.([0-9]+)\.[0-9]+", version)
@@ -56,7 +57,7 @@ def supported(version: str) -> str:
 
 
 def registry(value: str) -> str:
-    """Refuse what cannot be the beginning of an image's name: pulls would fail only when everything else is there."""
+    """Return a registry. Raises ValueError for what cannot begin an image's name; pulls would fail much later."""
     host = value.partition("://")[2] or value
     if value != host.rstrip("/"):
         raise ValueError(
@@ -66,14 +67,23 @@ def registry(value: str) -> str:
     return value
 
 
-def helm_value_errors(values: dict[str, Any]) -> list[str]:
-    """Return a sentence for each Helm value that the chart does not know."""
+def known_values(values: dict[str, Any]) -> dict[str, Any]:
+    """Raise ValueError with a sentence for each Helm value that the chart refuses."""
     schema = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
-    return refused_values(values, schema, "overrides")
+    errors = refused_values(values, schema, "overrides")
+    if errors:
+        raise ValueError(" ".join(errors))
+    return values
 
 
-def no_secrets(block: BaseModel) -> None:
-    """Refuse secrets in any text of the block: nebari-config.yaml is kept in git."""
+def no_secrets(block: Block) -> Block:
+    """Raise ValueError for a secret in any text of the block: nebari-config.yaml is kept in git."""
     errors = plain_secrets(block.model_dump(exclude_none=True), "mlflow")
     if errors:
         raise ValueError(" ".join(errors))
+    return block
+
+
+Version = Annotated[str, AfterValidator(supported)]
+Registry = Annotated[str, AfterValidator(registry)]
+HelmValues = Annotated[dict[str, Any], AfterValidator(known_values)]

@@ -1,17 +1,13 @@
-"""The play's variables, from Nebari's configuration and what its earlier stages returned. Pure.
-
-Without `stage_outputs` (None: at render time) the variables that they would give are left out, so that what is
-written down is what the configuration alone says.
-"""
+"""The play's variables, from Nebari's configuration and the outputs of its earlier stages. Pure."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import names
 from ..errors import UpstreamError
+from . import services
 from .mappings import Variables, filled, plain
-from .providers import PROVIDERS, name_of
+from .providers import PROVIDERS, kube_context, name_of
 from .stage_outputs import COMMON, LOGIN, Output, read
 
 if TYPE_CHECKING:
@@ -21,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def role(config: Any) -> str:
-    """The provider role that gives the storage: `existing` for your own storage, `local` for a volume."""
+    """Return the provider role: `existing` for your own storage, `local` for a volume."""
     if config.mlflow.storage is not None:
         return "existing"
     provider = name_of(config)
@@ -29,7 +25,7 @@ def role(config: Any) -> str:
 
 
 def upstream_of(config: Any) -> tuple[Output, ...]:
-    """The outputs of earlier stages that this configuration needs."""
+    """Return the outputs of earlier stages that this configuration needs."""
     access = config.mlflow.access
     wanted = COMMON if access.ui else COMMON[:1]
     if access.ui and access.mode == "users":
@@ -40,7 +36,8 @@ def upstream_of(config: Any) -> tuple[Output, ...]:
 def build(config: Any, stage_outputs: Mapping[str, Mapping[str, Any]] | None, *, removal: bool = False) -> Variables:
     """Return every variable that differs from the roles' defaults, and no other.
 
-    `removal` needs the kubeconfig only: a teardown must not fail for what a half-made platform lacks.
+    At render time there are no `stage_outputs` (None), and the variables that they give are left out. A `removal` needs
+    the kubeconfig only: it must not fail because the platform is incomplete. Raises UpstreamError.
     """
     block: Mlflow = config.mlflow
     variables: Variables = {
@@ -54,7 +51,7 @@ def build(config: Any, stage_outputs: Mapping[str, Mapping[str, Any]] | None, *,
             mlflow_overrides=plain(block.overrides),
             mlflow_database=block.database.model_dump() if block.database else {},
             mlflow_new_secrets=[*block.new_secrets],
-            mlflow_context=_context(config),
+            mlflow_context=kube_context(config),
             mlflow_domain=(getattr(config, "domain", None) or "") if block.access.ui else "",
         ),
         **({"mlflow_replicas": block.replicas} if block.replicas != 1 else {}),
@@ -66,9 +63,9 @@ def build(config: Any, stage_outputs: Mapping[str, Mapping[str, Any]] | None, *,
     if "mlflow_gcp_project" in found:
         found["mlflow_gcp_workload_pool"] = f"{found['mlflow_gcp_project']}.svc.id.goog"
     if block.access.mode == "users":
-        found["mlflow_access"] = _access(config, found.pop("mlflow_access", None))
+        found["mlflow_access"] = services.access(config, found.pop("mlflow_access", None))
     if block.access.ui:
-        found["mlflow_route"] = _route(config, found.get("mlflow_route"))
+        found["mlflow_route"] = services.route(config, found.get("mlflow_route"))
     return dict(sorted({**variables, **found}.items()))
 
 
@@ -88,40 +85,3 @@ def _found(config: Any, stage_outputs: Mapping[str, Mapping[str, Any]], *, remov
             if not removal or output is COMMON[0]:
                 raise
     return found
-
-
-def _route(config: Any, middleware: Any) -> dict[str, Any]:
-    """Nebari's own login in front of the UI; its Middleware is in the release's namespace."""
-    given = config.mlflow.access.middleware
-    upstream = middleware.get("name") if isinstance(middleware, dict) else middleware
-    return {
-        "type": "traefik",
-        "traefik": {
-            "forwardAuth": {"name": given or upstream or "traefik-forward-auth", "namespace": config.namespace}
-        },
-    }
-
-
-def _access(config: Any, login: Any) -> dict[str, Any]:
-    """Nebari's hub knows the notebooks' tokens, its login the browsers' cookies; both are in our namespace."""
-    access, namespace = config.mlflow.access, config.namespace
-    service = login.get("name") if isinstance(login, dict) else login
-    asked = {"login": {"url": f"http://{service or names.LOGIN_SERVICE}.{namespace}.svc:4181"}} if access.ui else {}
-    return {
-        "mode": access.mode,
-        "adminGroups": access.admin_groups,
-        "groups": access.groups,
-        "teams": access.teams,
-        "defaultPermission": access.default_permission,
-        "jupyterhub": {
-            "url": f"http://hub.{namespace}.svc:8081",
-            "tokenSecret": {"name": "hub", "key": f"hub.services.{names.HUB_SERVICE}.apiToken"},
-        },
-        **asked,
-    }
-
-
-def _context(config: Any) -> str:
-    """`existing` uses the person's own kubeconfig, which has several contexts. The others get one of their own."""
-    provider = name_of(config)
-    return str(getattr(getattr(config, provider, None), "kube_context", None) or "") if provider == "existing" else ""

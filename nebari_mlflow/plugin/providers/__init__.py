@@ -1,4 +1,4 @@
-"""Nebari's providers, one file each: its block of options, the stage outputs that it needs, its variables."""
+"""Nebari's providers. Each file has a provider's block of options, the stage outputs it needs, and its variables."""
 
 from __future__ import annotations
 
@@ -30,12 +30,18 @@ PROVIDERS = {
 
 
 def name_of(config: Any) -> str:
-    """Nebari's provider, as `local`, `existing`, `azure`, `gcp` or `aws`."""
+    """Return Nebari's provider, as `local`, `existing`, `azure`, `gcp` or `aws`."""
     return str(getattr(config.provider, "value", config.provider))
 
 
+def kube_context(config: Any) -> str:
+    """Return the context to use in the user's own kubeconfig, with `existing`. Other kubeconfigs have only one."""
+    block = getattr(config, "existing", None) if name_of(config) == "existing" else None
+    return str(getattr(block, "kube_context", None) or "")
+
+
 def fits_platform(config: Any) -> None:
-    """Refuse what Kubernetes would refuse half-way, and options for another provider than the configured one."""
+    """Raise ValueError for what Kubernetes would refuse later, and for options of another provider than Nebari's."""
     provider = name_of(config)
     if provider not in PROVIDERS:
         raise ValueError(

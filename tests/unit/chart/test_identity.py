@@ -446,16 +446,13 @@ def served(
         if scope["type"] == "http":
             await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    async def ready() -> None:
-        raise OSError
-
     keeper = SimpleNamespace(person=lambda _scope: asyncio.to_thread(find))
     sent = Sent()
 
     async def receive() -> Any:
         return {"type": "http.request"}
 
-    middleware = Identity(application, keeper, ready, metrics=metrics)  # type: ignore[arg-type]
+    middleware = Identity(application, keeper, metrics=metrics)  # type: ignore[arg-type]
     asyncio.run(middleware(request, receive, sent))
     return sent, seen
 
@@ -486,7 +483,6 @@ def test_the_application_sees_who_it_is() -> None:
 @pytest.mark.parametrize(
     ("path", "passes"),
     [
-        ("/health", True),
         ("/version", True),
         ("/metrics", False),
         ("/", False),
@@ -497,19 +493,13 @@ def test_the_application_sees_who_it_is() -> None:
         ("/signup", False),
     ],
 )
-def test_only_the_probes_are_open(path: str, passes: bool) -> None:
+def test_only_the_version_is_open(path: str, passes: bool) -> None:
     sent, _ = served({**scope(), "path": path}, refusing(RefusedError("no")))
     assert (sent.status == 200) is passes
 
 
 def test_metrics_are_open_if_they_are_served() -> None:
     assert served({**scope(), "path": "/metrics"}, refusing(RefusedError("no")), metrics=True)[0].status == 200
-
-
-def test_readiness_tells_nothing_but_whether() -> None:
-    sent, seen = served({**scope(), "path": "/health/ready"}, refusing(RefusedError("no")))
-    assert (sent.status, sent[1]["body"]) == (503, b"not ready (OSError)")
-    assert not seen
 
 
 def test_a_websocket_of_nobody_is_closed() -> None:

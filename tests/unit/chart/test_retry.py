@@ -200,17 +200,23 @@ def test_transfers_of_artifacts_hold_no_thread_s_place(method: str, path: str) -
     asyncio.run(crowd())
 
 
-async def reads_experiments(scope: Any, receive: Any, send: Any) -> None:
-    """Answer 503 to the one read that asks the database, and 200 to the rest."""
-    status = 503 if scope["path"].endswith("experiments/search") else 200
-    await receive()
-    await send({"type": "http.response.start", "status": status, "headers": []})
-    await send({"type": "http.response.body", "body": b""})
+async def works() -> None:
+    """Read from a database that answers."""
+
+
+async def fails() -> None:
+    """Read from a database that is away."""
+    raise OSError("secret words")
+
+
+async def unasked(*_: Any) -> None:
+    """Stand for an application that no probe may reach."""
+    raise AssertionError
 
 
 def test_readiness_asks_the_database_unless_it_has_just_answered(tmp_path: Path) -> None:
     gate = Gate(1)
-    probes = Probes(reads_experiments, gate, tmp_path / "draining")
+    probes = Probes(unasked, gate, fails, tmp_path / "draining")
     assert asyncio.run(Exchange("GET", "/health/ready").to(probes)) == 503
     gate.leave(gate.enter(), working=False)
     assert asyncio.run(Exchange("GET", "/health/ready").to(probes)) == 503
@@ -219,22 +225,17 @@ def test_readiness_asks_the_database_unless_it_has_just_answered(tmp_path: Path)
     assert asyncio.run(Exchange("GET", "/health").to(probes)) == 200
 
 
-def test_a_server_that_knows_its_people_asks_its_database_itself(tmp_path: Path) -> None:
-    seen = []
-
-    async def remember(scope: Any, receive: Any, send: Any) -> None:
-        seen.append(scope["path"])
-        await fine(scope, receive, send)
-
-    probes = Probes(remember, Gate(1), tmp_path / "draining", known_people=True)
-    assert asyncio.run(Exchange("GET", "/health/ready").to(probes)) == 200
-    assert seen == ["/health/ready"]
+def test_readiness_tells_nothing_but_whether(tmp_path: Path) -> None:
+    asked = Exchange("GET", "/health/ready")
+    assert asyncio.run(asked.to(Probes(unasked, Gate(1), fails, tmp_path / "draining"))) == 503
+    assert asked.sent[1]["body"] == b"not ready (OSError)"
+    assert asyncio.run(Exchange("GET", "/health/ready").to(Probes(unasked, Gate(1), works, tmp_path / "d"))) == 200
 
 
 def test_a_pod_that_goes_ends_its_connections(tmp_path: Path) -> None:
     draining = tmp_path / "draining"
     draining.touch()
-    probes = Probes(fine, Gate(1), draining)
+    probes = Probes(fine, Gate(1), works, draining)
     before, after = Exchange("POST", SEARCH, b"{}"), Exchange("POST", SEARCH, b"{}")
     assert asyncio.run(before.to(probes)) == 200
     assert b"connection" not in before.headers, "a mark of the container's last life does not count"

@@ -56,9 +56,16 @@ def create_app() -> Any:
     # From the inside to the outside.
     app.add_middleware(Retryable)
     app.add_middleware(Origins, allowed=get_allowed_origins())
-    app.add_middleware(Probes, gate=gate, known_people=bool(access))
+    app.add_middleware(Probes, gate=gate, read=read_database)
     metrics.add(app)  # the last one added is the first that a request meets, so what others refuse counts, too
     return app
+
+
+async def read_database() -> None:
+    """Read an experiment, in a thread of its own. Raises what MLflow raises if the database does not answer."""
+    from mlflow.server import handlers
+
+    await asyncio.to_thread(handlers._get_tracking_store().search_experiments, max_results=1)
 
 
 def anyone() -> Any:
@@ -73,7 +80,7 @@ def anyone() -> Any:
 def known_people(access: dict[str, Any]) -> Any:
     """MLflow's application with its permissions, for people whom another service vouches for."""
     from mlflow.server import app as flask_app
-    from mlflow.server import auth, handlers
+    from mlflow.server import auth
     from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracking
     from mlflow.utils.workspace_utils import DEFAULT_WORKSPACE_NAME
@@ -83,13 +90,10 @@ def known_people(access: dict[str, Any]) -> Any:
     known = members.Members(auth.store, DEFAULT_WORKSPACE_NAME, access["teams"])
     members.keep_new_ones(flask_app, known)
 
-    async def ready() -> None:
-        await asyncio.to_thread(handlers._get_tracking_store().search_experiments, max_results=1)
-
     app.add_middleware(Threads)
     app.add_middleware(Slots)
     doorkeeper = Doorkeeper(Doors.from_settings(access, os.environ), known.admit, access["remember_seconds"])
-    app.add_middleware(Identity, doorkeeper=doorkeeper, ready=ready, metrics=access["metrics"], log=access["log"])
+    app.add_middleware(Identity, doorkeeper=doorkeeper, metrics=access["metrics"], log=access["log"])
     return app
 
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
 
-from nebari_mlflow_server.asgi import App, Message, Receive, Scope, Send, answer, answer_error, headers
+from nebari_mlflow_server.asgi import App, Message, Receive, Scope, Send, answer_error, headers
 from nebari_mlflow_server.doors import Doorkeeper
 from nebari_mlflow_server.people import ForbiddenError, Person, RefusedError, UnavailableError, current
 
-READY = "/health/ready"
-"""Whether the server can read its database. It answers without anything that the database holds."""
+OPEN = frozenset({"/version"})
+"""Paths that need no credential. The kubelet's are answered before (probes.py)."""
 
-OPEN = frozenset({"/health", "/version", READY})
 METRICS = "/metrics"
 RETRY_AFTER_SECONDS = 5
 
@@ -24,16 +22,8 @@ _log = logging.getLogger("mlflow.server.nebari.access")
 class Identity:
     """ASGI middleware."""
 
-    def __init__(
-        self,
-        app: App,
-        doorkeeper: Doorkeeper,
-        ready: Callable[[], Awaitable[None]],
-        *,
-        metrics: bool = False,
-        log: bool = True,
-    ) -> None:
-        self.app, self.doorkeeper, self.ready, self.log = app, doorkeeper, ready, log
+    def __init__(self, app: App, doorkeeper: Doorkeeper, *, metrics: bool = False, log: bool = True) -> None:
+        self.app, self.doorkeeper, self.log = app, doorkeeper, log
         self.open = OPEN | ({METRICS} if metrics else frozenset())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -41,8 +31,6 @@ class Identity:
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
-        elif scope["path"] == READY:
-            await self._say_ready(send)
         elif scope["path"] in self.open or _asks_before_crossing(scope):
             await self.app(scope, receive, send)
         else:
@@ -86,14 +74,6 @@ class Identity:
             await send({"type": "websocket.close", "code": 1008})
             return
         await self.app(scope, receive, send)
-
-    async def _say_ready(self, send: Send) -> None:
-        try:
-            await self.ready()
-        except Exception as error:  # whatever it is, the server is not ready
-            await answer(send, 503, "text/plain", f"not ready ({type(error).__name__})")
-        else:
-            await answer(send, 200, "text/plain", "OK")
 
 
 def _asks_before_crossing(scope: Scope) -> bool:
