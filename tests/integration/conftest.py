@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,6 @@ GROUPS = {
     "identity": "identity",  # one deployment with its people serves them all
     "nebari": "nebari",  # one deployed project serves them all
     "test_cluster.py": "demo",  # the project that `make up` deploys
-    "test_inputs.py": "demo",
     "test_playbooks.py": "demo",
     "test_shell.py": "demo",
     "test_use.py": "demo",
@@ -23,7 +23,8 @@ GROUPS = {
     "backup": "backup",  # one deployed project with backups serves them all
     "clouds": "clouds",  # one simulated account of each cloud serves them all
 }
-# The order in which groups begin: the long ones, and beside them what waits much and computes little.
+# The order in which groups begin: the long ones, and beside them what waits much and computes little. The others come
+# last, so they have to be short. The summary of a run says how long each one took, and from when to when.
 ORDER = [
     "nebari on clouds",
     "nebari",
@@ -40,8 +41,15 @@ ORDER = [
     "test_chart.py",
     "test_monitoring.py",
     "test_network.py",
+    "backup",
+    "opinions/test_opinions.py",
     "test_takeover.py",
+    "test_release_converge.py",
+    "test_release_refusals.py",
+    "trouble",
+    "test_inputs.py",
 ]
+TIMES: dict[str, list[tuple[float, float]]] = defaultdict(list)
 
 
 def group(path: str, name: str) -> str:
@@ -65,3 +73,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             name = group(str(item.path.relative_to(HERE)), item.nodeid)
             item.add_marker(pytest.mark.xdist_group(name))
     items.sort(key=place)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note when a step of a test began and ended."""
+    name = report.nodeid.rpartition("@")[2] if "@" in report.nodeid else report.nodeid.partition("::")[0]
+    if report.start:  # a process that crashed has none
+        TIMES[name].append((report.start, report.stop))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what decides how long a run takes: the time of each group, and how full the processes are at the end."""
+    if len(TIMES) < 2:
+        return
+    first = min(start for times in TIMES.values() for start, _ in times)
+    terminalreporter.section("groups, by their beginning")
+    for name, times in sorted(TIMES.items(), key=lambda each: min(each[1])):
+        began, ended = min(times)[0] - first, max(stop for _, stop in times) - first
+        busy = sum(stop - start for start, stop in times)
+        terminalreporter.write_line(f"{busy:6.0f} s, from {began:5.0f} to {ended:5.0f}: {name}")

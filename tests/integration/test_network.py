@@ -108,25 +108,6 @@ def test_a_port_that_the_store_lacks_is_refused_first() -> None:
     assert kubectl("-n", NAMESPACE, "get", "deploy,networkpolicy,pvc,lease", "-o", "name") == ""
 
 
-@pytest.mark.usefixtures("store")
-def test_store_whose_service_port_differs_from_pods_works() -> None:
-    check = deploy("--check", mlflow_local_s3=S3)
-    assert check.returncode == 0, check.failure
-    played = deploy(mlflow_local_s3=S3)
-    assert played.returncode == 0, played.failure
-    assert played.mlflow["verified"] is True
-    opened = [rule for rule in rules() if {"protocol": "TCP", "port": 9000} in rule["ports"]]
-    assert [rule["to"] for rule in opened] == [
-        [
-            {
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": STORE}},
-                "podSelector": {"matchLabels": {"app": "store"}},
-            }
-        ]
-    ]
-    assert deploy(mlflow_local_s3=S3).changed == 0
-
-
 CLASS = "network-test"
 MARKS = {"app.kubernetes.io/name": CLASS, "app.kubernetes.io/instance": CLASS}
 INGRESS: dict[str, Any] = {
@@ -226,16 +207,45 @@ def test_a_missing_ingress_class_is_said_before_anything_is_done() -> None:
     assert f"There is no IngressClass 'nowhere' (the cluster has: {CLASS})" in warnings(played)
 
 
-@pytest.mark.usefixtures("store", "controller")
-def test_the_ui_is_reached_through_a_controller_in_kube_system() -> None:
+@pytest.fixture(scope="module")
+def deployed(store: None, controller: None) -> Played:  # noqa: ARG001
+    """MLflow on that store, with a route by that controller."""
     played = deploy(mlflow_local_s3=S3, mlflow_route=INGRESS)
     assert played.returncode == 0, played.failure
-    assert f"Pod/{CLASS} in namespace kube-system answers with MLflow's UI" in played.mlflow["ui_says"]
-    assert "UI, tried: Pod/" in played.said("Show where MLflow is")
-    assert warnings(played) == ""
+    return played
 
 
-@pytest.mark.usefixtures("store", "controller")
+def test_store_whose_service_port_differs_from_pods_works(deployed: Played) -> None:
+    assert deployed.mlflow["verified"] is True
+    opened = [rule for rule in rules() if {"protocol": "TCP", "port": 9000} in rule["ports"]]
+    assert [rule["to"] for rule in opened] == [
+        [
+            {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": STORE}},
+                "podSelector": {"matchLabels": {"app": "store"}},
+            }
+        ]
+    ]
+    assert deploy(mlflow_local_s3=S3, mlflow_route=INGRESS).changed == 0
+
+
+@pytest.mark.usefixtures("deployed")
+def test_store_by_its_storage_or_provider_gives_the_same_objects() -> None:
+    storage = {
+        "uri": "s3://artifacts",
+        "env": {"MLFLOW_S3_ENDPOINT_URL": S3["endpoint"], "AWS_DEFAULT_REGION": "us-east-1"},
+        "secret": S3["secret"],
+    }
+    assert deploy(mlflow_provider="existing", mlflow_storage=storage, mlflow_route=INGRESS).changed == 0
+
+
+def test_the_ui_is_reached_through_a_controller_in_kube_system(deployed: Played) -> None:
+    assert f"Pod/{CLASS} in namespace kube-system answers with MLflow's UI" in deployed.mlflow["ui_says"]
+    assert "UI, tried: Pod/" in deployed.said("Show where MLflow is")
+    assert warnings(deployed) == ""
+
+
+@pytest.mark.usefixtures("deployed")
 def test_rules_shutting_out_the_controller_are_reported_everywhere() -> None:
     wrong = [{"podSelector": {"matchLabels": {"app": "wrong"}}}]
     overrides = {"networkPolicy": {"ingressController": wrong}}
@@ -245,7 +255,7 @@ def test_rules_shutting_out_the_controller_are_reported_everywhere() -> None:
     assert "networkPolicy.ingressController does not let" in played.mlflow["ui_says"]
 
 
-@pytest.mark.usefixtures("store")
+@pytest.mark.usefixtures("deployed")
 def test_failed_smoke_test_shows_server_errors_and_open_ways() -> None:
     overrides = {"networkPolicy": {"egress": []}, "verify": {"timeoutSeconds": 25}}
     played = deploy(mlflow_local_s3=S3, overrides=overrides)

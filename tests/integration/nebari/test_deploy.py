@@ -14,12 +14,13 @@ import pytest
 import yaml
 from _nebari.constants import HELM_VERSION
 
-from tests.support import kubectl, objects, takes_ctrl_c
+from tests.support import kubectl, objects, play, takes_ctrl_c
 
 from . import pods
 from .support import CLI, README, Project
 
 pytestmark = pytest.mark.cluster
+KINDS = "deploy,sts,svc,cm,pvc,secret,networkpolicy,ingressroute,job"
 LOG_A_RUN = "import mlflow; run = mlflow.start_run(); mlflow.log_metric('m', 1.0); print('logged', run.info.run_id)"
 
 
@@ -29,11 +30,11 @@ def logged(output: str) -> str:
 
 
 def test_a_second_deploy_changes_nothing_and_says_where_everything_is(deployed: Project, tmp_path: Path) -> None:
-    before = objects(deployed.namespace, "deploy,sts,svc,cm,pvc,secret,networkpolicy,ingressroute,job")
+    before = objects(deployed.namespace, KINDS)
     code, output = deployed.quick("deploy", UPSTREAM_OUTPUTS=str(tmp_path / "outputs"))
     assert code == 0, output
     assert "changed:   nothing" in output
-    assert objects(deployed.namespace, "deploy,sts,svc,cm,pvc,secret,networkpolicy,ingressroute,job") == before
+    assert objects(deployed.namespace, KINDS) == before
     given = {name: output["value"] for name, output in json.loads((tmp_path / "outputs").read_text()).items()}
     assert given["tracking_uri"] == "http://door-1-mlflow-tracking.door-one.svc:5000"
     assert given["ui_url"] == "https://nebari.example.org/mlflow"
@@ -68,6 +69,26 @@ def test_what_was_rendered_repeats_the_deploy_by_hand(deployed: Project) -> None
     plan = deployed.mlflow("plan", "--vars", "stages/mlflow/vars.yml", "--json")
     assert plan.returncode == 0, plan.stdout + plan.stderr
     assert json.loads(plan.stdout)["changes"] == []
+
+
+def test_inventory_and_short_names_give_the_objects_of_nebari_deploy(deployed: Project, tmp_path: Path) -> None:
+    """From the same configuration, each door finds every object as it wants it, and changes none."""
+    given = yaml.safe_load((deployed.folder / "stages/mlflow/vars.yml").read_text())
+    login = {"forwardAuth": {"name": "traefik-forward-auth", "namespace": deployed.namespace}}
+    given |= {"mlflow_kubeconfig": os.environ["KUBECONFIG"], "mlflow_route": {"type": "traefik", "traefik": login}}
+    short = {"provider": "local", "project_name": deployed.name, "namespace": deployed.namespace}
+    short["domain"] = given["mlflow_domain"] = "nebari.example.org"
+    rest = {name: value for name, value in given.items() if name.removeprefix("mlflow_") not in short}
+    inventory, variables = tmp_path / "inventory.yml", tmp_path / "vars.yml"
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": {"localhost": given}}}))
+    variables.write_text(yaml.safe_dump(rest))
+    names = [f"--extra-vars={name}={value}" for name, value in short.items()]
+    before = objects(deployed.namespace, KINDS)
+    for arguments in (["--inventory", str(inventory)], [*names, f"--extra-vars=@{variables}"]):
+        played = play("mlflow", *arguments)
+        assert played.returncode == 0, played.failure
+        assert (played.changed, played.mlflow["changes"]) == (0, []), played.mlflow["changes"]
+    assert objects(deployed.namespace, KINDS) == before
 
 
 def test_a_notebook_needs_no_further_line(deployed: Project) -> None:

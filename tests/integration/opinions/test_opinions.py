@@ -113,7 +113,7 @@ def test_failing_probe_is_shown_and_time_never_jumps_back(release: Release) -> N
         "test": {"image": IMAGE, "command": ["true"]},
     }
     release.deploy()
-    run = release.run(values=values, timeout=80)
+    run = release.run(values=values, timeout=50)
     assert "runs but is not ready: Readiness probe failed: " in run.message
     assert "connection refused" in run.message
     assert any("Readiness probe failed" in line for line in run.progress), "it is shown before the time is up"
