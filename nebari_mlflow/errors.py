@@ -31,7 +31,7 @@ class MlflowError(Exception):
 
     @property
     def page(self) -> str:
-        """Where the code's page is on this machine: in a checkout, else where pip puts what comes with a wheel."""
+        """Return the path of the code's page: in a checkout, or where pip puts the wheel's data."""
         checkout = Path(__file__).parents[1] / "docs/reference/errors"
         installed = Path(sysconfig.get_path("data"), "share/doc/nebari-mlflow/reference/errors")
         return str((checkout if checkout.is_dir() else installed) / f"{self.code}.md")

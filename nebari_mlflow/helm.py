@@ -38,13 +38,13 @@ def version(program: str) -> str:
 
 
 def supported(said: str) -> bool:
-    """Whether this version works."""
+    """Say if this version works."""
     match = re.match(r"v(\d+)\.(\d+)", said)
     return match is not None and OLDEST <= (int(match[1]), int(match[2])) < (OLDEST[0] + 1, 0)
 
 
 def works(program: str) -> bool:
-    """Whether a program is a supported Helm."""
+    """Say if a program is a supported Helm."""
     try:
         return bool(program) and supported(version(program))
     except (OSError, subprocess.TimeoutExpired):

@@ -27,20 +27,20 @@ PATH = "/mlflow"
 
 
 def release(project_name: str) -> str:
-    """Name of the Helm release. Nebari allows capitals and `_` in a project's name, Kubernetes does not."""
+    """Return the Helm release's name. Nebari allows capitals and `_` in a project's name, Kubernetes does not."""
     return f"{project_name.lower().replace('_', '-')}-mlflow"
 
 
 def service(project_name: str) -> str:
-    """Name of the Service that answers the tracking API."""
+    """Return the name of the Service that answers the tracking API."""
     return f"{release(project_name)}-tracking"
 
 
 def client_config(project_name: str) -> str:
-    """Name of the ConfigMap whose keys are a client's environment."""
+    """Return the name of the ConfigMap whose keys are a client's environment."""
     return f"{release(project_name)}-client"
 
 
 def tracking_uri(project_name: str, namespace: str) -> str:
-    """Address of the tracking API inside the cluster."""
+    """Return the address of the tracking API inside the cluster."""
     return f"http://{service(project_name)}.{namespace}.svc:{PORT}"

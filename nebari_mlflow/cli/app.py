@@ -31,6 +31,7 @@ class Commands(TyperGroup):
     """
 
     def invoke(self, ctx: click.Context) -> Any:
+        """Run a command, and turn what stops it into an exit code and an error."""
         as_json = "--json" in ctx.args  # what is left of the command line; invoke() empties it
         try:
             return super().invoke(ctx)

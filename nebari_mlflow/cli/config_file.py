@@ -28,7 +28,7 @@ class Config(SimpleNamespace):
 
     @property
     def escaped_project_name(self) -> str:
-        """As Nebari names its clusters: on AWS a name may not begin with `aws`."""
+        """Return the name that Nebari gives its clusters: on AWS, none begins with `aws`."""
         if self.provider == "azure":
             return str(self.project_name).replace("-", "a")
         begins = self.provider == "aws" and self.project_name.startswith("aws")

@@ -38,11 +38,12 @@ class Target:
 
     @property
     def release(self) -> str:
+        """Return the name of the Helm release."""
         return names.release(self.project)
 
     @cached_property
     def login(self) -> str:
-        """The kubeconfig for every program: a private copy. Empty where there is none: a pod has an account instead."""
+        """Return the kubeconfig for every program: a private copy, or "" in a pod, which has a service account."""
         from ..play import kubeconfig, workspace
 
         named = kubeconfig.named(self.kubeconfig)
@@ -69,6 +70,7 @@ class Target:
 
     @cached_property
     def variables(self) -> Variables:
+        """Return the play's variables. May ask the cluster; raises ClusterError and SetupError."""
         if self.config is None:
             return {**self.given, **({"mlflow_kubeconfig": self.login} if self.login else {})}
         from ..plugin import variables
@@ -78,6 +80,7 @@ class Target:
 
     @property
     def enabled(self) -> bool:
+        """Say if MLflow is switched on; always true for a file of variables."""
         return self.config is None or self.config.mlflow.enabled
 
 

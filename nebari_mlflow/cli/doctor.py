@@ -44,6 +44,7 @@ class Check:
     fix: str = ""
 
     def report(self) -> dict[str, Any]:
+        """Return the fields as `--json` prints them."""
         return asdict(self)
 
 

@@ -41,6 +41,7 @@ class Status:
     drill: dict[str, Any] = field(default_factory=dict)
 
     def report(self) -> dict[str, Any]:
+        """Return the fields as `--json` prints them."""
         return asdict(self)
 
 

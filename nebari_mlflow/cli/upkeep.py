@@ -30,6 +30,7 @@ class Task:
     failure: str = ""
 
     def report(self) -> dict[str, Any]:
+        """Return the fields that are known, as `--json` prints them."""
         return {name: value for name, value in asdict(self).items() if value not in ("", None)}
 
 

@@ -41,7 +41,7 @@ def named(given: str) -> str:
 
 
 def is_there(given: str) -> bool:
-    """Whether one of the files is there."""
+    """Say if one of the files is there."""
     return bool(_present(given))
 
 

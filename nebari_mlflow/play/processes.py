@@ -29,7 +29,7 @@ def descendants(pid: int | None = None) -> list[psutil.Process]:
 
 
 def works(process: psutil.Process) -> bool:
-    """Whether a process is a module or a program that a module started, and not Ansible or the shell between."""
+    """Say if a process is a module or a program that a module started, and not Ansible or the shell between."""
     with contextlib.suppress(psutil.Error):
         command = process.cmdline()
         return (

@@ -34,7 +34,7 @@ class Redactor:
 
 
 def is_secret(name: str) -> bool:
-    """Whether a variable of this name holds a secret."""
+    """Say if a variable of this name holds a secret."""
     likely = SECRET_OR_PATH.search(name) and not HARMLESS.search(name)
     return bool(SECRET.search(name) or likely) or name.endswith("CONTENTS")
 

@@ -30,6 +30,7 @@ class Screen(Console):
     """A console that shows control characters of the texts that it is given, and sends only its own."""
 
     def render_str(self, text: str, **options: Any) -> Text:
+        """Render a text without the control characters that a terminal would obey."""
         return super().render_str(visible(text), **options)
 
 

@@ -53,7 +53,7 @@ def candidates() -> list[Path]:
 
 
 def usable(folder: Path) -> bool:
-    """Whether a run fits there."""
+    """Say if a run fits there."""
     try:
         return os.access(folder, os.W_OK | os.X_OK) and shutil.disk_usage(folder).free > ROOM
     except OSError:

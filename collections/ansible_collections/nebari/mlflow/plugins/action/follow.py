@@ -27,6 +27,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     """The module works without this: only its lines are not seen."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the module and show its progress. A module of a play that was killed stops."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
         wrap_async = bool(self._task.async_val)

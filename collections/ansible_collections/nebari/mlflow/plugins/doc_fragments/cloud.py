@@ -6,6 +6,8 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
+    """Options that several cloud modules share."""
+
     RESOURCE = r"""
 notes:
   - In check mode no write call is made, and RV(changes) are what a run would then do. An object that another object

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
+    """Options that reach a cluster, as kubernetes.core names them."""
+
     DOCUMENTATION = r"""
 options:
   kubeconfig:

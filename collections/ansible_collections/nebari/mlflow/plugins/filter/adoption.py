@@ -117,4 +117,5 @@ class FilterModule:
     """Ansible finds filters by this class."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
+        """Return the filters by name."""
         return {"adopted": adopted, "adoption": adoption}

@@ -119,4 +119,5 @@ class FilterModule:
     """Ansible finds filters by this class."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
+        """Return the filters by name."""
         return {"age_secrets": age_secrets, "backed_up": backed_up}

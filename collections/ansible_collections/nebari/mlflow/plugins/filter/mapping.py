@@ -84,4 +84,5 @@ class FilterModule:
     """Ansible finds filters by this class."""
 
     def filters(self) -> dict[str, Callable[..., Any]]:
+        """Return the filters by name."""
         return {"mapping": mapping, "storage": storage, "chart_storage": chart_storage}

@@ -93,4 +93,5 @@ class FilterModule:
     """Ansible finds filters by this class."""
 
     def filters(self) -> dict[str, Callable[..., list[str]]]:
+        """Return the filters by name."""
         return {"deployed": deployed, "removed": removed}

@@ -63,7 +63,7 @@ FIX = "Put it into a Secret of the namespace and use valueFrom.secretKeyRef"
 
 
 def is_secret(name: str, value: object) -> bool:
-    """Whether a variable of this name with this value would make a secret visible."""
+    """Say if a variable of this name with this value would make a secret visible."""
     if isinstance(value, (bool, type(None), dict, list)):
         return False
     text = str(value)
@@ -76,7 +76,7 @@ def is_secret(name: str, value: object) -> bool:
 
 
 def holds_secret(text: str) -> bool:
-    """Whether a text is or has a secret, whatever its name."""
+    """Say if a text is or has a secret, whatever its name."""
     found = (match["password"] for match in IN_URL.finditer(text))
     return any(not REFERENCE.fullmatch(password) for password in found) or bool(IN_TEXT.search(text))
 

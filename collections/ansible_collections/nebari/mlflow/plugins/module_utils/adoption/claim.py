@@ -38,6 +38,7 @@ class Rename:
 
     @property
     def folder(self) -> str:
+        """Return the API path of the namespace's claims."""
         return f"/api/v1/namespaces/{self.namespace}/persistentvolumeclaims"
 
 

@@ -74,6 +74,7 @@ class Old:
     kept: dict[str, str] = field(default_factory=dict)
 
     def report(self) -> dict[str, Any]:
+        """Return the fields by name, as the module returns them."""
         return asdict(self)
 
 
@@ -116,7 +117,7 @@ def look(session: Session) -> Old:
 
 
 def values_of(record: Record) -> dict[str, Any]:
-    """The values of the release over the chart's own."""
+    """Return the values of the release over the chart's own."""
 
     def over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
         both = {**below, **above}
@@ -186,7 +187,7 @@ def _stage(saved: Object | None, writers: list[Writer], *, installed: bool) -> s
 
 
 def is_still_stopped(writers: list[Writer], stopped: dict[str, int]) -> bool:
-    """Whether no Deployment was changed since the copy, so nothing can have been written to the old database."""
+    """Say if no Deployment was changed since the copy, so nothing can have been written to the old database."""
     return all(writer.replicas == 0 and stopped.get(writer.name) == writer.generation for writer in writers)
 
 

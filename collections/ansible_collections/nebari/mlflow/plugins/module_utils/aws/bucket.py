@@ -27,6 +27,7 @@ class Bucket:
         self._aws = aws
 
     def call(self, operation: str, absent: tuple[str, ...] = (), **parameters: Any) -> Any:
+        """Call S3 for this bucket. Return None for an error code in `absent`; raise CloudError for any other."""
         return self._aws.call(
             "s3", operation, absent=absent, Bucket=self.name, ExpectedBucketOwner=self._aws.account, **parameters
         )
@@ -52,6 +53,7 @@ class Bucket:
         return True
 
     def tags(self) -> dict[str, str]:
+        """Return the tags by key. Raises CloudError."""
         answer = self.call("get_bucket_tagging", ("NoSuchTagSet",)) or {"TagSet": []}
         return {tag["Key"]: tag.get("Value", "") for tag in answer["TagSet"]}
 
@@ -71,10 +73,12 @@ class Bucket:
         }
 
     def write(self, settings: Settings, fields: tuple[str, ...]) -> None:
+        """Write the named settings, each by a call of its own. Raises CloudError."""
         for field in fields:
             getattr(self, f"_write_{field}")(settings[field])
 
     def create(self) -> None:
+        """Create the bucket, or accept it if this account has it already. Raises CloudError."""
         parameters: dict[str, Any] = {"ObjectOwnership": "BucketOwnerEnforced"}
         if self._aws.region != "us-east-1":
             parameters["CreateBucketConfiguration"] = {"LocationConstraint": self._aws.region}
@@ -148,6 +152,7 @@ def ensure_present(
 
 
 def check_owner(bucket: Bucket, tags: dict[str, str], owner: str) -> None:
+    """Raise CloudError if the tags name another deployment as the owner."""
     if tags.get(OWNER, owner) != owner:
         raise foreign(KIND, bucket.name, tags[OWNER], owner)
 

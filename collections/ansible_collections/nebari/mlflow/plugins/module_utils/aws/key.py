@@ -35,6 +35,7 @@ def find(aws: Aws, name: str, owner: str) -> dict[str, Any] | None:
 
 
 def arn_of(key: dict[str, Any] | None) -> str:
+    """Return the ARN of a key as KMS describes it; "" without a key."""
     return str(key["Arn"]) if key else ""
 
 

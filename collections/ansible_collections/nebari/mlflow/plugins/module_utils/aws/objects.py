@@ -32,6 +32,7 @@ def check(bucket: Bucket, owner: str) -> None:
 
 
 def fate_of(bucket: Bucket, adopted: bool) -> Fate:
+    """Decide by its content if the bucket may go. Raises CloudError if it cannot be listed."""
     if adopted:
         return Fate(ADOPTED)
     names: set[str] = set()

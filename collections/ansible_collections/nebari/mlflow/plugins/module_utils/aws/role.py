@@ -21,6 +21,7 @@ GONE = ("NoSuchEntity",)
 
 
 def arn_of(aws: Aws, name: str) -> str:
+    """Return the ARN of a role of this account, whether it exists or not."""
     return f"arn:{aws.partition}:iam::{aws.account}:role/{name}"
 
 

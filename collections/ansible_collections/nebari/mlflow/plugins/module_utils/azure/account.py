@@ -34,12 +34,15 @@ class NotShown(Exception):
 
 
 class Account:
+    """A storage account by its name, as Azure Resource Manager sees it. Every call may raise CloudError."""
+
     def __init__(self, azure: Azure, group: str, name: str) -> None:
         self.azure = azure
         self.name = name
         self.id = f"{azure.subscription}/resourceGroups/{group}/providers/{TYPE}/{name}"
 
     def read(self) -> dict[str, Any] | None:
+        """Return the account, or None."""
         return self.azure.get(self.id, VERSION, f"{TYPE}/read")
 
     def await_own(self) -> dict[str, Any] | None:
@@ -75,13 +78,16 @@ class Account:
         return "" if found["nameAvailable"] else str(found.get("message") or found.get("reason"))
 
     def create(self, wanted: Settings, location: str) -> None:
+        """Create it, and wait until Azure is done."""
         body = {"location": location, "kind": "StorageV2", **_body(wanted, tuple(wanted))}
         self.azure.call("PUT", self.id, VERSION, f"{TYPE}/write", body)
 
     def patch(self, wanted: Settings, fields: tuple[str, ...]) -> None:
+        """Write the named settings only."""
         self.azure.call("PATCH", self.id, VERSION, f"{TYPE}/write", _body(wanted, fields))
 
     def delete(self) -> None:
+        """Delete it with everything in it, if it exists."""
         self.azure.call("DELETE", self.id, VERSION, f"{TYPE}/delete", absent=("ResourceNotFound",))
 
 
@@ -124,6 +130,7 @@ def ensure_present(
 
 
 def check_owner(account: Account, found: dict[str, Any] | None, owner: str) -> None:
+    """Raise CloudError if the account's tags name another deployment as the owner."""
     theirs = tagging.owner_of(found) or owner
     if theirs != owner:
         raise foreign(KIND, account.name, theirs, owner)

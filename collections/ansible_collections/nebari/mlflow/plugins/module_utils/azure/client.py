@@ -77,6 +77,11 @@ class Closed(Exception):
 
 
 class Azure:
+    """Azure Resource Manager, in the cloud and subscription that the options or the environment name.
+
+    Raises CloudError without libraries, subscription or credentials.
+    """
+
     def __init__(self, params: Mapping[str, Any], progress: Progress) -> None:
         if MISSING is not None:
             raise library_missing("azure", sys.executable, MISSING)

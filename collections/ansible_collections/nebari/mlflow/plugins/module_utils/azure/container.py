@@ -30,6 +30,7 @@ READ, WRITE = f"{TYPE}/blobServices/containers/read", f"{TYPE}/blobServices/cont
 
 
 def id_of(account: Account) -> str:
+    """Return the container's resource id."""
     return f"{account.id}/blobServices/default/containers/{NAME}"
 
 
@@ -111,6 +112,7 @@ def why_account_stays(account: Account, adopted: bool) -> str:
 
 
 def find(account: Account) -> dict[str, Any] | None:
+    """Return the container, or None. Raises CloudError."""
     return account.azure.get(id_of(account), VERSION, READ)
 
 

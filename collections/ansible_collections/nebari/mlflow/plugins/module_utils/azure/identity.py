@@ -38,6 +38,7 @@ UNKNOWN = "(known after the identity is made)"
 
 
 def id_of(azure: Azure, group: str, name: str) -> str:
+    """Return the resource id of a managed identity."""
     return f"{azure.subscription}/resourceGroups/{group}/providers/{TYPE}/{name}"
 
 
@@ -48,6 +49,7 @@ def issuer_of(url: str) -> str:
 
 
 def find(azure: Azure, path: str, owner: str) -> dict[str, Any] | None:
+    """Return the identity, or None. Raises CloudError if it belongs to another deployment."""
     found = azure.get(path, VERSION, f"{TYPE}/read")
     theirs = tagging.owner_of(found) or owner
     if theirs != owner:

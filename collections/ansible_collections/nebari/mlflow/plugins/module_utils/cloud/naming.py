@@ -21,6 +21,7 @@ def slug(text: str) -> str:
 
 
 def short_hash(*parts: str) -> str:
+    """Return the first characters of the SHA-256 of the parts, in hexadecimal."""
     return hashlib.sha256("/".join(parts).encode()).hexdigest()[:HASH]
 
 

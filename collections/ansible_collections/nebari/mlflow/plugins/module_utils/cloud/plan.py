@@ -25,6 +25,7 @@ class Change:
     after: Settings = field(default_factory=dict)
 
     def report(self) -> dict[str, Any]:
+        """Return it as an entry of the modules' `changes`: action, kind, name and, if any, fields."""
         entry: dict[str, Any] = {"action": self.action, "kind": self.kind, "name": self.name}
         if self.fields:
             entry["fields"] = [*self.fields]
@@ -41,9 +42,11 @@ class Plan:
     kept: list[dict[str, str]] = field(default_factory=list)
 
     def create(self, kind: str, name: str, after: Settings, call: Callable[[], Any]) -> None:
+        """Plan a creation; `call` is made at once unless this is a check."""
         self._make(Change("create", kind, name, (), {}, after), call)
 
     def delete(self, kind: str, name: str, call: Callable[[], Any]) -> None:
+        """Plan a deletion; `call` is made at once unless this is a check."""
         self._make(Change("delete", kind, name, (), {"state": "present"}, {}), call)
 
     def update(
@@ -66,6 +69,7 @@ class Plan:
             call()
 
     def result(self) -> dict[str, Any]:
+        """Return what the module returns: changed, changes, kept and diff."""
         before = {f"{each.kind}/{each.name}": each.before for each in self.changes if each.before}
         after = {f"{each.kind}/{each.name}": each.after for each in self.changes if each.after}
         return {

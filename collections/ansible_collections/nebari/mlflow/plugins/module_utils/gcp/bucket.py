@@ -27,12 +27,15 @@ KEEP_SECONDS = 7 * 24 * 3600  # how long a deleted object can be brought back
 
 
 class Bucket:
+    """A bucket by its name, as Cloud Storage's JSON API sees it. Every call may raise CloudError."""
+
     def __init__(self, gcp: Gcp, name: str) -> None:
         self.gcp = gcp
         self.name = name
         self.url = f"{STORAGE}/b/{name}"
 
     def read(self) -> dict[str, Any] | None:
+        """Return the bucket, or None."""
         permission = "storage.buckets.get"
         try:
             found: dict[str, Any] | None = self.gcp.call("GET", self.url, permission, absent=(404,), raw=(403,))
@@ -46,6 +49,7 @@ class Bucket:
         return str(found["projectNumber"]) == self.gcp.number
 
     def create(self, wanted: Settings, location: str) -> None:
+        """Create it. A bucket that an interrupted run created is accepted, another one's is refused."""
         body = {"name": self.name, "location": location, **_body(wanted, tuple(wanted))}
         try:
             query = {"project": self.gcp.project}
@@ -57,9 +61,11 @@ class Bucket:
                 raise CloudError(f"{KIND} {self.name} cannot be made: {error.said}.", TAKEN) from error
 
     def patch(self, wanted: Settings, fields: tuple[str, ...]) -> None:
+        """Write the named settings only."""
         self.gcp.call("PATCH", self.url, "storage.buckets.update", body=_body(wanted, fields))
 
     def delete(self) -> None:
+        """Delete it with its objects, if it exists."""
         self.empty()
         self.gcp.call("DELETE", self.url, "storage.buckets.delete", absent=(404,))
 
@@ -139,6 +145,7 @@ class Fate:
 
 
 def fate_of(bucket: Bucket, found: dict[str, Any], adopted: bool) -> Fate:
+    """Decide by its content if the bucket may go. Raises CloudError if it cannot be listed."""
     if adopted or found.get("retentionPolicy"):
         return Fate(ADOPTED if adopted else "a retention policy protects its objects")
     top, ours = bucket.top(), f"{PREFIX}/"

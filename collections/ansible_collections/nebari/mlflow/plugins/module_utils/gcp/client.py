@@ -55,6 +55,7 @@ class ApiError(Exception):
 
     @property
     def is_passing(self) -> bool:
+        """Say if the same call may succeed a moment later."""
         return self.status in TRANSIENT or self.reason in THROTTLED
 
 
@@ -117,7 +118,7 @@ class Gcp:
 
     @cached_property
     def number(self) -> str:
-        """The project's number, which Google writes where people write its id. A wrong id is found here."""
+        """Return the project's number, which Google uses instead of the id. A wrong id shows here."""
         if self._number:
             return self._number
         permission = "resourcemanager.projects.get"
@@ -167,6 +168,7 @@ def _said(text: str) -> tuple[str, str]:
 
 
 def explained(error: ApiError, what: str, permission: str) -> CloudError:
+    """Return the error that a person can act on; `what` is the object, `permission` the one that was needed."""
     said = error.said.rstrip(".")
     if error.status == 401:
         return CloudError(f"Google does not accept the credentials: {said}.", HOW_TO_LOG_IN)

@@ -14,6 +14,7 @@ Policy = dict[str, Any]
 
 
 def has_member(policy: Policy, role: str, member: str) -> bool:
+    """Say if a role is bound to a member without a condition."""
     return any(member in binding.get("members", []) for binding in _ours(policy, role))
 
 

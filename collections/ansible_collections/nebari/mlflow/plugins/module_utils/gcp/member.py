@@ -47,6 +47,7 @@ class Target:
         return cls(gcp, f"service account {email}", read, ("POST", f"{url}:setIamPolicy"), True, "iam.serviceAccounts")
 
     def read(self, absent: tuple[int, ...] = (), raw: tuple[int, ...] = ()) -> Policy | None:
+        """Return the policy; None for a status in `absent`. Raises ApiError for one in `raw`, CloudError for others."""
         method, url, query = self.read_with
         permission = f"{self.permission}.getIamPolicy"
         answer: Policy | None = self.gcp.call(method, url, permission, query=query, absent=absent, raw=raw)

@@ -40,7 +40,7 @@ class Diagnosis:
         self._classes_read = 0.0
 
     def look(self, waiting: list[Object]) -> list[Problem]:
-        """The problems behind the workloads, the most telling one first."""
+        """Return the problems behind the workloads, the most telling one first."""
         events = self._events()
         found: list[Problem] = []
         for item in waiting:
@@ -50,7 +50,7 @@ class Diagnosis:
         return sorted(found, key=lambda p: (not self.patience.is_lasting(p), p.grace is None, not p.cause))
 
     def explained(self, problem: Problem) -> Problem:
-        """The problem with the last log lines of the container that shows it."""
+        """Return the problem with the last log lines of the container that shows it."""
         if not problem.log_of:
             return problem
         for previous in ("false", "true"):

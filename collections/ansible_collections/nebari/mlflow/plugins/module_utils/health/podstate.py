@@ -19,7 +19,7 @@ MANY_RESTARTS, MANY_OOM = 4, 2
 
 
 def of_pod(pod: Object) -> list[Problem]:
-    """The problems of one pod, worst first; a pod that is merely starting gets one without a cause."""
+    """Return one pod's problems, the worst first. A pod that is merely starting gets one without a cause."""
     if pod["metadata"].get("deletionTimestamp"):
         return [Problem(_where(pod), "ending", "ending")]
     status = pod.get("status") or {}
@@ -37,6 +37,7 @@ def of_pod(pod: Object) -> list[Problem]:
 
 
 def is_ready(pod: Object) -> bool:
+    """Say if a pod's condition Ready is true."""
     conditions = (pod.get("status") or {}).get("conditions") or []
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 

@@ -39,6 +39,7 @@ class Problem:
     stuck: bool = False  # in a back-off that outlasts its cause: only a new pod tries at once
 
     def error(self) -> NeverReady:
+        """Return the exception that ends the wait, with the problem's code."""
         return NeverReady(self.cause or f"{self.where}: {self.brief}.", self.fix, self.code)
 
     def with_log(self, lines: str) -> Problem:
@@ -66,6 +67,7 @@ class Patience:
         self._seen = {key: self._seen.get(key, now) for key in keys}
 
     def is_lasting(self, problem: Problem) -> bool:
+        """Say if the problem was seen for longer than its grace, in seconds."""
         since = self._seen.get((problem.where, problem.kind))
         return since is not None and problem.grace is not None and time.monotonic() - since >= problem.grace
 
@@ -130,6 +132,7 @@ def creation(owner: str, message: str) -> Problem:
 
 
 def job_failed(owner: str, message: str, pod: str, container: str, code: str) -> Problem:
+    """Return the problem of a Job that failed; `message` is what its container said last."""
     return Problem(
         owner,
         "job",

@@ -23,7 +23,7 @@ FASTEST, SLOWEST = 0.4, 2.0  # seconds between two looks
 
 
 def unready(session: Session, objects: list[Object]) -> list[tuple[Object, str]]:
-    """The workloads that are not ready, live, each with its state; what others wait for comes first."""
+    """Return the workloads that are not ready, live, each with its state; what others wait for comes first."""
     found = []
     for item in objects:
         if item["kind"] not in workloads.WITH_PODS:

@@ -56,13 +56,13 @@ def _job(item: Object) -> str:
 
 
 def has_failed(item: Object) -> bool:
-    """Whether a Job has given up. It never retries, so it has to be replaced."""
+    """Say if a Job has given up. It never retries, so it has to be replaced."""
     conditions = (item.get("status") or {}).get("conditions") or []
     return item["kind"] == "Job" and any(c["type"] == "Failed" and c["status"] == "True" for c in conditions)
 
 
 def selector(item: Object) -> str:
-    """The label selector of a workload's pods."""
+    """Return the label selector of a workload's pods."""
     if item["kind"] == "Job":
         return f"batch.kubernetes.io/job-name={item['metadata']['name']}"
     labels = ((item["spec"].get("selector") or {}).get("matchLabels")) or {}

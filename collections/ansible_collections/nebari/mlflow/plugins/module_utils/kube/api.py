@@ -42,7 +42,7 @@ class Api:
         self._reached = False
 
     def now(self) -> datetime:
-        """The API server's time, to a second: the one clock that all deployers of a release share."""
+        """Return the API server's time, to a second: the only clock that all deployers of a release share."""
         return datetime.now(UTC) + self._skew
 
     def request(

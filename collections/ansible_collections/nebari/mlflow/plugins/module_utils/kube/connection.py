@@ -64,6 +64,7 @@ class Connection:
 
 
 def is_plain(cluster: dict[str, Any], user: dict[str, Any]) -> bool:
+    """Say if this client knows all settings of a context; otherwise the Python client of Kubernetes is used."""
     return cluster.keys() <= PLAIN_CLUSTER and user.keys() <= PLAIN_USER
 
 

@@ -46,14 +46,16 @@ class Resource:
 
     @property
     def group(self) -> str:
+        """Return the API group; "" for the core one."""
         return self.api_version.rpartition("/")[0]
 
     @property
     def built_in(self) -> bool:
-        """Whether the API server itself defines the kind, and so takes a strategic merge patch."""
+        """Say if the API server itself defines the kind, and so takes a strategic merge patch."""
         return "." not in self.group or self.group in BUILT_IN
 
     def path(self, namespace: str | None, name: str = "") -> str:
+        """Return the path of an object or, without a name, of the collection."""
         root = f"/apis/{self.api_version}" if self.group else f"/api/{self.api_version}"
         scope = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
         return f"{root}{scope}/{self.plural}" + (f"/{name}" if name else "")
@@ -68,12 +70,14 @@ class Discovery:
         self._lock = Lock()
 
     def find(self, api_version: str, kind: str) -> Resource | None:
+        """Return the resource of a kind, or None. Each API version is asked for once."""
         with self._lock:
             if api_version not in self._known:
                 self._known[api_version] = self._ask(api_version)
             return self._known[api_version].get(kind)
 
     def get(self, api_version: str, kind: str) -> Resource:
+        """Return the resource of a kind. Raises KindMissing."""
         resource = self.find(api_version, kind)
         if resource is None:
             raise KindMissing(
@@ -83,7 +87,7 @@ class Discovery:
         return resource
 
     def path(self, item: dict[str, Any], namespace: str) -> str:
-        """The path of an object of the manifest; without a namespace of its own it is in the release's."""
+        """Return the path of an object of the manifest; without a namespace of its own it is in the release's."""
         metadata = item["metadata"]
         resource = self.get(item["apiVersion"], item["kind"])
         return resource.path(metadata.get("namespace") or namespace, metadata["name"])

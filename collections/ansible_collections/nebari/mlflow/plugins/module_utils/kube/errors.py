@@ -32,7 +32,7 @@ class NotFoundError(ApiError):
 
 
 def is_transient(status: int, data: bytes) -> bool:
-    """Whether the same request may succeed a moment later. A 500 is only when its message says so."""
+    """Say if the same request may succeed a moment later. A 500 may only if its message says so."""
     if status == TOO_MANY or status in GATEWAY:
         return True
     return status == 500 and bool(PASSING.search(data.decode("utf-8", "replace")))
@@ -64,7 +64,7 @@ def from_response(method: str, path: str, status: int, data: bytes) -> ApiError:
 def describe_right(
     user: str, verb: str, resource: str, group: str = "", namespace: str | None = None
 ) -> tuple[str, str]:
-    """The sentence for a right that RBAC does not give, and its fix."""
+    """Return the sentence for a right that RBAC does not grant, and its fix."""
     what = f"{resource}.{group}" if group else resource
     where = f" in namespace {namespace!r}" if namespace else " (cluster-wide)"
     option = f" -n {namespace}" if namespace else ""

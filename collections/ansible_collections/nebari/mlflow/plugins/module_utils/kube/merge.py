@@ -55,7 +55,7 @@ def _patch_list(before: list[Any], after: list[Any], merge_key: str) -> list[Any
 
 
 def differing(before: Any, after: Any, prefix: str = "") -> list[str]:
-    """The dotted paths in which two objects differ; list items by their `name` where they have one."""
+    """Return the dotted paths in which two objects differ; list items by their `name`, if they have one."""
     if isinstance(before, dict) and isinstance(after, dict):
         paths = []
         for name in sorted({*before, *after}, key=str):
@@ -81,7 +81,7 @@ def _first(path: str) -> str:
 
 
 def unmet(wanted: Any, live: Any, prefix: str = "") -> list[str]:
-    """The paths of what a manifest asks for and a live object has not. The API server's defaults do not count."""
+    """Return the paths that a manifest sets and a live object lacks. The API server's defaults do not count."""
     if isinstance(wanted, dict) and isinstance(live, dict):
         names = [name for name in wanted if wanted[name] is not None]
         return [path for name in names for path in unmet(wanted[name], live.get(name), f"{prefix}.{name}".lstrip("."))]

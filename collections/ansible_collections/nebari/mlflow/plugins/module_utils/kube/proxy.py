@@ -25,7 +25,7 @@ def proxy_for(server: str, environ: Mapping[str, str]) -> str:
 
 
 def is_direct(server: str, no_proxy: str) -> bool:
-    """Whether NO_PROXY lists a server: by name, domain, address or network, with or without a port."""
+    """Say if NO_PROXY lists a server: by name, domain, address or network, with or without a port."""
     parts = urlsplit(server)
     host = (parts.hostname or "").rstrip(".")
     listed = (part.strip().lower() for part in no_proxy.split(","))

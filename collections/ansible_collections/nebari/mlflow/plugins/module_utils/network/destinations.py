@@ -98,6 +98,6 @@ def service_of(host: str, home: str, domain: str) -> tuple[str, str] | None:
 
 
 def is_certain(host: str, domain: str) -> bool:
-    """Whether the host can be nothing but a Service."""
+    """Say if the host can be nothing but a Service."""
     host = host.lower().rstrip(".")
     return host.removesuffix(f".{domain}").endswith(".svc") or "." not in host

@@ -27,7 +27,7 @@ KEYS = {
 
 
 def is_open(values: dict[str, Any], variables: set[str]) -> bool:
-    """Whether the values leave open where the identity of a cloud's store comes from: no key, and nothing named."""
+    """Say if the values leave open where the identity of a cloud's store comes from: no key, and nothing named."""
     storage = values["storage"]
     scheme = next((each for each in KEYS if str(storage["uri"]).startswith(each)), "")
     annotations = {**(storage["serviceAccountAnnotations"] or {}), **(values["serviceAccount"]["annotations"] or {})}

@@ -70,7 +70,7 @@ def address(text: str) -> Object:
 
 
 def admits(peers: Iterable[Object], pod: Pod, home: str) -> bool:
-    """Whether one of the peers of a policy in the namespace `home` selects the pod."""
+    """Say if one of the peers of a policy in the namespace `home` selects the pod."""
     return any(_selects(peer, pod, home) for peer in peers)
 
 
@@ -98,7 +98,7 @@ def _within(block: Object, text: str) -> bool:
 
 
 def matches(selector: Object, labels: dict[str, str]) -> bool:
-    """Whether a label selector selects these labels; an empty one selects all."""
+    """Say if a label selector selects these labels; an empty one selects all."""
     if any(labels.get(name) != value for name, value in (selector.get("matchLabels") or {}).items()):
         return False
     return all(_holds(each, labels) for each in selector.get("matchExpressions") or [])

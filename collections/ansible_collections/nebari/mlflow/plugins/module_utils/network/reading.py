@@ -52,6 +52,7 @@ class Reading:
         return [Pod.of(item) for item in lasting if not item["metadata"].get("deletionTimestamp")]
 
     def service(self, namespace: str, name: str) -> Object | None:
+        """Return a Service, or None. Raises as `get` does."""
         return self.get(f"/api/v1/namespaces/{quote(namespace, safe='')}/services/{quote(name, safe='')}")
 
     def slices(self, namespace: str, service: str) -> list[Object]:

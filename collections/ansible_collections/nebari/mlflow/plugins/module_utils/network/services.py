@@ -39,6 +39,7 @@ class Way:
 
 
 def title(namespace: str, name: str) -> str:
+    """Return a Service's name for a sentence."""
     return f"Service {name} in namespace {namespace}"
 
 

@@ -46,6 +46,7 @@ class Trial:
     problems: list[Problem] = field(default_factory=list)
 
     def report(self) -> dict[str, Any]:
+        """Return it as the module `route_info` does."""
         return {
             "address": self.address,
             "through": self.through,

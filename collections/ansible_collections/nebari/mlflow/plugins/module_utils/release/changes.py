@@ -30,6 +30,7 @@ class Change:
     after: Object = field(default_factory=dict)
 
     def report(self) -> dict[str, Any]:
+        """Return it as an entry of the modules' `changes`, with the first fields only."""
         entry: dict[str, Any] = {
             "action": self.action,
             "kind": self.kind,

@@ -41,6 +41,7 @@ class Comparison:
 
     @property
     def fields(self) -> list[str]:
+        """Return the dotted paths in which live and wanted differ."""
         if self.live is None:
             return []
         if self.refused is not None:
@@ -49,6 +50,7 @@ class Comparison:
 
     @property
     def differs(self) -> bool:
+        """Say if a deploy has to write the object."""
         return self.live is None or self.refused is not None or bool(self.fields)
 
 
@@ -101,7 +103,7 @@ def send_patch(session: Session, item: Object, body: Object, *, dry_run: bool) -
 
 
 def is_built_in(session: Session, item: Object) -> bool:
-    """Whether the API server itself defines the kind, and so merges its lists by their keys."""
+    """Say if the API server itself defines the kind, and so merges its lists by their keys."""
     return session.discovery.get(item["apiVersion"], item["kind"]).built_in
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def current(session: Session, statuses: dict[int, str]) -> list[Record]:
-    """The records since the last good one, newest first: what Helm and a deploy build upon."""
+    """Return the records since the last good one, newest first: what Helm and a deploy build upon."""
     found = []
     for revision, status in statuses.items():
         record = session.records.read(revision)
@@ -46,7 +46,7 @@ def refuse(session: Session, records: list[Record], chart: Object) -> dict[str, 
 
 
 def secrets_of(session: Session) -> dict[str, Object | None]:
-    """The Secrets of the options as they are, None for one that is missing."""
+    """Return the live Secrets of the options by name; None for one that is missing."""
     return {spec.name: _find(session, "secrets", spec.name) for spec in session.options.secrets}
 
 

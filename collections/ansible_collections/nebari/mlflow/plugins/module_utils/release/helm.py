@@ -46,7 +46,7 @@ class HelmError(ReleaseError):
 
     @property
     def transient(self) -> bool:
-        """Whether the API server or the way to it failed, and not what was asked of it."""
+        """Say if the API server or the way to it failed, and not what was asked of it."""
         return bool(TRANSIENT.search(last_error(self.output)))
 
 
@@ -55,6 +55,7 @@ class SightLost(HelmError):
 
     @property
     def transient(self) -> bool:
+        """Say that the test may simply be run again."""
         return True
 
 
@@ -127,7 +128,7 @@ class Helm:
         return found
 
     def chart_metadata(self) -> dict[str, Any]:
-        """The content of the chart's Chart.yaml."""
+        """Return the content of the chart's Chart.yaml."""
         self._chart = self._chart or self._read_chart()
         return self._chart
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def steps(session: Session, found: Comparison) -> list[Step]:
-    """What makes the planned change possible. Raise ReleaseError when nothing may."""
+    """Return the steps that make the planned change possible. Raises ReleaseError if nothing does."""
     live = found.live
     if live is None:
         if found.refused is not None:
@@ -41,7 +41,7 @@ def steps(session: Session, found: Comparison) -> list[Step]:
 
 
 def refusal(found: Comparison) -> ReleaseError:
-    """The API server's reasons, by field where it names fields."""
+    """Return the API server's reasons, by field where it names fields."""
     error = found.refused
     causes = error.causes if error else []
     reasons = [f"{cause['field']}: {cause.get('message')}" for cause in causes if cause.get("field")]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def find(session: Session, objects: list[Object]) -> list[Object]:
-    """The claims of the release and the named Secrets that this module made; `objects` is the release's manifest."""
+    """Return the release's claims and the named Secrets that this module made; `objects` is the manifest."""
     ours = [claim for claim in _claims(session) if _is_ours(session, claim, objects)]
     return ours + [live for live in _secrets(session) if secrets.is_ours(live, session.options.name)]
 
@@ -35,6 +35,7 @@ def not_ours(session: Session, objects: list[Object]) -> list[str]:
 
 
 def path_of(session: Session, kind: str, name: str) -> str:
+    """Return the API path of a claim or a Secret of the release's namespace."""
     return f"{_folder(session, 'secrets' if kind == 'Secret' else 'persistentvolumeclaims')}/{name}"
 
 

@@ -56,13 +56,16 @@ class Holder:
 
     @property
     def is_play(self) -> bool:
+        """Say if a whole play holds the Lease, and not one of its tasks."""
         return self.process == self.controller
 
     def annotations(self) -> dict[str, str]:
+        """Return the annotations by which the next run recognizes the holder."""
         marks = {"host": self.host, "process": str(self.process), "controller": str(self.controller or "")}
         return {PREFIX + name: value for name, value in marks.items()}
 
     def wrote(self, annotations: Json) -> bool:
+        """Say if the annotations are this holder's."""
         return bool(self.host) and all(annotations.get(name) == value for name, value in self.annotations().items())
 
 
@@ -87,6 +90,7 @@ def judge(lease: Json | None, me: Holder, now: datetime) -> str:
 
 
 def parse_time(text: str) -> datetime | None:
+    """Return a time as Kubernetes writes it, with its zone; None if it is none."""
     try:
         return datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
@@ -94,6 +98,7 @@ def parse_time(text: str) -> datetime | None:
 
 
 def held_error(name: str, namespace: str, lease: Json, now: datetime) -> ReleaseError:
+    """Return the refusal that says who holds the Lease, since when, and for how long."""
     spec = lease["spec"]
     renewed = parse_time(str(spec.get("renewTime") or ""))
     lasts = int(spec.get("leaseDurationSeconds") or DURATION)
@@ -134,6 +139,7 @@ class Lease:
         self.check()
 
     def exists(self) -> bool:
+        """Say if the Lease is there. Raises ApiError."""
         return self._api.find(self._path) is not None
 
     def __enter__(self) -> Lease:

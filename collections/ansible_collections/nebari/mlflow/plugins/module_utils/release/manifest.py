@@ -44,16 +44,19 @@ def parse(text: str) -> list[Object]:
 
 
 def key(item: Object, namespace: str) -> Key:
+    """Return what identifies an object; `namespace` is used if it names none."""
     metadata = item["metadata"]
     group = item["apiVersion"].rpartition("/")[0]
     return Key(group, item["kind"], metadata.get("namespace") or namespace, metadata["name"])
 
 
 def by_key(objects: list[Object], namespace: str) -> dict[Key, Object]:
+    """Return the objects by what identifies them."""
     return {key(item, namespace): item for item in objects}
 
 
 def annotation(item: Object, name: str) -> str:
+    """Return an annotation's value; "" without it."""
     return str(((item.get("metadata") or {}).get("annotations") or {}).get(name, ""))
 
 
@@ -68,16 +71,17 @@ def tests(hooks: list[Object]) -> list[Object]:
 
 
 def is_kept(item: Object) -> bool:
+    """Say if Helm's annotation keeps the object on uninstall."""
     return annotation(item, POLICY) == "keep"
 
 
 def is_owned(item: Object, name: str, namespace: str) -> bool:
-    """Whether Helm's own marks say that a live object belongs to this release."""
+    """Say if Helm's own marks say that a live object belongs to this release."""
     return annotation(item, RELEASE_NAME) == name and annotation(item, RELEASE_NAMESPACE) == namespace
 
 
 def as_applied(item: Object, name: str, namespace: str) -> Object:
-    """The object with the marks that Helm adds to everything it applies."""
+    """Return the object with the marks that Helm adds to everything it applies."""
     applied = copy.deepcopy(item)
     metadata = applied["metadata"]
     metadata["labels"] = {**(metadata.get("labels") or {}), MANAGED_BY: "Helm"}

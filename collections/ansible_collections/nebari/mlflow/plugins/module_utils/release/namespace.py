@@ -16,6 +16,7 @@ CONFLICT = 409
 
 
 def is_terminating(live: dict[str, Any]) -> bool:
+    """Say if a live namespace is being deleted."""
     return (live.get("status") or {}).get("phase") == "Terminating"
 
 
@@ -50,7 +51,7 @@ def terminating(live: dict[str, Any]) -> ReleaseError:
 
 
 def manifest(options: Options) -> dict[str, Any]:
-    """The namespace to create. One that exists keeps its labels."""
+    """Return the namespace to create. One that exists keeps its labels."""
     labels = {"labels": options.namespace_labels} if options.namespace_labels else {}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": options.namespace, **labels}}
 

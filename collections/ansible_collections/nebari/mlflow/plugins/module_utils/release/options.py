@@ -32,7 +32,7 @@ class SecretSpec:
 
     @property
     def claim(self) -> str:
-        """Name of the volume claim that it opens; empty if it opens something else."""
+        """Return the name of the volume claim that it opens; empty if it opens something else."""
         return self.opens.removeprefix(CLAIM) if self.opens.startswith(CLAIM) else ""
 
 
@@ -63,6 +63,7 @@ class Options:
 
     @classmethod
     def from_params(cls, params: dict[str, Any]) -> Options:
+        """Return the options of a module's parameters. Raises ReleaseError if they contradict each other."""
         params = {"name": params.get("release"), **params}
         known = {f.name for f in fields(cls)}
         given = {key: value for key, value in params.items() if key in known and value is not None}

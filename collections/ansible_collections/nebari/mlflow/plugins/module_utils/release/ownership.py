@@ -25,7 +25,7 @@ VERSION = re.compile(r"-v?\d+\.\d+.*$")
 
 
 def is_same_chart(recorded: Object, wanted: Object) -> bool:
-    """Whether a release record's chart is the one to deploy, in any version; both are the content of a Chart.yaml."""
+    """Say if a release record's chart is the one to deploy, in any version; both are the content of a Chart.yaml."""
     if recorded.get("name") != wanted.get("name"):
         return False
     mark = _mark(wanted)
@@ -77,14 +77,14 @@ def other_chart(live: Object, wanted: Object) -> str:
 
 
 def claim_labels(stateful_set: Object) -> dict[str, dict[str, str]]:
-    """The labels that Kubernetes gives to the claims of a StatefulSet, by the name of their template."""
+    """Return the labels that Kubernetes gives to the claims of a StatefulSet, by the name of their template."""
     spec = stateful_set["spec"]
     selected = (spec.get("selector") or {}).get("matchLabels") or {}
     return {item["metadata"]["name"]: {**_labels(item), **selected} for item in spec.get("volumeClaimTemplates") or []}
 
 
 def unlike(claim: Object, expected: dict[str, str], *, complete: bool) -> dict[str, str]:
-    """The expected labels that a claim has with another value or, if it has to have all of them, does not have."""
+    """Return the expected labels that a claim has with another value, or lacks although it needs all."""
     labels = _labels(claim)
     return {
         label: value for label, value in expected.items() if labels.get(label, None if complete else value) != value
@@ -115,7 +115,7 @@ def refuse_claim(claim: Object, expected: dict[str, str], namespace: str, *, com
 
 
 def is_left_over(claim: Object, name: str, chart: str) -> bool:
-    """Whether a claim that no release record mentions is what an earlier release of this chart left.
+    """Say if a claim that no release record mentions is what an earlier release of this chart left.
 
     A claim that Helm made and that isn't marked to be kept goes with its release, so it was not left by us.
     """

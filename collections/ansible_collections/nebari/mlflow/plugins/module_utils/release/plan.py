@@ -43,6 +43,7 @@ class Plan:
 
     @property
     def writes(self) -> bool:
+        """Say if the deploy has to write anything."""
         return bool(self.changes)
 
 

@@ -30,6 +30,7 @@ def decode(payload: str) -> dict[str, Any]:
 
 
 def encode(release: dict[str, Any]) -> str:
+    """Return a record as Helm stores it: JSON, gzip, base64 twice."""
     data = gzip.compress(json.dumps(release, separators=(",", ":")).encode(), mtime=0)
     return base64.b64encode(base64.b64encode(data)).decode()
 
@@ -43,35 +44,42 @@ class Record:
 
     @property
     def revision(self) -> int:
+        """Return the revision's number, from 1."""
         return int(self.release["version"])
 
     @property
     def status(self) -> str:
+        """Return Helm's status, such as `deployed`."""
         return str(self.release["info"]["status"])
 
     @property
     def description(self) -> str:
+        """Return Helm's description of what happened."""
         return str(self.release["info"].get("description", ""))
 
     @property
     def config(self) -> dict[str, Any]:
+        """Return the values that were given."""
         return self.release.get("config") or {}
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """The chart's own values, under those of `config`."""
+        """Return the chart's own values, under those of `config`."""
         return (self.release.get("chart") or {}).get("values") or {}
 
     @property
     def chart(self) -> dict[str, Any]:
+        """Return the content of the chart's Chart.yaml."""
         return (self.release.get("chart") or {}).get("metadata") or {}
 
     @cached_property
     def objects(self) -> list[Object]:
+        """Return the objects of the manifest."""
         return parse(self.release.get("manifest") or "")
 
     @cached_property
     def hooks(self) -> list[Object]:
+        """Return the hooks, the tests among them."""
         return [item for hook in self.release.get("hooks") or [] for item in parse(hook.get("manifest") or "")]
 
     @property
@@ -82,6 +90,7 @@ class Record:
 
     @property
     def verified(self) -> bool:
+        """Say if every test of this revision has passed."""
         return all(phase == "Succeeded" for phase in self.test_phases)
 
 
@@ -103,6 +112,7 @@ class Records:
         return dict(sorted(found.items(), reverse=True))
 
     def read(self, revision: int) -> Record | None:
+        """Return a revision's record, or None. Raises ApiError."""
         secret = self._api.find(f"{self._path}/{self.secret_name(revision)}")
         return Record(secret, decode(secret["data"]["release"])) if secret else None
 
@@ -126,4 +136,5 @@ class Records:
         self._api.request("PATCH", f"{self._path}/{self.secret_name(record.revision)}", body=body, content_type=MERGE)
 
     def secret_name(self, revision: int) -> str:
+        """Return the name of the Secret that holds a revision's record."""
         return f"sh.helm.release.v1.{self._name}.v{revision}"

@@ -39,7 +39,7 @@ NO_KIND = re.compile(r'no matches for kind "(?P<kind>[^"]+)" in version "(?P<ver
 
 
 def render(session: Session) -> list[Object]:
-    """The objects and hooks that Helm would apply. Raise ReleaseError when it refuses the values."""
+    """Return the objects and hooks that Helm would apply. Raise ReleaseError when it refuses the values."""
     try:
         return parse(patiently(session.helm.template))
     except HelmError as error:
@@ -47,7 +47,7 @@ def render(session: Session) -> list[Object]:
 
 
 def schema(chart: str) -> dict[str, Any]:
-    """The chart's values.schema.json; {} when it has none that we can read."""
+    """Return the chart's values.schema.json; {} when it has none that we can read."""
     try:
         found: dict[str, Any] = json.loads((Path(chart) / "values.schema.json").read_text("utf-8"))
     except (OSError, ValueError):

@@ -41,6 +41,7 @@ class Restart:
 
     @property
     def change(self) -> Change:
+        """Return the change: an annotation of the pod template that starts a rollout."""
         key, live = self.found.key, self.found.live or {}
         after = copy.deepcopy(live)
         after["spec"]["template"]["metadata"].setdefault("annotations", {})[RENEWED] = self.since
@@ -49,7 +50,7 @@ class Restart:
 
 
 def users(comparisons: list[Comparison], secret: str) -> list[Comparison]:
-    """The workloads of the release that are there and use the Secret."""
+    """Return the workloads of the release that are there and use the Secret."""
     return [
         found
         for found in comparisons
@@ -65,13 +66,13 @@ def changed_at(secret: Object) -> str:
 
 
 def used(comparisons: list[Comparison]) -> set[str]:
-    """The Secrets that workloads of the release use, those of others among them."""
+    """Return the Secrets that workloads of the release use, those of others among them."""
     there = [found for found in comparisons if found.live is not None and found.key.kind in KINDS]
     return {name for found in there for name in names(found.item["spec"]["template"]) if name}
 
 
 def needed(comparisons: list[Comparison], renewed: dict[str, str]) -> list[Restart]:
-    """The workloads that still have old values; `renewed` maps each Secret to when its values were replaced."""
+    """Return the workloads with old values; `renewed` maps each Secret to the time of its new values."""
     since: dict[int, Restart] = {}
     for secret, when in renewed.items():
         for found in users(comparisons, secret):
@@ -82,7 +83,7 @@ def needed(comparisons: list[Comparison], renewed: dict[str, str]) -> list[Resta
 
 
 def outdated(session: Session, comparisons: list[Comparison], changed: dict[str, str]) -> list[Restart]:
-    """The workloads with a pod that is older than a change: a rollout since then has brought the new values already."""
+    """Return the workloads with a pod older than a change. A rollout since then has brought the new values."""
     return [restart for restart in needed(comparisons, changed) if _has_older_pod(session, restart)]
 
 
@@ -109,7 +110,7 @@ def carry_out(session: Session, restarts: list[Restart], check: Callable[[], Non
 
 
 def names(value: Any) -> set[str]:
-    """The Secrets that a pod template names as environment or as volume."""
+    """Return the Secrets that a pod template names as environment or as volume."""
     return set(_names(value))
 
 

@@ -56,7 +56,7 @@ def _always(session: Session, objects: list[Object]) -> set[Right]:
 
 
 def needed(session: Session, plan: Plan) -> set[Right]:
-    """The rights for what was planned."""
+    """Return the rights for what was planned."""
     versions = {item["kind"]: item["apiVersion"] for item in plan.objects}
     versions |= {"Secret": "v1", "PersistentVolumeClaim": "v1", "Namespace": "v1"}
     rights = _always(session, plan.objects)

@@ -32,7 +32,7 @@ def alphanumeric() -> str:
 
 
 def fernet() -> str:
-    """A key for `cryptography.fernet`: 32 random bytes in URL-safe base64."""
+    """Return a key for `cryptography.fernet`: 32 random bytes in URL-safe base64."""
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
@@ -40,12 +40,12 @@ GENERATORS = {"alphanumeric": alphanumeric, "fernet": fernet}
 
 
 def missing(spec: SecretSpec, live: Json | None) -> list[str]:
-    """The keys that have to be generated, because they are not there or empty. Others are never looked into."""
+    """Return the keys to generate because they are missing or empty. The values of others are not read."""
     return [name for name in spec.keys if not ((live or {}).get("data") or {}).get(name)]
 
 
 def lost(spec: SecretSpec, live: Json | None) -> list[str]:
-    """The missing keys that must have been there, as far as the Secret tells: a newer version may ask for more."""
+    """Return the missing keys that were there before, as the Secret's marks tell; new ones do not count."""
     known = annotation(live, MADE).split(",") if live and annotation(live, MADE) else list(spec.keys)
     return [name for name in missing(spec, live) if name in known]
 
@@ -82,7 +82,7 @@ def refuse_foreign(live: Json | None, namespace: str) -> None:
 
 
 def before_and_after(spec: SecretSpec, live: Json | None) -> tuple[dict[str, str], dict[str, str]]:
-    """The keys of a Secret for a diff, every value hidden."""
+    """Return the keys of a Secret for a diff, every value hidden."""
     there = sorted((live or {}).get("data") or {})
     return dict.fromkeys(there, HIDDEN), dict.fromkeys(sorted({*there, *spec.keys}), HIDDEN)
 
@@ -129,6 +129,6 @@ def ensure(api: Api, spec: SecretSpec, name: str, namespace: str, *, renewed: st
 
 
 def is_ours(live: Json, name: str) -> bool:
-    """Whether this module made the Secret for this release; one made by hand is not ours to delete."""
+    """Say if this module made the Secret for this release; one made by hand is not ours to delete."""
     labels = live["metadata"].get("labels") or {}
     return labels.get(MANAGED_BY) == OURS and labels.get(INSTANCE) == name

@@ -68,7 +68,7 @@ class Session:
         )
 
     def lease(self, *, of_play: bool = False) -> Lease:
-        """The release's Lease, for this task, or with `of_play` for all tasks of the play that ask for it so."""
+        """Return the release's Lease: for this task or, with `of_play`, for all tasks of the play."""
         holder = Holder.here(self.controller, of_play=of_play)
         return Lease(self.api, self.options.name, self.options.namespace, self.progress, holder)
 
@@ -80,6 +80,7 @@ class Session:
             wait_for_orphans(self.helm.mark)
 
     def remaining(self) -> float:
+        """Return the seconds left until the deadline, 0 after it."""
         return max(0.0, self.deadline - time.monotonic())
 
 

@@ -32,7 +32,7 @@ CLOCK = re.compile(r" \(\d+ s of \d+ s\)")
 
 
 def seconds(session: Session) -> int:
-    """What is left of the timeout, but enough for Helm to do something."""
+    """Return the seconds left of the timeout, and at least what Helm needs to do something."""
     return max(SHORTEST, int(session.remaining()))
 
 
@@ -149,7 +149,7 @@ def _attempt(session: Session, pods: Pods, end: float, beat: Callable[[], None])
 
 
 def is_unseen(phases: list[str], is_late: bool) -> bool:
-    """Whether Helm gave up on pods that have succeeded, or that go on and have time left."""
+    """Say if Helm gave up on pods that have succeeded, or that go on and have time left."""
     going = {"Pending", "Running"} if not is_late else set()
     return all(phase in {"Succeeded", *going} for phase in phases)
 

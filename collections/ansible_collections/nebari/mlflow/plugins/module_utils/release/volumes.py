@@ -27,7 +27,7 @@ UNITS |= {f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("K
 
 
 def size(text: object) -> Decimal:
-    """A Kubernetes quantity as a number of bytes."""
+    """Return a Kubernetes quantity as a number of bytes."""
     match = QUANTITY.fullmatch(str(text))
     if not match or match["unit"] not in UNITS:
         raise ReleaseError(f"{text!r} is not a Kubernetes quantity.", "Write it like 20Gi.")
@@ -80,6 +80,7 @@ def for_stateful_set(session: Session, found: Comparison, live: Object) -> list[
 
 
 def is_bound(claim: Object) -> bool:
+    """Say if a claim has its volume."""
     return (claim.get("status") or {}).get("phase") != "Pending"
 
 

@@ -24,10 +24,12 @@ class Process:
 
     @classmethod
     def of(cls, pid: int) -> Process:
+        """Return a running process by its id."""
         return cls(pid, _start(pid))
 
     @classmethod
     def parse(cls, text: str) -> Process | None:
+        """Return a process from `pid:start`, or None."""
         pid, _, start = text.partition(":")
         return cls(int(pid), start) if pid.isdigit() else None
 
@@ -35,6 +37,7 @@ class Process:
         return f"{self.pid}:{self.start}"
 
     def alive(self) -> bool:
+        """Say if it still runs; another process with its id does not count."""
         return bool(self.start) and _start(self.pid) == self.start
 
 
@@ -57,7 +60,7 @@ def host_id() -> str:
 
 
 def controller() -> Process:
-    """The ansible-playbook that forked this worker. A worker has a session of its own: it outlives a kill of the play.
+    """Return the ansible-playbook that forked this worker. Workers have their own session and outlive a killed play.
 
     Ask it what forked us: the parent that the kernel knows is another one as soon as the play is dead.
     """

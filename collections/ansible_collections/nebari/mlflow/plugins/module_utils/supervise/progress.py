@@ -24,6 +24,7 @@ class Progress:
         self.started = time.monotonic()
 
     def elapsed(self) -> float:
+        """Return the seconds since the task began."""
         return time.monotonic() - self.started
 
     def waited(self) -> float:

@@ -152,7 +152,7 @@ def wait_for_writers(database: Database, clock: Clock) -> None:
 
 
 def end_index_creation(database: Database) -> None:
-    """An index that is being created would hold the migration up; it is created again afterwards."""
+    """End the creation of an index, which would hold the migration up. It is created again afterwards."""
     statement = (
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND application_name = %s"

@@ -21,7 +21,7 @@ def wanted() -> bool:
 
 @functools.cache
 def head() -> str:
-    """The revision that the installed MLflow needs, read without importing it."""
+    """Return the revision that the installed MLflow needs, read without importing it."""
     folder: Path = mlflow_schema.installed() / "server/auth/db/migrations/versions"
     return mlflow_schema.read_migrations(folder).head
 

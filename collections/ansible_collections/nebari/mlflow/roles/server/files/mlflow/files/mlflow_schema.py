@@ -85,7 +85,7 @@ def installed() -> Path:
 
 
 def installed_migrations() -> Migrations:
-    """The migrations of the installed MLflow."""
+    """Return the migrations of the installed MLflow."""
     return read_migrations(installed() / "store/db_migrations/versions")
 
 
@@ -106,7 +106,7 @@ def judge(revision: str | None, tables: frozenset[str], migrations: Migrations) 
 
 
 def is_foreign(tables: frozenset[str]) -> bool:
-    """Whether the tables are another program's; its revision may not even be ours to read."""
+    """Say if the tables are another program's; its revision may not even be ours to read."""
     return bool(_own(tables)) and not {"experiments", "runs"} <= tables
 
 
@@ -178,7 +178,7 @@ class Database:
         return driver().connect(mlflow_uri.join(self.parameters, "postgresql"))
 
     def is_pooled(self) -> bool:
-        """Whether a pooler stands between: its sessions are not those of the database."""
+        """Say if a pooler stands between: its sessions are not those of the database."""
         return bool(self.query("SELECT pg_backend_pid()")[0][0] != self.connection.get_backend_pid())
 
     def filled(self, text: str) -> str:

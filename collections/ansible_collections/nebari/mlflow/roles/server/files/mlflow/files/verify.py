@@ -113,7 +113,7 @@ def log_run(server: Server, run_id: str) -> None:
 
 
 def artifact_path(artifact_uri: str) -> str:
-    """The path of an artifact URI behind the server; clients must never need the store's own address."""
+    """Return the path of an artifact URI behind the server; clients must never need the store's own address."""
     parsed = urllib.parse.urlparse(artifact_uri)
     if parsed.scheme != "mlflow-artifacts":
         raise StepError("artifact", f"{artifact_uri} is not behind the server (mlflow-artifacts:/)")

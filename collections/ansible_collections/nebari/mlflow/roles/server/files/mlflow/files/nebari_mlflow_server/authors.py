@@ -59,7 +59,7 @@ def write_down(tracking: type[Any], registry: type[Any]) -> None:
 
 
 def signed(tags: list[Any] | None, tag: Any) -> list[Any]:
-    """The tags with the author's, and no other author."""
+    """Return the tags with the author's, and no other author."""
     return [*(each for each in tags or [] if each.key != USER), tag]
 
 

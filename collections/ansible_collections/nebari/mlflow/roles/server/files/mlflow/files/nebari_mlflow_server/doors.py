@@ -114,7 +114,7 @@ def issuer_of(token: str) -> str | None:
 
 
 def credential(scope: Scope) -> tuple[str, str]:
-    """The request's token and its cookies; the token counts if there is one.
+    """Return the request's token and its cookies; the token counts if there is one.
 
     Clients that know only user and password give the token as the password.
     """

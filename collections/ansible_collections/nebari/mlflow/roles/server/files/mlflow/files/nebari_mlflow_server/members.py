@@ -94,7 +94,7 @@ class Members:
         return {role.name.removeprefix(OUTSIDE): role.id for role in roles if role.name.startswith(OUTSIDE)}
 
     def role(self, team: str) -> int:
-        """The role of a team's outsiders; it is created if it does not exist."""
+        """Return the role of a team's outsiders; create it if it does not exist."""
         if team not in self._roles:
             name = OUTSIDE + team
             text = f"Everyone who is not in {team}. Denies what belongs to the team."
