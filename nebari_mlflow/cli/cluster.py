@@ -41,7 +41,7 @@ def connect(kubeconfig: str, context: str) -> Api:
 
 
 def connect_to(target: Target) -> Api:
-    """Open a connection with the target's private kubeconfig; an error names the original."""
+    """Open a connection with the target's private kubeconfig; an error names the original. Raises ClusterError."""
     login = target.login
     try:
         return connect(login, target.context)

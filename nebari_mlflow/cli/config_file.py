@@ -36,7 +36,7 @@ class Config(SimpleNamespace):
 
 
 def load(path: Path) -> Config:
-    """Return the configuration, or say what is wrong with it without showing its values."""
+    """Return the configuration, or say what is wrong with it without showing its values. Raises InputError."""
     import yaml
     from pydantic import ValidationError
 

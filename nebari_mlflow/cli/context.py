@@ -103,7 +103,7 @@ def from_config(path: Path, kubeconfig: str) -> Target:
 
 
 def from_variables(path: Path, kubeconfig: str) -> Target:
-    """Read a file as given to `ansible-playbook -e @FILE`, without Nebari."""
+    """Read a file as given to `ansible-playbook -e @FILE`, without Nebari. Raises InputError."""
     import yaml
 
     from ..play import texts
@@ -149,7 +149,7 @@ def _check_names(path: Path, code: str, **given: str) -> None:
 
 
 def find(config: Path | None, variables: Path | None, kubeconfig: str) -> Target:
-    """Read the file that is given, or nebari-config.yaml here."""
+    """Read the file that is given, or nebari-config.yaml here. Raises InputError."""
     if config is not None and variables is not None:
         raise InputError("NML104", "--config and --vars are both given.", "Give one of them.")
     options = ("--kubeconfig", kubeconfig) if kubeconfig else ()

@@ -23,7 +23,7 @@ PORTS = 100  # how many ports after the wanted one are tried
 
 
 def free_port(wanted: int) -> int:
-    """Return the first port at or after the wanted one that nobody listens on."""
+    """Return the first port at or after the wanted one that nobody listens on. Raises InputError if there is none."""
     for port in range(wanted, wanted + PORTS):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -44,7 +44,10 @@ def has_screen() -> bool:
 
 @contextmanager
 def forward(target: Target, port: int) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Yield the address, and a function that waits until the connection is lost. Kubectl ends with the block."""
+    """Yield the address, and a function that waits until the connection is lost. Kubectl ends with the block.
+
+    Raises SetupError without kubectl, ClusterError if it cannot forward.
+    """
     if shutil.which("kubectl") is None:
         raise SetupError("NML306", "kubectl is not on PATH.", "Install kubectl, then run it again.")
     service, ports = f"service/{names.service(target.project)}", f"{free_port(port)}:{names.PORT}"

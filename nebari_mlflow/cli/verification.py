@@ -18,7 +18,7 @@ LINES = 15
 
 
 def use(target: Target) -> dict[str, Any]:
-    """Run the chart's tests and return what the test pod found."""
+    """Run the chart's tests and return what the test pod found. Raises ClusterError, and PlayError if a test fails."""
     from ansible_collections.nebari.mlflow.plugins.module_utils.release.helm import Helm, HelmError
     from ansible_collections.nebari.mlflow.plugins.module_utils.release.manifest import tests
     from ansible_collections.nebari.mlflow.plugins.module_utils.release.options import Options

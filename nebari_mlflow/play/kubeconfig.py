@@ -68,7 +68,10 @@ def _present(given: str) -> list[Path]:
 
 
 def private_copy(given: str, folder: Path) -> Path:
-    """Copy with mode 0600, with relative paths made absolute; several files become one, as kubectl merges them."""
+    """Copy with mode 0600, with relative paths made absolute; several files become one, as kubectl merges them.
+
+    Raises SetupError and UntrustedError, as `read` does.
+    """
     import yaml
 
     merged: dict[str, Any] = {}

@@ -94,7 +94,7 @@ def check_semaphores() -> None:
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """Make the folder with mode 0700, and remove it in every case."""
+    """Make the folder with mode 0700, and remove it in every case. Raises SetupError without room."""
     sweep()
     root = next(filter(usable, candidates()), None)
     if root is None:

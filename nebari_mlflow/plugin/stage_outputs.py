@@ -33,7 +33,10 @@ LOGIN = Output("mlflow_access", SERVICES, "forward-auth-service")
 
 
 def read(stage_outputs: Mapping[str, Mapping[str, Any]], output: Output) -> Any:
-    """Return an output; Nebari stores some as {"value": x} and some as x."""
+    """Return an output; Nebari stores some as {"value": x} and some as x.
+
+    Raises UpstreamError if it is missing or empty.
+    """
     try:
         found = stage_outputs[output.stage][output.name]
     except KeyError as error:

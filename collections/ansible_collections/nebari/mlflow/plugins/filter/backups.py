@@ -60,7 +60,10 @@ def _age() -> ModuleType:
 
 
 def age_secrets(encrypted: str, identities: str) -> dict[str, dict[str, str]]:
-    """Return the Secrets of a backup. Nothing of them, and nothing of a key, is in an error."""
+    """Return the Secrets of a backup. Nothing of them, and nothing of a key, is in an error.
+
+    Raises AnsibleFilterError.
+    """
     age = _age()
     try:
         found: dict[str, dict[str, str]] = json.loads(age.decrypt(base64.b64decode(encrypted), identities))

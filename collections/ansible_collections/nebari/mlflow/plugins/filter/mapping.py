@@ -54,7 +54,10 @@ CHARTED = {
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """Return `value` as a mapping. Its texts never stand in an error: they may be secrets."""
+    """Return `value` as a mapping. Its texts never stand in an error: they may be secrets.
+
+    Raises AnsibleFilterError.
+    """
     if value is None or value == "":
         return {}
     if isinstance(value, str):

@@ -17,7 +17,10 @@ OF_CONTAINER = ("image", "imagePullPolicy", "resources", "securityContext")
 
 
 def database_pod(session: Session) -> dict[str, Any]:
-    """Return parts of the StatefulSet that the values make: of the pod, its container, its environment, its claim."""
+    """Return parts of the StatefulSet that the values make: of the pod, its container, its environment, its claim.
+
+    Raises RefusedInput if the values make no database.
+    """
     name = f"{session.options.name}-postgresql"
     found = [item for item in render(session) if item["kind"] == "StatefulSet" and item["metadata"]["name"] == name]
     if not found:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 def ensure_saved(session: Session, old: Old, *, check_mode: bool) -> list[Change]:
-    """Create the Secret that keeps them. What it holds is never replaced by less."""
+    """Create the Secret that keeps them. What it holds is never replaced by less.
+
+    Raises ForeignObject if another Secret has its name.
+    """
     options = session.options
     if not old.installed:
         return []

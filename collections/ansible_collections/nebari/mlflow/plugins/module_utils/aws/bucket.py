@@ -33,7 +33,7 @@ class Bucket:
         )
 
     def exists(self) -> bool:
-        """Check that the bucket is there, ours to read, and in the right region."""
+        """Check that the bucket is there, ours to read, and in the right region. Raises CloudError if not."""
         try:
             answer = self.call("get_bucket_location", ("NoSuchBucket",))
         except CloudError as error:

@@ -26,7 +26,7 @@ def arn_of(aws: Aws, name: str) -> str:
 
 
 def issuer_arn(aws: Aws, issuer_url: str) -> str:
-    """Return the ARN of the account's OIDC provider for the cluster, which must exist."""
+    """Return the ARN of the account's OIDC provider for the cluster, which must exist. Raises CloudError without it."""
     host = issuer_url.removeprefix("https://").rstrip("/")
     arn = f"arn:{aws.partition}:iam::{aws.account}:oidc-provider/{host}"
     provider = aws.call("iam", "get_open_id_connect_provider", OpenIDConnectProviderArn=arn, absent=GONE)

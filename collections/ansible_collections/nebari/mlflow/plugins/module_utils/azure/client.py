@@ -139,7 +139,7 @@ class Azure:
             raise CloudError(f"{name}: {error.code}.", "Run it again: it goes on where it stopped.") from error
 
     def get(self, path: str, version: str, permission: str, **query: str) -> dict[str, Any] | None:
-        """Return a resource, None when it does not exist. A refusal is never taken for that."""
+        """Return a resource, None when it does not exist. A refusal is never taken for that. Raises CloudError."""
         try:
             found: dict[str, Any] = self._call("GET", path, version, None, query)
         except ApiError as error:

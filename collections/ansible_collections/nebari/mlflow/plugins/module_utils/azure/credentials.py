@@ -165,7 +165,10 @@ def _login_of_cli(environ: Mapping[str, str], home: Path) -> dict[str, str]:
 
 
 def of_profile(name: str, home: Path, named: bool) -> dict[str, str]:
-    """Return a section of the file of profiles; {} without one, which is an error for a profile that is named."""
+    """Return a section of the file of profiles; {} without one, which is an error for a profile that is named.
+
+    Raises CloudError.
+    """
     profiles = configparser.ConfigParser(interpolation=None, default_section="")
     file = home / FILE
     try:

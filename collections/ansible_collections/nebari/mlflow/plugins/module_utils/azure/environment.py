@@ -53,7 +53,7 @@ NAMES = {
 
 
 def named(value: str) -> Environment:
-    """Return the cloud of that name. The default is the public cloud."""
+    """Return the cloud of that name. The default is the public cloud. Raises CloudError for an unknown name."""
     found = next((each for name, each in NAMES.items() if name.lower() == value.lower()), None)
     if value and found is None:
         raise CloudError(

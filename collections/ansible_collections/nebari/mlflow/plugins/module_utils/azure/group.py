@@ -23,6 +23,7 @@ def ensure_present(azure: Azure, plan: Plan, name: str, location: str, tags: dic
     """Return the location for what is to be in the group.
 
     A group may hold what is elsewhere, so `location` may be another one, unless it is the group's own: not `moves`.
+    Raises CloudError if it is elsewhere, or missing and no location is given.
     """
     path = f"{azure.subscription}/resourceGroups/{name}"
     found = azure.get(path, VERSION, READ)

@@ -39,7 +39,10 @@ def merged(rules: Rules, current: Rules) -> Rules:
 
 
 def addresses_of(given: str) -> list[str]:
-    """Return an address or a range as Azure takes it: ranges of one or two addresses are written as addresses."""
+    """Return an address or a range as Azure takes it: ranges of one or two addresses are written as addresses.
+
+    Raises CloudError for anything else.
+    """
     try:
         network = ipaddress.IPv4Network(given.strip(), strict=False)
     except ValueError:

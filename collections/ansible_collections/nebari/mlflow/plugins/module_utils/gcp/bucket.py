@@ -115,7 +115,7 @@ def choose(gcp: Gcp, name: str, adopt: str, owner: str) -> tuple[Bucket, dict[st
 def ensure_present(
     plan: Plan, bucket: Bucket, found: dict[str, Any] | None, labels: dict[str, str], location: str
 ) -> None:
-    """Create or repair the bucket. Only what differs is patched, so what others set stays."""
+    """Create or repair the bucket. Only what differs is patched, so what others set stays. Raises CloudError."""
     current = _settings(found) if found else {"labels": {}}
     wanted: Settings = {
         "labels": {**current["labels"], **labels},

@@ -93,6 +93,7 @@ class Gcp:
         """Return the answer, None for a status in `absent`, or raise.
 
         A status in `raw` is an ApiError for the caller to handle, any other a CloudError that says what to do.
+        Raises ApiError for a status in `raw`, CloudError for others.
         """
         what = re.sub("^.*?/v[0-9]+/", "", url)
         try:
@@ -118,7 +119,10 @@ class Gcp:
 
     @cached_property
     def number(self) -> str:
-        """Return the project's number, which Google uses instead of the id. A wrong id shows here."""
+        """Return the project's number, which Google uses instead of the id. A wrong id shows here.
+
+        Raises CloudError.
+        """
         if self._number:
             return self._number
         permission = "resourcemanager.projects.get"

@@ -84,6 +84,7 @@ def universe(environ: Mapping[str, str], of_credentials: str) -> str:
     """Return the domain of Google's addresses, which is another one in a cloud for one country or one customer.
 
     https://cloud.google.com/python/docs/reference/google-cloud-core/latest/client
+    Raises ValueError if the key and the environment differ.
     """
     named = environ.get(UNIVERSE, "")
     default = "googleapis.com"

@@ -69,7 +69,7 @@ def is_plain(cluster: dict[str, Any], user: dict[str, Any]) -> bool:
 
 
 def connect(cluster: dict[str, Any], user: dict[str, Any], folder: Path) -> Connection:
-    """Use plain credentials; relative paths in a kubeconfig start at its `folder`."""
+    """Use plain credentials; relative paths in a kubeconfig start at its `folder`. Raises ClusterUnusable."""
     server = str(cluster.get("server") or "").rstrip("/")
     if not server:
         raise ClusterUnusable("The kubeconfig's cluster has no `server`.", "Download the kubeconfig again.")
@@ -110,7 +110,7 @@ def impersonating(connection: Connection, user: dict[str, Any]) -> Connection:
 def by_library(config_files: str, context: str, proxy: str = "") -> Connection:
     """Let the kubernetes library read the kubeconfig and log in; "" for `config_files` is a pod's own account.
 
-    The library reads neither `proxy-url` nor HTTPS_PROXY nor SSL_CERT_FILE.
+    The library reads neither `proxy-url` nor HTTPS_PROXY nor SSL_CERT_FILE. Raises ClusterUnusable.
     """
     try:
         from kubernetes import client, config

@@ -108,7 +108,7 @@ def paths(kubeconfig: str) -> list[Path]:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read one file. Every way in which this fails has its own sentence."""
+    """Read one file. Every way in which this fails has its own sentence. Raises ClusterUnusable."""
     try:
         text, _ = read_owned(path)
     except FileNotFoundError as error:

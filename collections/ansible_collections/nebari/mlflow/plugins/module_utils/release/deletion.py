@@ -22,7 +22,10 @@ def delete_and_wait(session: Session, path: str, what: str, *, uid: str) -> None
 
 
 def wait_until_gone(session: Session, path: str, what: str, *, uid: str) -> None:
-    """Return when that very object is gone. A claim is held until its last pod has ended."""
+    """Return when that very object is gone. A claim is held until its last pod has ended.
+
+    Raises ReleaseError at the deadline.
+    """
     while (live := session.api.find(path)) and live["metadata"]["uid"] == uid:
         session.helm.must_stop()
         session.progress.say(f"waiting for {what} to be deleted")
@@ -36,7 +39,7 @@ def wait_until_gone(session: Session, path: str, what: str, *, uid: str) -> None
 
 
 def wait_for_pods(session: Session, selector: str) -> None:
-    """Return when no pod has these labels."""
+    """Return when no pod has these labels. Raises ReleaseError at the deadline."""
     pods = f"/api/v1/namespaces/{session.options.namespace}/pods"
     while selector and (left := session.api.request("GET", pods, query={"labelSelector": selector})["items"]):
         session.helm.must_stop()

@@ -91,6 +91,7 @@ def ensure(api: Api, spec: SecretSpec, name: str, namespace: str, *, renewed: st
     """Create the Secret or add its missing keys; return whether anything was written.
 
     `renewed` is the time to note if workloads use the Secret that don't know its new values.
+    Raises ReleaseError if the live one is immutable and lacks keys.
     """
     path = f"/api/v1/namespaces/{namespace}/secrets"
     live = api.find(f"{path}/{spec.name}")

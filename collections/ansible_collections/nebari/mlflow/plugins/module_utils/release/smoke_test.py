@@ -61,7 +61,7 @@ def verify(
     """Run `helm test`. Helm writes the result into the release record, where the next run finds it.
 
     With workloads that are `arriving` the tests wait for them, and are watched the while; return False when they gave
-    that up: nothing is proved then, either way.
+    that up: nothing is proved then, either way. Raises ReleaseError if a test failed.
     """
     limit = max(seconds(session), session.options.verify_timeout)
     pods = Pods(session.api, session.options.namespace, tests)

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def ensure_tested(session: Session, *, check_mode: bool) -> Outcome:
-    """Run the tests unless they have passed. A first install is tested while it comes up."""
+    """Run the tests unless they have passed. A first install is tested while it comes up.
+
+    Raises ReleaseError if one fails.
+    """
     options = session.options
     record = newest(session)
     proof = Change("verify", "Release", options.name, options.namespace)

@@ -27,7 +27,7 @@ UNITS |= {f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("K
 
 
 def size(text: object) -> Decimal:
-    """Return a Kubernetes quantity as a number of bytes."""
+    """Return a Kubernetes quantity as a number of bytes. Raises ReleaseError for any other text."""
     match = QUANTITY.fullmatch(str(text))
     if not match or match["unit"] not in UNITS:
         raise ReleaseError(f"{text!r} is not a Kubernetes quantity.", "Write it like 20Gi.")
@@ -48,7 +48,10 @@ def differences(wanted: Object, live: Object) -> list[str]:
 
 
 def for_claim(session: Session, found: Comparison, live: Object) -> list[Step]:
-    """Replace a claim that is not bound yet; its pods wait for one of that name."""
+    """Replace a claim that is not bound yet; its pods wait for one of that name.
+
+    Raises ReleaseError for a claim that is bound.
+    """
     where = str(found.key)
     if is_bound(live):
         raise _refuse(session, where, found.item["spec"], live["spec"], found.refused)

@@ -63,6 +63,7 @@ def controller() -> Process:
     """Return the ansible-playbook that forked this worker. Workers have their own session and outlive a killed play.
 
     Ask it what forked us: the parent that the kernel knows is another one as soon as the play is dead.
+    Raises ReleaseError if it was killed already.
     """
     forked = multiprocessing.parent_process()
     pid = os.getppid() if forked is None or forked.pid is None else forked.pid
@@ -73,7 +74,10 @@ def controller() -> Process:
 
 
 def wait_for_orphans(mark: str) -> None:
-    """Wait for programs of a killed run to end: they carry `mark`, as NAME=value, in their environment."""
+    """Wait for programs of a killed run to end: they carry `mark`, as NAME=value, in their environment.
+
+    Raises ReleaseError if they go on.
+    """
     deadline = time.monotonic() + ORPHAN_PATIENCE
     while pids := _with_environment(mark):
         if time.monotonic() > deadline:
