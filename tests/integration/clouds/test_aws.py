@@ -267,7 +267,7 @@ def test_bucket_is_created_in_its_region_and_found_elsewhere(aws_lab: AwsLab, re
     assert not aws_lab.converge(region=region)["changed"]
     with pytest.raises(CloudError, match=f"is in {region}, not in {other}") as moved:
         aws_lab.converge(region=other)
-    assert f"mlflow_aws_region={region}" in moved.value.fix
+    assert f"region={region} (mlflow_aws_region={region} in the playbooks)" in moved.value.fix
     with pytest.raises(CloudError, match=f"is in {region}, not in ap-south-1"):
         aws_lab.converge(region="ap-south-1")
     assert aws_lab.cloud.writes() == []
@@ -280,7 +280,7 @@ def test_bad_input_says_what_to_do(aws_lab: AwsLab, monkeypatch: pytest.MonkeyPa
     assert aws_lab.cloud.writes() == []
     with pytest.raises(CloudError, match="did not answer in region 'eu-west-9'") as nowhere:
         aws_lab.converge(region="eu-west-9")
-    assert "mlflow_aws_region is a region of AWS" in nowhere.value.fix
+    assert "region (mlflow_aws_region in the playbooks) is a region of AWS" in nowhere.value.fix
     provider = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER.removeprefix('https://')}"
     iam = aws_lab.client("iam")
     iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=provider)

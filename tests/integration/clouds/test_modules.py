@@ -54,7 +54,7 @@ ALONE: dict[str, tuple[str, dict[str, Any]]] = {
         "azure_role_assignment",
         {
             **OF_AZURE, "scope": azure_lab.CONTAINER, "identity_id": azure_lab.IDENTITY,
-            "principal_id": "(known after the identity is made)",
+            "principal_id": "(known after the identity is created)",
         },
     ),
 }  # fmt: skip

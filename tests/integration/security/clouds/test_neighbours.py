@@ -391,6 +391,6 @@ def test_a_bucket_that_another_project_took_meanwhile_is_refused(gcp_lab: GcpLab
         gcp_lab.google.shared.add(gcp.NAME)
 
     gcp_lab.before("storage.buckets.create", take)
-    with pytest.raises(CloudError, match=f"bucket {gcp.NAME} cannot be made"):
+    with pytest.raises(CloudError, match=f"bucket {gcp.NAME} cannot be created"):
         gcp_lab.converge()
     assert gcp_lab.google.buckets[gcp.NAME] == theirs

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..cloud.errors import CloudError, foreign
+from ..cloud.errors import CloudError, foreign, option
 from ..cloud.naming import OWNER
 from ..cloud.plan import Plan, Settings
 from . import policies
@@ -46,9 +46,10 @@ class Bucket:
             answer.get("LocationConstraint"), answer.get("LocationConstraint")
         )
         if region != self._aws.region:
+            given = option("region", "mlflow_aws_region", region)
             raise CloudError(
                 f"S3 bucket {self.name} is in {region}, not in {self._aws.region}. Nothing was changed.",
-                f"Give mlflow_aws_region={region}, or move the artifacts; a bucket cannot change its region.",
+                f"Give {given}, or move the artifacts; a bucket cannot change its region.",
             )
         return True
 

@@ -20,7 +20,7 @@ try:
 except ImportError as error:
     MISSING = error
 
-from ..cloud.errors import CloudError, library_missing, not_permitted, text_of
+from ..cloud.errors import CloudError, library_missing, not_permitted, option, text_of
 from ..cloud.retry import until
 from ..supervise.progress import Progress
 from .credentials import chosen, region
@@ -59,6 +59,8 @@ PERMISSIONS = {
     "s3:ListMultipartUploads": "s3:ListBucketMultipartUploads",
     "iam:GetOpenIdConnectProvider": "iam:GetOpenIDConnectProvider",
 }
+REGION = option("region", "mlflow_aws_region")
+CLUSTER = option("cluster_name", "mlflow_aws_cluster_name")
 TAKEN = "If the name is another account's, use another project name: bucket names are global."
 HOW_TO_CONFIGURE = "Give it the parameters of botocore.config.Config."
 HOW_TO_LOG_IN = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (and AWS_SESSION_TOKEN)."
@@ -76,7 +78,7 @@ class Aws:
         self._session = self._log_in(region(params, os.environ))
         self.region: str = self._session.region_name or ""
         if not self.region:
-            raise CloudError("No region of AWS is given.", "Give mlflow_aws_region, or set AWS_REGION.")
+            raise CloudError("No region of AWS is given.", f"Give {REGION}, or set AWS_REGION.")
         identity = self.call("sts", "get_caller_identity")
         self.account: str = identity["Account"]
         self.partition: str = identity["Arn"].split(":")[1]
@@ -169,10 +171,10 @@ def _explained(error: Any, what: str, target: str) -> CloudError:
             f"Renew them. {HOW_TO_LOG_IN} A region that the account has not enabled refuses good ones too.",
         )
     if code == "ResourceNotFoundException" and what.startswith("eks:"):
-        return CloudError(f"{said}.", "Give mlflow_aws_cluster_name as in: aws eks list-clusters")
+        return CloudError(f"{said}.", f"Give {CLUSTER} as in: aws eks list-clusters")
     if code == "BucketAlreadyExists":
-        return CloudError(f"S3 bucket {target} cannot be made: {said}.", TAKEN)
-    return CloudError(f"{what} on {target} failed: {code}: {said}.", "Run it again: it goes on where it stopped.")
+        return CloudError(f"S3 bucket {target} cannot be created: {said}.", TAKEN)
+    return CloudError(f"{what} on {target} failed: {code}: {said}.", "Run it again; it resumes where it stopped.")
 
 
 def _unreachable(error: Exception, what: str, region: str) -> CloudError:
@@ -186,5 +188,5 @@ def _unreachable(error: Exception, what: str, region: str) -> CloudError:
         return CloudError(f"{text_of(error)}.", HOW_TO_LOG_IN)
     return CloudError(
         f"{what}: AWS did not answer in region {region!r}: {text_of(error)}.",
-        "Check that mlflow_aws_region is a region of AWS that your account has enabled, and the network and proxy.",
+        f"Check that {REGION} is a region of AWS that your account has enabled, and check the network and the proxy.",
     )

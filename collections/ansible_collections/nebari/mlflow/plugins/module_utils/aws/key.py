@@ -15,7 +15,7 @@ from ..cloud.plan import Plan, Settings
 from .client import Aws
 
 KIND = "KMS key"
-UNKNOWN = "(known after the key is made)"
+UNKNOWN = "(known after the key is created)"
 S3_OWN = ("aws:kms", "aws:kms:dsse")  # encryption without a key of the account's: nobody needs a right to it
 SETTLE = 300.0  # seconds in which tags may not count for a permission yet
 WAITING_DAYS = 30  # KMS deletes no key at once; until then the deletion can be cancelled

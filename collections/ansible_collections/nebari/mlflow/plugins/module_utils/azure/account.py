@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..cloud.errors import CloudError, foreign
+from ..cloud.errors import CloudError, foreign, option
 from ..cloud.naming import OWNER
 from ..cloud.plan import Plan, Settings
 from ..cloud.retry import until
@@ -59,7 +59,7 @@ class Account:
             )
         except NotShown:
             raise CloudError(
-                f"{KIND} {self.name} cannot be made: {taken} Nothing was changed.",
+                f"{KIND} {self.name} cannot be created: {taken} Nothing was changed.",
                 "If a deploy was interrupted just now, run it again. Else somebody in the world has the name, or had "
                 "it until some minutes ago: use another project name.",
             ) from None
@@ -140,9 +140,10 @@ def check_location(account: Account, found: dict[str, Any] | None, location: str
     """Refuse an account that is elsewhere than where it is asked for; without a location it is anywhere."""
     there = str((found or {}).get("location", ""))
     if location and there and same_place(there) != same_place(location):
+        given = option("location", "mlflow_azure_location", there)
         raise CloudError(
             f"{KIND} {account.name} is in {there}, not in {location}. Nothing was changed.",
-            f"Give mlflow_azure_location={there}, or move the artifacts; an account cannot change its location.",
+            f"Give {given}, or move the artifacts; an account cannot change its location.",
         )
 
 

@@ -37,7 +37,7 @@ try:
 except ImportError as error:
     MISSING = error
 
-from ..cloud.errors import CloudError, library_missing, not_permitted, text_of
+from ..cloud.errors import CloudError, library_missing, not_permitted, option, text_of
 from ..cloud.retry import until
 from ..supervise.progress import Progress
 from . import environment
@@ -57,6 +57,7 @@ PASSING = {
 }
 # What a write is told about an object that was made a moment ago: Azure's front doors hear of it one by one.
 NOT_YET = {"ParentResourceNotFound", "ResourceNotFound", "ResourceGroupNotFound"}
+SUBSCRIPTION = option("subscription_id", "mlflow_azure_subscription_id")
 WRONG_SUBSCRIPTION = ("SubscriptionNotFound", "InvalidSubscriptionId", "MissingSubscription")
 # What the pipeline repeats only with a Retry-After, or only for other methods.
 THROTTLED, BROKEN = 429, {408, 502}
@@ -91,7 +92,7 @@ class Azure:
         if not self.subscription_id:
             raise CloudError(
                 "No subscription is given.",
-                "Give mlflow_azure_subscription_id or ARM_SUBSCRIPTION_ID, as in: az account list --query '[].id'",
+                f"Give {SUBSCRIPTION} or set ARM_SUBSCRIPTION_ID, as in: az account list --query '[].id'",
             )
         self.subscription = f"/subscriptions/{self.subscription_id}"
         self.progress = progress
@@ -136,7 +137,7 @@ class Azure:
             if error.status == 403:
                 said = f"{error.code}, of which a new role assignment takes minutes"
                 raise not_permitted("Azure", name, permission, said) from error
-            raise CloudError(f"{name}: {error.code}.", "Run it again: it goes on where it stopped.") from error
+            raise CloudError(f"{name}: {error.code}.", "Run it again; it resumes where it stopped.") from error
 
     def get(self, path: str, version: str, permission: str, **query: str) -> dict[str, Any] | None:
         """Return a resource, None when it does not exist. A refusal is never taken for that. Raises CloudError."""
@@ -284,7 +285,7 @@ def _explained(error: ApiError, name: str, permission: str) -> CloudError:
     if error.status == 401:
         return CloudError(f"Azure does not accept the credentials: {said}.", HOW_TO_LOG_IN)
     if error.code in WRONG_SUBSCRIPTION:
-        return CloudError(f"{said}.", "Give mlflow_azure_subscription_id as: az account list --query '[].id'")
+        return CloudError(f"{said}.", f"Give {SUBSCRIPTION} as in: az account list --query '[].id'")
     if error.code == "RequestDisallowedByPolicy":
         return CloudError(
             f"{name}: a policy of the subscription forbids it: {said}.", "Do as it says, or ask its owner."
@@ -299,5 +300,6 @@ def _explained(error: ApiError, name: str, permission: str) -> CloudError:
         space = re.search(r"Microsoft\.\w+", said)
         return CloudError(f"{said}.", f"az provider register --wait --namespace {space.group() if space else ''}")
     if error.code == "LocationNotAvailableForResourceType":
-        return CloudError(f"{said}.", "Give mlflow_azure_location as in: az account list-locations --query '[].name'")
-    return CloudError(f"{name}: {error.code}: {said}.", "Run it again: it goes on where it stopped.")
+        given = option("location", "mlflow_azure_location")
+        return CloudError(f"{said}.", f"Give {given} as in: az account list-locations --query '[].name'")
+    return CloudError(f"{name}: {error.code}: {said}.", "Run it again; it resumes where it stopped.")

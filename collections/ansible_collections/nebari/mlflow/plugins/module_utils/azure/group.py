@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..cloud.errors import CloudError
+from ..cloud.errors import CloudError, option
 from ..cloud.neighbours import holds
 from ..cloud.plan import Plan
 from . import tagging
@@ -38,7 +38,7 @@ def ensure_present(azure: Azure, plan: Plan, name: str, location: str, tags: dic
     if not location:
         raise CloudError(
             f"Resource group {name} does not exist. Nothing was changed.",
-            "Make it, or give mlflow_azure_location and it is made.",
+            f"Create it, or give {option('location', 'mlflow_azure_location')} to have it created.",
         )
     body = {"location": location, "tags": tags}
     permission = "Microsoft.Resources/subscriptions/resourceGroups/write"

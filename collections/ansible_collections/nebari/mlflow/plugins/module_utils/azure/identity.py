@@ -34,7 +34,7 @@ ASSIGNMENTS = "Microsoft.Authorization/roleAssignments"
 ASSIGNMENTS_VERSION = "2022-04-01"
 # Storage Blob Data Contributor: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles/storage
 ROLE, ROLE_NAME = "ba92f5b4-2d11-453d-a403-e96b0029c9fe", "Storage Blob Data Contributor"
-UNKNOWN = "(known after the identity is made)"
+UNKNOWN = "(known after the identity is created)"
 
 
 def id_of(azure: Azure, group: str, name: str) -> str:
@@ -132,7 +132,7 @@ def ensure_assignment(azure: Azure, plan: Plan, scope: str, path: str, principal
 
     found = azure.get(target, ASSIGNMENTS_VERSION, f"{ASSIGNMENTS}/read")
     if found is not None:
-        # An assignment cannot be changed: one for an identity that has gone is made anew.
+        # An assignment cannot be changed: one for a deleted identity is replaced.
         properties = found["properties"]
         plan.update(ASSIGNMENT, ROLE_NAME, {"role": ROLE_NAME, **properties}, wanted, replace)
     elif not (exists and _granted(azure, scope, principal)):  # under another name it is as good
@@ -186,7 +186,7 @@ def ensure_absent(azure: Azure, plan: Plan, path: str, found: dict[str, Any] | N
 
 
 def assignment_id(scope: str, path: str) -> str:
-    """Return the assignment's id. Its name is the same in every run, so that it is made once."""
+    """Return the assignment's id. Its name is the same in every run, so it is created once."""
     name = uuid.uuid5(uuid.NAMESPACE_URL, f"{scope.lower()}|{path.lower()}|{ROLE}")
     return f"{scope}/providers/{ASSIGNMENTS}/{name}"
 

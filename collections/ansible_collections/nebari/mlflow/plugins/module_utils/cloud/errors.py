@@ -16,6 +16,12 @@ def text_of(error: BaseException) -> str:
     return " ".join(str(error).split()).rstrip(".")
 
 
+def option(name: str, variable: str, value: str = "") -> str:
+    """Return an option as a fix names it: the module's own, and the variable of the playbooks."""
+    given = f"={value}" if value else ""
+    return f"{name}{given} ({variable}{given} in the playbooks)"
+
+
 def foreign(kind: str, name: str, owner: str, ours: str) -> CloudError:
     """Say that an object with our name belongs to another deployment."""
     return CloudError(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from ..cloud.errors import CloudError, foreign
+from ..cloud.errors import CloudError, foreign, option
 from ..cloud.naming import OWNER, PREFIX
 from ..cloud.neighbours import ADOPTED, holds
 from ..cloud.plan import Plan, Settings
@@ -58,7 +58,7 @@ class Bucket:
             found = self.read()
             ours = found and found.get("labels", {}).get(OWNER) == wanted["labels"][OWNER] and self.is_ours(found)
             if not ours:
-                raise CloudError(f"{KIND} {self.name} cannot be made: {error.said}.", TAKEN) from error
+                raise CloudError(f"{KIND} {self.name} cannot be created: {error.said}.", TAKEN) from error
 
     def patch(self, wanted: Settings, fields: tuple[str, ...]) -> None:
         """Write the named settings only."""
@@ -129,9 +129,10 @@ def ensure_present(
         plan.create(KIND, bucket.name, {**wanted, "location": location}, lambda: bucket.create(wanted, location))
         return
     if found["location"].upper() != location.upper():
+        given = option("location", "mlflow_gcp_region", found["location"].lower())
         raise CloudError(
             f"bucket {bucket.name} is in {found['location']}, not in {location.upper()}. Nothing was changed.",
-            f"Give mlflow_gcp_region={found['location'].lower()}, or move the artifacts; a bucket stays where it is.",
+            f"Give {given}, or move the artifacts; a bucket cannot change its location.",
         )
     plan.update(KIND, bucket.name, current, wanted, lambda fields: bucket.patch(wanted, fields))
 

@@ -25,7 +25,7 @@ try:
 except ImportError as error:
     MISSING = error
 
-from ..cloud.errors import CloudError, library_missing, not_permitted, text_of
+from ..cloud.errors import CloudError, library_missing, not_permitted, option, text_of
 from ..cloud.retry import until
 from ..supervise.progress import Progress
 from .credentials import Chosen, chosen, universe
@@ -38,7 +38,7 @@ TRANSIENT = {408, 429, 500, 502, 503, 504}
 THROTTLED = ("rateLimitExceeded", "userRateLimitExceeded")
 PATIENCE = 120.0
 TIMEOUT = (10, 60)  # seconds to connect, and between two bytes of an answer
-WRONG_PROJECT = "Give mlflow_gcp_project as in the first column of: gcloud projects list"
+WRONG_PROJECT = f"Give {option('cloud_project', 'mlflow_gcp_project')} as in the first column of: gcloud projects list"
 HOW_TO_LOG_IN = (
     "Set GOOGLE_CREDENTIALS to a service account's key or its file, or run: gcloud auth application-default login"
 )
@@ -190,7 +190,7 @@ def explained(error: ApiError, what: str, permission: str) -> CloudError:
         return CloudError(
             f"{what}: {said}.",
             "Turn workload identity on: gcloud container clusters update NAME --workload-pool=PROJECT.svc.id.goog. "
-            "A cluster of another project's pool wants mlflow_gcp_workload_pool.",
+            f"A cluster in another project's pool needs {option('workload_pool', 'mlflow_gcp_workload_pool')}.",
         )
-    fix = "Remove that cause, and run it again: it goes on where it stopped."
+    fix = "Remove that cause and run it again; it resumes where it stopped."
     return CloudError(f"{what} failed: {text_of(error)}.", fix)

@@ -25,7 +25,7 @@ def install(controller: Process | None) -> None:
     def cancel(number: int, _frame: FrameType | None) -> None:
         for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(each, signal.SIG_IGN)
-        raise Cancelled(f"Stopped by {signal.Signals(number).name}.", "Run it again: it goes on where it stopped.")
+        raise Cancelled(f"Stopped by {signal.Signals(number).name}.", "Run it again; it resumes where it stopped.")
 
     for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(each, cancel)
