@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 HEAD = """\
 # The `mlflow:` block of nebari-config.yaml
 
-Made from the schema by `python -m nebari_mlflow.reference`. Unknown keys are refused, and secrets never
-stand in this file: name a Secret of Nebari's namespace instead. Every text reaches the cluster to the letter:
-`{{ }}` in it means nothing to Ansible. The same as JSON schema:
-`python -m nebari_mlflow.reference --json-schema`.
+Generated from the schema by `python -m nebari_mlflow.reference`; with `--json-schema`, that prints a JSON schema.
+
+Unknown keys are refused. Secrets do not belong in this file: name a Secret in Nebari's namespace instead. Texts reach the
+cluster unchanged; Ansible does not evaluate `{{ }}` in them.
 
 """
 

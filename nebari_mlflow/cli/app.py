@@ -141,7 +141,7 @@ def adopt(
     remove_old: str = typer.Option(
         "", help="The project's name, to delete for good what an earlier adoption kept of the old release."
     ),
-    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask for confirmation."),
 ) -> None:
     """Take over the database of a release that another MLflow chart made, compare both sides, and deploy."""
     from ..names import ADOPT
@@ -158,7 +158,7 @@ def adopt(
         )
     what = "Delete the old database for good" if remove_old else "Stop the old server and take over its database"
     if not (check or yes or confirmed(f"{what}: {target.release} in namespace {target.namespace}?")):
-        raise Cancelled("NML503", "Nothing was changed: it was not confirmed.", "Answer y, or give --yes.")
+        raise Cancelled("NML503", "Nothing was changed: the change was not confirmed.", "Answer y, or give --yes.")
     extra = {"mlflow_remove_old": remove_old} if remove_old else {}
     result = play(target, ADOPT, console, check=check, extra=extra)
     if options.as_json:
@@ -233,7 +233,7 @@ def verify(options: Options) -> None:
 def logs(
     options: Options,
     component: str = typer.Option("tracking", help=f"One of {', '.join(COMPONENTS)}."),
-    tail: int = typer.Option(200, min=1, max=100_000, help="Lines of each pod."),
+    tail: int = typer.Option(200, min=1, max=100_000, help="Number of lines per pod."),
 ) -> None:
     """Print the last lines of a component's pods."""
     from . import cluster
@@ -280,7 +280,7 @@ def destroy(
     delete_data: str = typer.Option(
         "", help="The project's name, to delete database, artifacts and keys for good as well."
     ),
-    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask for confirmation."),
 ) -> None:
     """Remove the release. Keep all data unless --delete-data repeats the project's name."""
     from ..names import DESTROY
@@ -296,7 +296,7 @@ def destroy(
         )
     what = "with ALL ITS DATA" if delete_data else "and keep its data"
     if not (yes or confirmed(f"Remove {target.release} from namespace {target.namespace} {what}?")):
-        raise Cancelled("NML503", "Nothing was removed: it was not confirmed.", "Answer y, or give --yes.")
+        raise Cancelled("NML503", "Nothing was removed: the removal was not confirmed.", "Answer y, or give --yes.")
     extra = {"mlflow_delete_data": delete_data} if delete_data else {}
     result = play(target, DESTROY, console, extra=extra)
     if options.as_json:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ACTIONS = ("make", "list", "prune")
 QUESTIONS = {
     "undo": "Remove what was restored, and take back what was there before?",
-    "discard": "Delete what the last restore put aside? There is no way back.",
+    "discard": "Delete what the last restore put aside? This cannot be undone.",
 }
 ARTIFACTS = ("none", "copy", "versioning")
 
@@ -55,7 +55,7 @@ def backup(
     from ..names import BACKUP
 
     if action not in ACTIONS:
-        raise InputError("NML104", f"{action!r} is not something to do.", f"Give one of {', '.join(ACTIONS)}.")
+        raise InputError("NML104", f"{action!r} is not an action.", f"Give one of {', '.join(ACTIONS)}.")
     if artifacts and artifacts not in ARTIFACTS:
         raise InputError("NML104", f"--artifacts is {artifacts!r}.", f"Give one of {', '.join(ARTIFACTS)}.")
     task = "backup" if action == "make" else action
@@ -70,11 +70,11 @@ def restore(
     identity: Optional[Path] = typer.Option(  # noqa: UP045, B008 (typer 0.9)
         None, help="File with age's private key, to put MLflow's keys back as well."
     ),
-    drill: bool = typer.Option(False, "--drill", help="Only rehearse it, in a database of its own."),
+    drill: bool = typer.Option(False, "--drill", help="Only rehearse the restore, in a separate database."),
     secrets: bool = typer.Option(False, "--secrets", help="Only put the Secrets back; needs --identity."),
     undo: bool = typer.Option(False, "--undo", help="Take back what the last restore put aside."),
     discard: bool = typer.Option(False, "--discard", help="Delete what the last restore put aside."),
-    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask for confirmation."),
 ) -> None:
     """Restore a backup. What is there is put aside, and comes back if anything fails."""
     tasks = {"drill": drill, "secrets": secrets, "undo": undo, "discard": discard}
@@ -97,7 +97,7 @@ def gc(
     options: Options,
     days: int = typer.Option(-1, help="Age in days. Defaults to the value gc.olderThanDays.", show_default=False),
     dry_run: bool = typer.Option(False, "--dry-run", help="Only show what would be deleted."),
-    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask for confirmation."),
 ) -> None:
     """Delete for good what was deleted in MLflow long ago, with its artifacts. Shows first what that is."""
     from ..names import GC
@@ -109,7 +109,7 @@ def gc(
         _show(options, "gc", "gc", found)
     if dry_run or nothing:
         return
-    _confirm(yes, "Delete this for good? There is no way back but a backup.")
+    _confirm(yes, "Delete this for good? Only a backup can bring it back.")
     _show(options, "gc", "gc", _play(options, GC, mlflow_gc_delete="true", **extra))
 
 
@@ -145,4 +145,4 @@ def _confirm(yes: bool, question: str) -> None:
     from .app import confirmed
 
     if not (yes or confirmed(question)):
-        raise Cancelled("NML503", "Nothing was changed: it was not confirmed.", "Answer y, or give --yes.")
+        raise Cancelled("NML503", "Nothing was changed: the change was not confirmed.", "Answer y, or give --yes.")

@@ -66,7 +66,7 @@ def examine(find: Callable[[], Target]) -> Iterator[Check]:
 def _ansible() -> Check:
     path = shutil.which("ansible-playbook", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
     fix = f"{sys.executable} -m pip install 'ansible>=12.3'"
-    return Check("ansible", OK, path) if path else Check("ansible", FAIL, "ansible-playbook is not found.", fix)
+    return Check("ansible", OK, path) if path else Check("ansible", FAIL, "ansible-playbook was not found.", fix)
 
 
 def _helm() -> Check:
@@ -74,7 +74,7 @@ def _helm() -> Check:
     try:
         said = helm.version(path) if path else ""
     except (OSError, subprocess.TimeoutExpired) as error:
-        said = f"not to be run ({error})"
+        said = f"broken ({error})"
     if path and helm.supported(said):
         return Check("helm", OK, f"{path} {said}")
     try:
@@ -96,9 +96,9 @@ def _memory() -> Check:
     root = next(filter(workspace.usable, workspace.candidates()), None)
     if root is None:
         tried = " ".join(map(str, workspace.candidates()))
-        cause = f"None of these has room and may be written: {tried}."
+        cause = f"No directory has room and is writable: {tried}."
         return Check("temporary files", FAIL, cause, "export XDG_RUNTIME_DIR=$(mktemp -d -p ~)")
-    return Check("temporary files", OK, f"{root}" + (f", {len(left)} left-over folders removed" if left else ""))
+    return Check("temporary files", OK, f"{root}" + (f", {len(left)} leftover directories removed" if left else ""))
 
 
 def _kubeconfig(target: Target) -> Check:
@@ -139,7 +139,7 @@ def _cluster(target: Target) -> Iterator[Check]:
         yield from _route(found.route)
         yield from _connections(server)
         if not found.release["verified"]:
-            cause = "Logging a run was not shown to work in this revision."
+            cause = "The smoke test has not passed in this revision."
             yield Check("use", WARN, cause, target.command("verify"))
     else:
         yield Check("release", FAIL if found.state == status.BLOCKED else WARN, found.cause, found.fix)
@@ -153,18 +153,18 @@ def backups(found: upkeep.Upkeep, now: datetime, target: Target) -> Iterator[Che
     again = target.command("backup")
     passed = upkeep.ago(found.backup.at, now)
     if not found.makes_backups:
-        cause = "The release was deployed by a version that makes no backups."
+        cause = "The release was deployed by a version that cannot make backups."
         yield Check("backup", WARN, cause, target.command("deploy"))
     elif found.backup.failure:
         yield Check("backup", WARN, f"The last one failed at {found.backup.failed_at}: {found.backup.failure}", again)
     elif passed is None:
-        yield Check("backup", WARN, "There is none that the cluster knows of.", again)
+        yield Check("backup", WARN, "The cluster knows of none.", again)
     elif passed > found.warn_after:
         limit = upkeep.words(found.warn_after)
         cause = f"The last one is {upkeep.words(passed)} old, more than {limit} (backup.warnAfterHours)."
         yield Check("backup", WARN, cause, again)
     elif found.backup.secrets is False:
-        cause = "MLflow's keys are in none: backup.recipients names no public key."
+        cause = "Backups do not contain MLflow's keys: backup.recipients names no public key."
         yield Check("backup", WARN, cause, "age-keygen -o key.txt, then set backup.recipients to its public key.")
     else:
         yield Check("backup", OK, f"{upkeep.words(passed)} old")
@@ -202,7 +202,7 @@ def _storage_class(classes: list[dict[str, Any]], target: Target) -> Check:
     if default:
         return Check("storage class", OK, default[0])
     names = [c["metadata"]["name"] for c in classes]
-    cause = f"None is the default, so volumes of {target.release} wait. There is: {', '.join(names) or 'none'}."
+    cause = f"No class is the default: volumes of {target.release} stay pending. Classes: {', '.join(names) or 'none'}."
     if not names:
         return Check("storage class", WARN, cause, "Install a provisioner of volumes, such as a cloud's CSI driver.")
     fix = target.told_kubectl("annotate", "storageclass", names[0], f"{mark}=true", "--overwrite")
@@ -211,7 +211,7 @@ def _storage_class(classes: list[dict[str, Any]], target: Target) -> Check:
 
 def _namespace(namespace: dict[str, Any] | None, target: Target) -> Check:
     if namespace is None:
-        return Check("namespace", OK, f"{target.namespace} will be made")
+        return Check("namespace", OK, f"{target.namespace} will be created")
     if is_terminating(namespace):
         fix = target.told_kubectl("wait", "--for=delete", f"namespace/{target.namespace}", "--timeout=10m")
         return Check("namespace", FAIL, terminating(namespace).cause, fix)

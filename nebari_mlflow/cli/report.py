@@ -67,7 +67,7 @@ def _task(facts: dict[str, Any]) -> str:
     if facts.get("secrets") is False:
         parts.append("without MLflow's keys")
     if facts.get("aside"):
-        parts.append("a restore's former data are put aside")
+        parts.append("the data from before a restore is still put aside")
     if facts.get("failure"):
         parts.append(f"FAILED since ({facts['failed_at']}): {facts['failure']}")
     return ", ".join(part for part in parts if part)

@@ -103,7 +103,7 @@ def _deployed(api: Api, target: Target, record: Record, *, sizes: bool) -> Statu
     _upkeep(api, target, status)
     if record.status in PENDING:
         status.state, status.fix = BLOCKED, again
-        status.cause = f"Revision {record.revision} is {record.status}: a deploy runs, or was cut off."
+        status.cause = f"Revision {record.revision} is {record.status}: a deploy is running or was interrupted."
     elif record.status == "failed":
         status.state, status.fix = BLOCKED, again
         status.cause = f"Revision {record.revision} failed: {record.description}"
@@ -145,7 +145,7 @@ def _judge_pods(status: Status, pods: list[dict[str, Any]], again: str) -> None:
     if definite is not None:
         status.state, status.cause, status.fix = BLOCKED, definite.cause, definite.fix
     elif problems or status.replicas["ready"] < status.replicas["wanted"]:
-        first = f"{problems[0].where} {problems[0].brief}" if problems else "pods are being made"
+        first = f"{problems[0].where} {problems[0].brief}" if problems else "pods are being created"
         status.state, status.cause = WAITING, f"{status.replicas['ready']}/{status.replicas['wanted']} ready: {first}."
         status.fix = problems[0].fix if problems else ""
     elif not status.replicas["wanted"]:

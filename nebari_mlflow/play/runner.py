@@ -104,7 +104,7 @@ def run(
     if shutil.which("ansible-playbook", path=environ["PATH"]) is None:
         raise SetupError(
             "NML303",
-            "The program ansible-playbook is not found.",
+            "ansible-playbook was not found.",
             "Install it beside this package: pip install 'ansible>=12.3'.",
         )
     workspace.check_semaphores()
@@ -199,8 +199,8 @@ def _raise_failure(record: _Record, return_code: int, redact: Redactor, log: str
             "NML420",
             f"ansible-playbook did not run: {record.refusal}"
             if record.refusal and not record.ended
-            else f"ansible-playbook {how} without saying what it did.",
-            "Look at the end of the log, then run the same command again.",
+            else f"ansible-playbook {how} without a result.",
+            "Read the end of the log, then run the same command again.",
             log=log,
         )
     if record.errors:

@@ -101,8 +101,8 @@ def private_folder() -> Iterator[Path]:
         tried = ", ".join(map(str, candidates()))
         raise SetupError(
             "NML302",
-            f"No folder for temporary files has {ROOM // 2**20} MiB free and may be written ({tried}).",
-            "Free some memory or disk, or set XDG_RUNTIME_DIR to a folder that may be written.",
+            f"No directory for temporary files is writable and has {ROOM // 2**20} MiB free ({tried}).",
+            "Free some memory or disk, or set XDG_RUNTIME_DIR to a writable directory.",
         )
     pid = os.getpid()
     try:

@@ -59,7 +59,7 @@ class Access(Strict):
 
     ui: bool = Field(default=True, description="Serve the UI at https://{domain}/mlflow, behind Nebari's login.")
     middleware: KubernetesName | None = Field(
-        default=None, description="Traefik Middleware that plays the login. Default: the one that Nebari made."
+        default=None, description="Traefik Middleware that asks for the login. Defaults to Nebari's own."
     )
     mode: Literal["open", "users"] = Field(
         default="open",

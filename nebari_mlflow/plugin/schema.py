@@ -31,7 +31,7 @@ class Mlflow(Strict):
     replicas: int = Field(default=1, description="Number of server pods.", ge=1, le=32)
     image_registry: Registry = Field(default="", description="Registry to pull every image from instead of its own.")
     timeout: int = Field(default=600, description="Seconds until a deploy gives up waiting.", ge=30, le=7200)
-    verify: bool = Field(default=True, description="Log a run, an artifact and a model version before calling it done.")
+    verify: bool = Field(default=True, description="Run the smoke test after each deploy.")
     storage: Storage | None = Field(default=None, description="Your own storage, instead of the provider's.")
     database: Database | None = Field(
         default=None, description="External PostgreSQL database (replaces the bundled one)."

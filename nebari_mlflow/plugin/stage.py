@@ -108,7 +108,7 @@ def _outputs(result: Result) -> dict[str, dict[str, Any]]:
     except ValueError as error:
         raise PlayError(
             "NML421",
-            f"The play returned something else than expected: {error}",
+            f"The play returned an unexpected result: {error}",
             "Install package and collection from one release: pip install --force-reinstall nebari-mlflow.",
             log=result.log,
         ) from error

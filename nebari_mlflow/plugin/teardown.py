@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..play.runner import Result
 
-AZURE = "  The storage account goes with Nebari's resource group, if it is in it."
+AZURE = "  The storage account is deleted with Nebari's resource group if it is in it."
 
 
 def remove(config: Any, stage_outputs: dict[str, Any], run: Callable[[str, dict[str, Any]], Result]) -> bool:
@@ -31,7 +31,7 @@ def remove(config: Any, stage_outputs: dict[str, Any], run: Callable[[str, dict[
         return True
     except MlflowError as error:
         show_failure(make_console(stderr=True), error)
-        console.print(f"{release}: it may still be in the cluster; the teardown of the rest goes on.", markup=False)
+        console.print(f"{release}: it may still be in the cluster. The rest of the teardown continues.", markup=False)
         return False
     _say_what_stays(console, config, result.outputs)
     return True
@@ -42,7 +42,7 @@ def _say_what_stays(console: Console, config: Any, outputs: dict[str, Any]) -> N
     console.print(f"{names.release(config.project_name)}: removed.", markup=False)
     show_kept(console, kept)
     if any(item.get("namespace") for item in kept):
-        console.print("  What is in a namespace goes with it, or with the cluster.", markup=False)
+        console.print("  Objects in a namespace are deleted with it, or with the cluster.", markup=False)
     if role(config) == "azure":
         console.print(AZURE, markup=False)
     if any(not item.get("reason") for item in kept):

@@ -39,7 +39,7 @@ def test_what_may_end_by_itself_is_waited_for(name: str) -> None:
 
 
 def test_pods_that_are_not_there_yet_are_waited_for() -> None:
-    assert judged(wanted=2, ready=1).cause == "1/2 ready: pods are being made."
+    assert judged(wanted=2, ready=1).cause == "1/2 ready: pods are being created."
 
 
 def test_all_ready_is_active() -> None:

@@ -46,7 +46,7 @@ class Account:
         return self.azure.get(self.id, VERSION, f"{TYPE}/read")
 
     def await_own(self) -> dict[str, Any] | None:
-        """Return None when the name is free, else the account once it shows; refuse a name that is somebody else's.
+        """Return the account once it shows, or None if the name is free. Raises CloudError if it is taken.
 
         An account that an interrupted run began to make takes its name at once, and shows half a minute later.
         """
@@ -60,8 +60,8 @@ class Account:
         except NotShown:
             raise CloudError(
                 f"{KIND} {self.name} cannot be created: {taken} Nothing was changed.",
-                "If a deploy was interrupted just now, run it again. Else somebody in the world has the name, or had "
-                "it until some minutes ago: use another project name.",
+                "If a deploy was interrupted just now, run it again. Otherwise the name is taken, or was released only "
+                "minutes ago: use another project name.",
             ) from None
 
     def _shown(self) -> dict[str, Any]:

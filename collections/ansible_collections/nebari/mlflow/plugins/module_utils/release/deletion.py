@@ -33,7 +33,7 @@ def wait_until_gone(session: Session, path: str, what: str, *, uid: str) -> None
             held = ", ".join(live["metadata"].get("finalizers") or []) or "nothing that it names"
             raise ReleaseError(
                 f"{what} is still there after {session.options.timeout} s, held by {held}.",
-                "End what uses it, or remove that finalizer if its owner is gone; then run it again.",
+                "Stop what uses it, or remove that finalizer if its controller no longer exists; then run it again.",
             )
         time.sleep(PAUSE)
 

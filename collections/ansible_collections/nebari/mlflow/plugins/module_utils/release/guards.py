@@ -89,7 +89,7 @@ def unused(session: Session, found: dict[str, Object | None]) -> list[str]:
     """Warnings for `new_secrets` that ask for nothing any more: the next loss would not stop a deploy."""
     specs = {spec.name: spec for spec in session.options.secrets}
     return [
-        f"new_secrets names {name}, which is complete. Remove it: while it is there, the next loss stops no deploy."
+        f"new_secrets names {name}, which is complete. Remove that setting; otherwise the next loss stops no deploy."
         for name in session.options.new_secrets
         if not secrets.missing(specs[name], found.get(name))
     ]

@@ -180,7 +180,7 @@ class Lease:
                 return lease, state
             if lease is not None and (state == "held" or time.monotonic() > deadline):
                 raise held_error(self._name, self._namespace, lease, self._api.now())
-            self._progress.say("waiting for a run to stop whose play was killed")
+            self._progress.say("waiting for a run of a killed play to stop")
             time.sleep(0.5)
             lease = self._api.find(self._path)
 

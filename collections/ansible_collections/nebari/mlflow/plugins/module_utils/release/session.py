@@ -76,7 +76,7 @@ class Session:
         """Let nobody else's helm work beside ours, and stop ours when the Lease is lost."""
         self.helm.must_stop = lease.check
         if lease.took_over:
-            self.progress.say(f"taking over from a run that was killed ({lease.took_over})")
+            self.progress.say(f"taking over from a killed run ({lease.took_over})")
             wait_for_orphans(self.helm.mark)
 
     def remaining(self) -> float:

@@ -79,7 +79,7 @@ def verify(
         return f"{told}; {words}" if told and words else told
 
     try:
-        beat = heartbeat(session, "using it: the chart's tests run", limit, look)
+        beat = heartbeat(session, "running the smoke test", limit, look)
         end = time.monotonic() + limit
         patiently(lambda: _attempt(session, pods, end, beat))
     except HelmError as error:
