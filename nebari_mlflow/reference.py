@@ -16,8 +16,8 @@ HEAD = """\
 
 Generated from the schema by `python -m nebari_mlflow.reference`; with `--json-schema`, that prints a JSON schema.
 
-Unknown keys are refused. Secrets do not belong in this file: name a Secret in Nebari's namespace instead. Texts reach the
-cluster unchanged; Ansible does not evaluate `{{ }}` in them.
+Unknown keys are refused. Secrets do not belong in this file: name a Secret in Nebari's namespace instead. Texts reach
+the cluster unchanged; Ansible does not evaluate `{{ }}` in them.
 
 """
 

@@ -293,7 +293,7 @@ print(json.dumps({"counts": counts, "answered": answered}))
 """
 
 
-def test_an_absent_database_is_told_to_clients_and_ends_by_itself() -> None:
+def test_clients_are_told_of_an_absent_database_until_it_returns() -> None:
     """For as long as a database restarts, the server stays ready and says 503."""
     own("label", "pod", "client", "mlflow.nebari.dev/client=true", "--overwrite")
     until("the client is let in", lambda: request() == "200", 15)
@@ -395,7 +395,7 @@ def test_a_password_by_itself_needs_no_escaping(databases: str) -> None:
 INDEXES = "SELECT relname, indisvalid FROM pg_index JOIN pg_class ON oid = indexrelid WHERE relname LIKE 'nebari%'"
 
 
-def test_indexes_are_completed_by_the_next_run_and_nothing_else_changes(databases: str) -> None:
+def test_next_run_completes_the_indexes_and_changes_nothing_else(databases: str) -> None:
     before = sql(INDEXES, "together").splitlines()
     assert len(before) == 10
     assert all(line.endswith("|t") for line in before)

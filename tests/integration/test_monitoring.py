@@ -415,7 +415,7 @@ def test_a_cluster_without_the_operator_is_named(value: str, kind: str) -> None:
 
 
 @pytest.mark.cluster
-def test_a_database_and_a_server_that_are_gone_set_off_alerts(prometheus: Prometheus) -> None:
+def test_a_missing_database_and_server_set_off_alerts(prometheus: Prometheus) -> None:
     kubectl("-n", NAMESPACE, "scale", f"statefulset/{RELEASE}-postgresql", "--replicas=0")
     until("the alert for the database", lambda: "MLflowDatabaseDown" in prometheus.firing())
     inside = ["exec", f"deploy/{RELEASE}-tracking", "-c", "tracking", "--", "python3", "-c", ASK]

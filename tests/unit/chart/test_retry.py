@@ -55,7 +55,7 @@ def test_nested_connections_never_wait_for_each_other(places: int, depth: int) -
     assert connections.most <= 2 * places + 2
 
 
-def test_a_place_that_does_not_come_free_is_not_waited_for_for_ever() -> None:
+def test_waiting_for_a_place_has_an_end() -> None:
     gate = Gate(1, patience=0.05)
     first = gate.enter()
     with ThreadPoolExecutor(1) as pool, pytest.raises(FullError):
@@ -165,7 +165,7 @@ class Slow:
         await fine(scope, receive, send)
 
 
-def test_requests_wait_for_a_thread_and_are_told_to_come_back() -> None:
+def test_requests_wait_for_a_thread_then_get_503() -> None:
     async def crowd() -> None:
         slow = Slow()
         limited = Threads(slow, threads=2, patience=0.2)

@@ -86,7 +86,7 @@ def run(cluster: Cluster, *, check: bool = False) -> list[str]:
     return [f"{change.action} {change.name}" for change in changes]
 
 
-def test_a_claim_gets_another_name_and_its_volume_is_as_before() -> None:
+def test_a_renamed_claim_keeps_its_volume() -> None:
     cluster = Cluster()
     assert run(cluster, check=True) == ["delete before", "create after"]
     assert cluster.objects.keys() == {VOLUME, BEFORE}
@@ -103,7 +103,7 @@ def test_a_claim_gets_another_name_and_its_volume_is_as_before() -> None:
     assert run(cluster) == []
 
 
-def test_a_kill_at_any_request_is_finished_by_the_next_run() -> None:
+def test_next_run_finishes_a_kill_at_any_request() -> None:
     for writes in itertools.count():
         cluster = Cluster()
         cluster.left = writes

@@ -189,7 +189,7 @@ def test_pods_that_no_selector_keeps_are_let_through_by_namespace() -> None:
     assert found == {"to": [peers.in_namespace("storage")], "ports": [{"protocol": "TCP", "port": 9000}]}
 
 
-def test_pods_beside_the_nodes_network_and_on_it_are_both_let_through() -> None:
+def test_pods_on_and_off_the_nodes_network_are_let_through() -> None:
     pods = [pod("m", "storage", STORE), pod("n", "storage", STORE, host=True)]
     found = added(s3("http://minio.storage"), *KIND, minio(9000), *pods)["egress"]
     assert [each["to"] for each in found] == [
@@ -252,7 +252,7 @@ HUB = {"component": "hub"}
     ],
     ids=["same port", "hub", "login", "OpenID", "open", "outside"],
 )
-def test_those_whom_the_server_asks_are_let_through_at_their_pods_ports(
+def test_services_the_server_asks_are_let_through_at_pod_ports(
     access: Object, objects: list[Object], expected: list[Object] | None
 ) -> None:
     assert added({"access": {"mode": "users", **access}}, *KIND, *objects).get("egress") == expected
