@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
+from ..play.view import show_kept
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -108,11 +110,3 @@ def show_adopted(console: Console, found: dict[str, Any]) -> None:
     console.print(f"  artifacts: {found['artifacts']}", markup=False)
     for line in found["lines"]:
         console.print(f"  {line}", markup=False)
-
-
-def show_kept(console: Console, kept: list[dict[str, Any]]) -> None:
-    """Print one line for each thing that stays, with the reason if its deletion was asked for."""
-    for item in kept:
-        where = f" in namespace {item['namespace']}" if item.get("namespace") else ""
-        why = f": {item['reason']}" if item.get("reason") else ""
-        console.print(f"  kept: {item.get('kind')} {item.get('name')}{where}{why}", markup=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .. import helm, names
 from . import workspace
@@ -13,9 +13,9 @@ from .runner import Result, run
 from .view import Progress, make_console
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from collections.abc import Mapping
 
-    from ..plugin.mappings import Variables
+    from rich.console import Console
 
 SPARE = 600  # seconds beyond twice the deploy's own limit, until the whole run is ended
 NOISY = ("ansible_runner", "kubernetes", "urllib3", "botocore", "boto3", "azure", "google", "msal")
@@ -29,7 +29,7 @@ def hush() -> None:
 
 def execute(
     playbook: str,
-    variables: Variables,
+    variables: Mapping[str, Any],
     *,
     check: bool = False,
     console: Console | None = None,

@@ -3,7 +3,7 @@
 What ansible-runner does with secrets was measured: a dict of variables ends in a file or on the command line, the
 whole environment ends in `artifacts/*/command`. Hence a file of 0600, an environment that is an allow-list and whose
 copy is removed at once, and a folder that is removed. What its own timeout and cancel do was measured too: helm
-survives. Hence stop.Watch.
+survives. Hence shutdown.Deadline.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..errors import Cancelled, MlflowError, PlayError, SetupError
 from . import environment, failures, texts, workspace
 from .logfile import Logfile
 from .redact import Redactor
-from .shutdown import Watch
+from .shutdown import Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -122,7 +122,7 @@ def run(
         return False  # no file for the event
 
     try:
-        with workspace.private_folder() as folder, Watch(deadline) as watch:
+        with workspace.private_folder() as folder, Deadline(deadline) as watch:
             return_code = _play(folder, playbook, variables, environ, handle, check=check)
     except OSError as error:
         raise workspace.no_room(error, Path(error.filename or "the folder of the run")) from error

@@ -20,7 +20,7 @@ AGAIN = "Run the same command again: it repairs what was left half-way and finis
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Watch:
+class Deadline:
     """While entered, end the processes started since then on a signal or after `deadline` seconds.
 
     Signal handlers are only installed in the main thread, and the previous ones come back.
@@ -37,7 +37,7 @@ class Watch:
         self.reason: tuple[str, str, str] | None = None
         self.exit_code = 1
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Deadline:
         self._before = {process.pid for process in processes.descendants()}
         if threading.current_thread() is threading.main_thread():
             self._previous = {number: signal.signal(number, self._handle) for number in SIGNALS}

@@ -150,6 +150,14 @@ def show_summary(console: Console, outputs: dict[str, Any], result: Result) -> N
     show_changes(console, changes)
 
 
+def show_kept(console: Console, kept: list[dict[str, Any]]) -> None:
+    """Print one line for each thing that stays, with the reason if its deletion was asked for."""
+    for item in kept:
+        where = f" in namespace {item['namespace']}" if item.get("namespace") else ""
+        why = f": {item['reason']}" if item.get("reason") else ""
+        console.print(f"  kept: {item.get('kind')} {item.get('name')}{where}{why}", markup=False)
+
+
 def show_failure(console: Console, error: MlflowError) -> None:
     """Print what failed, why, what to do, and where the rest is."""
     console.print(

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import names
-from ..cli.report import show_kept
 from ..errors import MlflowError, SetupError, UpstreamError
-from ..play.view import make_console, show_failure
+from ..play.view import make_console, show_failure, show_kept
 from .variables import role
 
 if TYPE_CHECKING:

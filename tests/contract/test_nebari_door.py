@@ -159,6 +159,14 @@ def test_the_layers_stay_apart(module: str, importer: str) -> None:
     assert importer in found
 
 
+@pytest.mark.parametrize(("package", "above"), [("play", {"plugin", "cli"}), ("plugin", {"cli"})])
+def test_packages_import_in_one_direction(package: str, above: set[str]) -> None:
+    nodes = [node for path in (PACKAGE / package).rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    parts = {part for node in nodes if isinstance(node, ast.ImportFrom) for part in (node.module or "").split(".")}
+    assert parts
+    assert not parts & above
+
+
 def test_every_upstream_output_fills_a_known_variable() -> None:
     known = set(options("inputs"))
     assert {output.variable for output in stage_outputs.COMMON} <= known
@@ -166,5 +174,5 @@ def test_every_upstream_output_fills_a_known_variable() -> None:
 
 def test_every_change_that_a_module_reports_has_a_mark() -> None:
     modules = (ROLES.parent / "plugins/module_utils").rglob("*.py")
-    actions = {action for path in modules for action in re.findall(r'Change\("(\w+)"', path.read_text())}
+    actions = {action for path in modules for action in re.findall(r'(?:Change|Entry)\("(\w+)"', path.read_text())}
     assert actions == set(view.MARKS)

@@ -93,7 +93,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.aws.client import Aw
 from ansible_collections.nebari.mlflow.plugins.module_utils.aws.credentials import OF_CLOUD
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import naming
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, OWNER, STATE, run_module
-from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
+from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.ledger import Ledger
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
@@ -107,7 +107,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
+def ensure(params: dict[str, Any], plan: Ledger) -> dict[str, Any]:
     """Bring the association to its state."""
     aws = Aws(params, plan.progress)
     cluster, namespace, role_arn, owner = (params[name] for name in ("cluster_name", "namespace", "role_arn", "owner"))

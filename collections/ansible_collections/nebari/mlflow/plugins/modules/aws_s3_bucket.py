@@ -118,7 +118,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.aws.client import Aw
 from ansible_collections.nebari.mlflow.plugins.module_utils.aws.credentials import OF_CLOUD
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import naming
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, OWNER, STATE, run_module
-from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
+from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.ledger import Ledger
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
@@ -134,7 +134,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
+def ensure(params: dict[str, Any], plan: Ledger) -> dict[str, Any]:
     """Bring the bucket to its state."""
     named, owner = bucket.Bucket(Aws(params, plan.progress), params["name"]), params["owner"]
     exists = named.exists()

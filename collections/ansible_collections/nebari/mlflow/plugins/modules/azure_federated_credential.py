@@ -86,7 +86,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.azure import identit
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.client import Azure
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.credentials import OF_CLOUD
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, STATE, run_module
-from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
+from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.ledger import Ledger
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
@@ -100,7 +100,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 RULES: dict[str, Any] = {"required_if": [("state", "present", ("namespace", "oidc_issuer_url"))]}
 
 
-def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
+def ensure(params: dict[str, Any], plan: Ledger) -> dict[str, Any]:
     """Bring the credential to its state."""
     azure = Azure(params, plan.progress)
     path = identity.id_of(azure, params["resource_group"], params["identity"])

@@ -118,7 +118,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.azure.client import 
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.credentials import OF_CLOUD
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import naming
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, OWNER, STATE, run_module
-from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
+from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.ledger import Ledger
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
@@ -134,7 +134,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 RULES: dict[str, Any] = {"required_if": [("state", "present", ("location",))]}
 
 
-def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
+def ensure(params: dict[str, Any], plan: Ledger) -> dict[str, Any]:
     """Bring the identity to its state."""
     azure, owner = Azure(params, plan.progress), params["owner"]
     path = identity.id_of(azure, params["resource_group"], params["name"])

@@ -92,7 +92,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.azure.client import 
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.credentials import OF_CLOUD
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import naming
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, OWNER, STATE, run_module
-from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
+from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.ledger import Ledger
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
@@ -106,7 +106,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
+def ensure(params: dict[str, Any], plan: Ledger) -> dict[str, Any]:
     """Bring the group to its state."""
     azure, name, owner = Azure(params, plan.progress), params["name"], params["owner"]
     if params["state"] == "present":

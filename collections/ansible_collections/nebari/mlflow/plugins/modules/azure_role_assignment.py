@@ -85,7 +85,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.azure import identit
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.client import Azure
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.credentials import OF_CLOUD
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, STATE, run_module
-from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
+from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.ledger import Ledger
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
@@ -98,7 +98,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 RULES: dict[str, Any] = {"required_if": [("state", "present", ("principal_id",))]}
 
 
-def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
+def ensure(params: dict[str, Any], plan: Ledger) -> dict[str, Any]:
     """Bring the assignment to its state."""
     azure, scope, path = Azure(params, plan.progress), params["scope"], params["identity_id"]
     if params["state"] == "present":

@@ -87,7 +87,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.azure import account
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.client import Azure
 from ansible_collections.nebari.mlflow.plugins.module_utils.azure.credentials import OF_CLOUD
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, STATE, run_module
-from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
+from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.ledger import Ledger
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **HIDDEN,
@@ -99,7 +99,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
+def ensure(params: dict[str, Any], plan: Ledger) -> dict[str, Any]:
     """Bring the container to its state."""
     azure = Azure(params, plan.progress)
     within = account.Account(azure, params["resource_group"], params["account"])

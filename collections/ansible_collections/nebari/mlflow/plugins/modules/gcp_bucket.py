@@ -115,7 +115,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud import naming
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, OWNER, STATE, run_module
-from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
+from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.ledger import Ledger
 from ansible_collections.nebari.mlflow.plugins.module_utils.gcp import bucket
 from ansible_collections.nebari.mlflow.plugins.module_utils.gcp.client import Gcp
 from ansible_collections.nebari.mlflow.plugins.module_utils.gcp.credentials import OF_OBJECT
@@ -135,7 +135,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 RULES: dict[str, Any] = {"required_if": [("state", "present", ("location",))]}
 
 
-def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
+def ensure(params: dict[str, Any], plan: Ledger) -> dict[str, Any]:
     """Bring the bucket to its state."""
     named = bucket.Bucket(Gcp(params, plan.progress), params["name"])
     found = named.read()

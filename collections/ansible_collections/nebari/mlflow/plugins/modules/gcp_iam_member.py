@@ -88,7 +88,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, STATE, run_module
-from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
+from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.ledger import Ledger
 from ansible_collections.nebari.mlflow.plugins.module_utils.gcp import member
 from ansible_collections.nebari.mlflow.plugins.module_utils.gcp.client import Gcp
 from ansible_collections.nebari.mlflow.plugins.module_utils.gcp.credentials import OF_OBJECT
@@ -108,7 +108,7 @@ RULES: dict[str, Any] = {
 }
 
 
-def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
+def ensure(params: dict[str, Any], plan: Ledger) -> dict[str, Any]:
     """Bring the grant to its state."""
     gcp = Gcp(params, plan.progress)
     if params["bucket"]:

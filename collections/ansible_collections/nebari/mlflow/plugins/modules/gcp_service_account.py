@@ -94,7 +94,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.entry import HIDDEN, OWNER, STATE, run_module
-from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.plan import Plan
+from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.ledger import Ledger
 from ansible_collections.nebari.mlflow.plugins.module_utils.gcp import account
 from ansible_collections.nebari.mlflow.plugins.module_utils.gcp.client import Gcp
 from ansible_collections.nebari.mlflow.plugins.module_utils.gcp.credentials import OF_OBJECT
@@ -114,7 +114,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-def ensure(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
+def ensure(params: dict[str, Any], plan: Ledger) -> dict[str, Any]:
     """Bring the account to its state."""
     gcp = Gcp(params, plan.progress)
     found = account.find(gcp, params["account_id"], params["owner"])

@@ -8,8 +8,8 @@ import json
 from typing import Any
 
 from ..cloud.errors import CloudError, foreign, option
+from ..cloud.ledger import Ledger, Settings
 from ..cloud.naming import OWNER
-from ..cloud.plan import Plan, Settings
 from . import policies
 from .client import TAKEN, Aws
 
@@ -125,7 +125,7 @@ def inspect(bucket: Bucket, exists: bool, owner: str) -> Settings:
 
 
 def ensure_present(
-    plan: Plan, bucket: Bucket, exists: bool, current: Settings, tags: dict[str, str], key: str, dropped: str
+    plan: Ledger, bucket: Bucket, exists: bool, current: Settings, tags: dict[str, str], key: str, dropped: str
 ) -> None:
     """Create or repair the bucket, which is now `current`.
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..cloud.errors import CloudError, foreign
+from ..cloud.ledger import Ledger, Settings
 from ..cloud.naming import OWNER
 from ..cloud.neighbours import holds
-from ..cloud.plan import Plan, Settings
 from .client import Aws
 
 KIND = "KMS key"
@@ -47,7 +47,7 @@ def of_adopted(aws: Aws, key: str) -> str:
 
 
 def ensure_present(
-    aws: Aws, plan: Plan, name: str, owner: str, tags: dict[str, str], key: dict[str, Any] | None
+    aws: Aws, plan: Ledger, name: str, owner: str, tags: dict[str, str], key: dict[str, Any] | None
 ) -> str:
     """Create or repair the key, which is now `key`; return its ARN."""
     if key is None:
@@ -71,7 +71,7 @@ def ensure_present(
     return arn
 
 
-def ensure_absent(aws: Aws, plan: Plan, name: str, key: dict[str, Any] | None, spared: str) -> None:
+def ensure_absent(aws: Aws, plan: Ledger, name: str, key: dict[str, Any] | None, spared: str) -> None:
     """Schedule the key's deletion and free its alias, unless `spared` says why not or other people use the key."""
     if key is None:
         return
@@ -89,7 +89,7 @@ def ensure_absent(aws: Aws, plan: Plan, name: str, key: dict[str, Any] | None, s
     plan.delete(KIND, f"alias/{name}", call)
 
 
-def _create(aws: Aws, plan: Plan, name: str, owner: str, tags: dict[str, str]) -> str:
+def _create(aws: Aws, plan: Ledger, name: str, owner: str, tags: dict[str, str]) -> str:
     made: list[str] = []
 
     def call() -> None:

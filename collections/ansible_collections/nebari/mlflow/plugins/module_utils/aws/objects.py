@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..cloud.errors import CloudError
+from ..cloud.ledger import Ledger
 from ..cloud.naming import PREFIX
 from ..cloud.neighbours import ADOPTED, holds
-from ..cloud.plan import Plan
 from .bucket import KIND, Bucket, check_owner
 
 OBJECTS = "S3 objects"
@@ -44,7 +44,7 @@ def fate_of(bucket: Bucket, adopted: bool) -> Fate:
     return Fate(holds([*sorted(names - {OURS}), *half]), OURS in names or len(half) < len(uploads))
 
 
-def ensure_absent(plan: Plan, bucket: Bucket, adopted: bool, delete_data: bool) -> None:
+def ensure_absent(plan: Ledger, bucket: Bucket, adopted: bool, delete_data: bool) -> None:
     """Delete the bucket with our objects, or of one that is spared only our objects.
 
     Without `delete_data` it only says what stays.
@@ -88,7 +88,7 @@ def _uploads(bucket: Bucket) -> Iterator[dict[str, Any]]:
         marker = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
 
 
-def _empty(plan: Plan, bucket: Bucket) -> None:
+def _empty(plan: Ledger, bucket: Bucket) -> None:
     for upload in [each for each in _uploads(bucket) if each["Key"].startswith(OURS)]:
         bucket.call("abort_multipart_upload", ("NoSuchUpload",), Key=upload["Key"], UploadId=upload["UploadId"])
     deleted = 0

@@ -7,15 +7,15 @@ from __future__ import annotations
 from typing import Any
 
 from ..cloud.errors import foreign
+from ..cloud.ledger import Ledger
 from ..cloud.naming import OWNER, SERVICE_ACCOUNT
-from ..cloud.plan import Plan
 from .client import Aws
 
 KIND = "Pod Identity association"
 
 
 def ensure_present(
-    aws: Aws, plan: Plan, cluster: str, namespace: str, found: dict[str, Any] | None, role_arn: str,
+    aws: Aws, plan: Ledger, cluster: str, namespace: str, found: dict[str, Any] | None, role_arn: str,
     tags: dict[str, str]
 ) -> None:  # fmt: skip
     """Create or correct the association; `found` is the one that there is."""
@@ -61,7 +61,7 @@ def check_owner(found: dict[str, Any] | None, cluster: str, namespace: str, role
         raise foreign(KIND, f"{cluster}/{namespace}/{SERVICE_ACCOUNT}", theirs, owner)
 
 
-def ensure_absent(aws: Aws, plan: Plan, cluster: str, namespace: str, role_arn: str) -> None:
+def ensure_absent(aws: Aws, plan: Ledger, cluster: str, namespace: str, role_arn: str) -> None:
     """Delete the association, if it gives our role. With a cluster that has gone, it has gone too."""
     found = find(aws, cluster, namespace, absent=("ResourceNotFoundException",))
     if found is not None and found["roleArn"] == role_arn:

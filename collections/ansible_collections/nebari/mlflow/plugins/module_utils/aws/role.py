@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..cloud.errors import CloudError, foreign
+from ..cloud.ledger import Ledger, Settings
 from ..cloud.naming import OWNER
 from ..cloud.neighbours import holds
-from ..cloud.plan import Plan, Settings
 from .client import Aws
 from .policies import canonical
 
@@ -45,8 +45,8 @@ def issuer_arn(aws: Aws, issuer_url: str) -> str:
 
 
 def ensure_present(
-    aws: Aws, plan: Plan, name: str, current: Settings | None, tags: dict[str, str], trust: Settings, access: Settings,
-    boundary: str
+    aws: Aws, plan: Ledger, name: str, current: Settings | None, tags: dict[str, str], trust: Settings,
+    access: Settings, boundary: str
 ) -> None:  # fmt: skip
     """Create or repair the role, which is now `current`. Other policies attached to it stay.
 
@@ -93,7 +93,7 @@ def ensure_present(
     plan.create(KIND, name, wanted, create)
 
 
-def ensure_absent(aws: Aws, plan: Plan, name: str, current: Settings | None) -> None:
+def ensure_absent(aws: Aws, plan: Ledger, name: str, current: Settings | None) -> None:
     """Delete the role, or of one that has policies of other people only ours."""
     if current is None:
         return

@@ -7,14 +7,14 @@ from __future__ import annotations
 from typing import Any
 
 from ..cloud import naming
-from ..cloud.plan import Plan
+from ..cloud.ledger import Ledger
 from ..cloud.survey import Survey
 from ..network.identity import POD_IDENTITY
 from . import bucket, key, objects, pod_identity, policies, role
 from .client import Aws
 
 
-def look(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
+def look(params: dict[str, Any], plan: Ledger) -> dict[str, Any]:
     """Read everything, refuse what is not ours, and return what the role's tasks need."""
     project, namespace = params["project"], params["namespace"]
     aws = Aws(params, plan.progress)

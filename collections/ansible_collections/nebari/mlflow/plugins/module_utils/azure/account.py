@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..cloud.errors import CloudError, foreign, option
+from ..cloud.ledger import Ledger, Settings
 from ..cloud.naming import OWNER
-from ..cloud.plan import Plan, Settings
 from ..cloud.retry import until
 from . import network, tagging
 from .client import Azure
@@ -104,7 +104,7 @@ def choose(azure: Azure, group: str, name: str, adopt: str) -> tuple[Account, di
 
 
 def ensure_present(
-    plan: Plan, account: Account, found: dict[str, Any] | None, tags: dict[str, str], location: str,
+    plan: Ledger, account: Account, found: dict[str, Any] | None, tags: dict[str, str], location: str,
     replication: str, rules: dict[str, Any] | None
 ) -> bool:  # fmt: skip
     """Create or repair the account; return whether it was there. Only what differs is patched: what others set stays.

@@ -63,7 +63,7 @@ WRONG_SUBSCRIPTION = ("SubscriptionNotFound", "InvalidSubscriptionId", "MissingS
 THROTTLED, BROKEN = 429, {408, 502}
 
 
-class ApiError(Exception):
+class ArmError(Exception):
     """An error of the Resource Manager's, by its code."""
 
     def __init__(self, status: int, code: str, said: str) -> None:
@@ -118,7 +118,7 @@ class Azure:
             )
             if response.status_code >= 400:
                 code = response.headers.get("x-ms-error-code", str(response.status_code))
-                raise ApiError(response.status_code, code, response.reason or "")
+                raise ArmError(response.status_code, code, response.reason or "")
             content: bytes = response.content
             return content
 
@@ -129,7 +129,7 @@ class Azure:
         except AzureError as error:
             # A private account's name leads nowhere from outside.
             raise Closed(f"{name}: Azure did not answer: {text_of(error)[:500]}") from error
-        except ApiError as error:
+        except ArmError as error:
             if error.status == 404:
                 return None
             if error.status == 403 and error.code == "AuthorizationFailure":
@@ -143,7 +143,7 @@ class Azure:
         """Return a resource, None when it does not exist. A refusal is never taken for that. Raises CloudError."""
         try:
             found: dict[str, Any] = self._call("GET", path, version, None, query)
-        except ApiError as error:
+        except ArmError as error:
             if _is_absent(error):
                 return None
             raise _explained(error, self._name(path), permission) from error
@@ -169,7 +169,7 @@ class Azure:
         """Return the answer when the operation has ended, None for an error code in `absent`, or raise a CloudError."""
         try:
             return self._call(method, path, version, body, query)
-        except ApiError as error:
+        except ArmError as error:
             if error.code in absent:
                 return None
             raise _explained(error, self._name(path), permission) from error
@@ -178,13 +178,13 @@ class Azure:
         return path.removeprefix(f"{self.subscription}/")
 
     def _call(self, method: str, path: str, version: str, body: Any, query: dict[str, str]) -> Any:
-        """Return the answer, or raise an ApiError for the caller to understand, or a CloudError."""
+        """Return the answer, or raise an ArmError for the caller to understand, or a CloudError."""
         name = self._name(path)
         passing = PASSING | (NOT_YET if method == "PUT" else set())
         try:
             return until(
                 lambda: self._send(method, path, version, body, query),
-                lambda e: (isinstance(e, ApiError) and e.code in passing) or _is_throttled(e, method),
+                lambda e: (isinstance(e, ArmError) and e.code in passing) or _is_throttled(e, method),
                 self.progress,
                 f"{method} {name}",
                 PATIENCE,
@@ -223,7 +223,7 @@ class Azure:
             # It was accepted, and failed.
             told = error.error
             said = (told.message if told else "") or text_of(error)
-            raise ApiError(error.status_code or 0, (told.code if told else "") or "Failed", said) from error
+            raise ArmError(error.status_code or 0, (told.code if told else "") or "Failed", said) from error
         return final.http_response.json() if final and final.http_response.content else {}
 
 
@@ -251,7 +251,7 @@ def _credential(found: Chosen, authority: str) -> Any:
 
 def _is_throttled(error: Exception, method: str) -> bool:
     """Check for too many calls, and for what the pipeline does not repeat for this method."""
-    if not isinstance(error, ApiError):
+    if not isinstance(error, ArmError):
         return False
     return error.status == THROTTLED or (error.status in BROKEN and method in ("POST", "PATCH"))
 
@@ -263,24 +263,24 @@ def _not_logged_in(error: Exception) -> CloudError:
     return CloudError(f"{what}: {said}.", HOW_TO_LOG_IN)
 
 
-def _error(response: Any) -> ApiError:
+def _error(response: Any) -> ArmError:
     try:
         error = response.json().get("error", {})
     except ValueError:
         error = {}
-    return ApiError(
+    return ArmError(
         response.status_code, error.get("code", str(response.status_code)), error.get("message", response.reason)
     )
 
 
-def _is_absent(error: ApiError) -> bool:
+def _is_absent(error: ArmError) -> bool:
     """Each provider has its own word for it: ContainerNotFound, RoleAssignmentNotFound, NotFound."""
     if error.code == "FeatureNotSupportedForAccount":  # a blob-only account has no file shares
         return True
     return error.status == 404 and error.code.endswith("NotFound") and error.code not in WRONG_SUBSCRIPTION
 
 
-def _explained(error: ApiError, name: str, permission: str) -> CloudError:
+def _explained(error: ArmError, name: str, permission: str) -> CloudError:
     said = error.said.rstrip(".")
     if error.status == 401:
         return CloudError(f"Azure does not accept the credentials: {said}.", HOW_TO_LOG_IN)

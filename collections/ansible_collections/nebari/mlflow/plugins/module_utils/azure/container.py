@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..cloud.ledger import Ledger, Settings
 from ..cloud.neighbours import ADOPTED, holds
-from ..cloud.plan import Plan, Settings
 from . import blobs
 from .account import TYPE, VERSION, Account
 from .client import Closed
@@ -34,7 +34,7 @@ def id_of(account: Account) -> str:
     return f"{account.id}/blobServices/default/containers/{NAME}"
 
 
-def ensure_service(plan: Plan, account: Account, exists: bool) -> None:
+def ensure_service(plan: Ledger, account: Account, exists: bool) -> None:
     """Keep versioning and soft delete on; a longer time is somebody's choice."""
     path = f"{account.id}/blobServices/default"
     found = account.azure.get(path, VERSION, f"{TYPE}/blobServices/read") if exists else None
@@ -65,7 +65,7 @@ def ensure_service(plan: Plan, account: Account, exists: bool) -> None:
     plan.update(SERVICE, account.name, current, wanted, write)
 
 
-def ensure_present(plan: Plan, account: Account, exists: bool) -> None:
+def ensure_present(plan: Ledger, account: Account, exists: bool) -> None:
     """Create the container, or close it again."""
     path = id_of(account)
     found = account.azure.get(path, VERSION, READ) if exists else None
@@ -116,7 +116,7 @@ def find(account: Account) -> dict[str, Any] | None:
     return account.azure.get(id_of(account), VERSION, READ)
 
 
-def ensure_absent(plan: Plan, account: Account) -> None:
+def ensure_absent(plan: Ledger, account: Account) -> None:
     """Delete the container, unless it is protected or other people keep something in it."""
     found = find(account)
     if found is None:

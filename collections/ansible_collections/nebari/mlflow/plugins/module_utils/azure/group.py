@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..cloud.errors import CloudError, option
+from ..cloud.ledger import Ledger
 from ..cloud.neighbours import holds
-from ..cloud.plan import Plan
 from . import tagging
 from .account import same_place
 from .client import Azure
@@ -19,7 +19,9 @@ READ = "Microsoft.Resources/subscriptions/resourceGroups/read"
 LIST = "Microsoft.Resources/subscriptions/resourceGroups/resources/read"
 
 
-def ensure_present(azure: Azure, plan: Plan, name: str, location: str, tags: dict[str, str], moves: bool = True) -> str:
+def ensure_present(
+    azure: Azure, plan: Ledger, name: str, location: str, tags: dict[str, str], moves: bool = True
+) -> str:
     """Return the location for what is to be in the group.
 
     A group may hold what is elsewhere, so `location` may be another one, unless it is the group's own: not `moves`.
@@ -46,7 +48,7 @@ def ensure_present(azure: Azure, plan: Plan, name: str, location: str, tags: dic
     return location
 
 
-def ensure_absent(azure: Azure, plan: Plan, name: str, owner: str, gone: set[str]) -> None:
+def ensure_absent(azure: Azure, plan: Ledger, name: str, owner: str, gone: set[str]) -> None:
     """Delete a group that we made, if it holds nothing but `gone`, which this removal deletes before."""
     path = f"{azure.subscription}/resourceGroups/{name}"
     found: dict[str, Any] | None = azure.get(path, VERSION, READ)

@@ -15,9 +15,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..cloud.errors import foreign
+from ..cloud.ledger import Ledger, Settings
 from ..cloud.naming import SERVICE_ACCOUNT
 from ..cloud.neighbours import holds
-from ..cloud.plan import Plan, Settings
 from . import tagging
 from .client import Azure
 
@@ -58,7 +58,7 @@ def find(azure: Azure, path: str, owner: str) -> dict[str, Any] | None:
 
 
 def ensure_present(
-    azure: Azure, plan: Plan, path: str, found: dict[str, Any] | None, location: str, tags: dict[str, str]
+    azure: Azure, plan: Ledger, path: str, found: dict[str, Any] | None, location: str, tags: dict[str, str]
 ) -> dict[str, str]:
     """Return the identity's properties: `clientId` and `principalId`, unknown while it is only planned."""
     name = path.rpartition("/")[2]
@@ -80,7 +80,7 @@ def ensure_present(
     return properties
 
 
-def ensure_credential(azure: Azure, plan: Plan, path: str, exists: bool, issuer: str, namespace: str) -> None:
+def ensure_credential(azure: Azure, plan: Ledger, path: str, exists: bool, issuer: str, namespace: str) -> None:
     """Let one service account of one cluster be this identity.
 
     Azure takes an issuer with a subject once, so a credential that says the same under another name is used instead.
@@ -111,7 +111,7 @@ def ensure_credential(azure: Azure, plan: Plan, path: str, exists: bool, issuer:
     ensure(str(same["name"]), same)
 
 
-def ensure_assignment(azure: Azure, plan: Plan, scope: str, path: str, principal: str, exists: bool) -> None:
+def ensure_assignment(azure: Azure, plan: Ledger, scope: str, path: str, principal: str, exists: bool) -> None:
     """Grant the role on the container only. `exists` says whether container and identity were there before."""
     target = assignment_id(scope, path)
     wanted: Settings = {"role": ROLE_NAME, "principalId": principal}
@@ -139,7 +139,7 @@ def ensure_assignment(azure: Azure, plan: Plan, scope: str, path: str, principal
         plan.create(ASSIGNMENT, ROLE_NAME, {**wanted, "scope": scope}, create)
 
 
-def ensure_assignment_absent(azure: Azure, plan: Plan, scope: str, path: str, principal: str) -> None:
+def ensure_assignment_absent(azure: Azure, plan: Ledger, scope: str, path: str, principal: str) -> None:
     """Remove the role, also one of another name, unless others use the identity; `principal` is read if it is ""."""
     target = assignment_id(scope, path)
     if azure.get(target, ASSIGNMENTS_VERSION, f"{ASSIGNMENTS}/read") is not None:
@@ -158,13 +158,13 @@ def ensure_assignment_absent(azure: Azure, plan: Plan, scope: str, path: str, pr
             plan.delete(ASSIGNMENT, f"{ROLE_NAME} ({each['name']})", partial(_delete, azure, each["id"]))
 
 
-def ensure_credential_absent(azure: Azure, plan: Plan, path: str) -> None:
+def ensure_credential_absent(azure: Azure, plan: Ledger, path: str) -> None:
     """Delete the credential, if there is one."""
     if azure.get(f"{path}/{CHILD}/{CREDENTIAL_NAME}", VERSION, f"{CREDENTIALS}/read") is not None:
         _delete_credential(azure, plan, path)
 
 
-def ensure_absent(azure: Azure, plan: Plan, path: str, found: dict[str, Any] | None, scope: str) -> bool:
+def ensure_absent(azure: Azure, plan: Ledger, path: str, found: dict[str, Any] | None, scope: str) -> bool:
     """Delete the identity with its credential; return whether it is gone.
 
     One that other people use stays and loses only our credential. Its role on `scope` is ours.
@@ -227,7 +227,7 @@ def _delete(azure: Azure, target: str) -> None:
     azure.call("DELETE", target, ASSIGNMENTS_VERSION, f"{ASSIGNMENTS}/delete", absent=("RoleAssignmentNotFound",))
 
 
-def _delete_credential(azure: Azure, plan: Plan, path: str) -> None:
+def _delete_credential(azure: Azure, plan: Ledger, path: str) -> None:
     target, permission = f"{path}/{CHILD}/{CREDENTIAL_NAME}", f"{CREDENTIALS}/delete"
     gone = ("NotFound", "ResourceNotFound")
     plan.delete(CREDENTIAL, CREDENTIAL_NAME, lambda: azure.call("DELETE", target, VERSION, permission, absent=gone))

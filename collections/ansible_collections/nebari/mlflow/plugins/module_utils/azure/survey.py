@@ -7,13 +7,13 @@ from __future__ import annotations
 from typing import Any
 
 from ..cloud import naming
-from ..cloud.plan import Plan
+from ..cloud.ledger import Ledger
 from ..cloud.survey import Survey
 from . import account, container, group, identity
 from .client import Azure
 
 
-def look(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
+def look(params: dict[str, Any], plan: Ledger) -> dict[str, Any]:
     """Read everything, refuse what is not ours, and return what the role's tasks need."""
     project, namespace, resource_group = params["project"], params["namespace"], params["resource_group"]
     azure = Azure(params, plan.progress)

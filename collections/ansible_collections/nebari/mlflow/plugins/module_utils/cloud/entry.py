@@ -14,7 +14,7 @@ from ..errors import ReleaseError
 from ..supervise.process import Process
 from ..supervise.progress import Progress
 from ..supervise.signals import install
-from .plan import Plan
+from .ledger import Ledger
 
 # The two options that the action plugin gives to every module.
 HIDDEN: dict[str, dict[str, Any]] = {"_progress": {"type": "path"}, "_controller": {"type": "str"}}
@@ -30,12 +30,12 @@ LOOK: dict[str, dict[str, Any]] = {
     "delete_data": {"type": "bool", "default": False},
 }
 
-Ensure = Callable[[dict[str, Any], Plan], dict[str, Any]]
+Ensure = Callable[[dict[str, Any], Ledger], dict[str, Any]]
 
 
 def run(ensure: Ensure, params: dict[str, Any], check: bool, progress: Progress) -> dict[str, Any]:
     """Bring the object to its state, and return the module's result."""
-    plan = Plan(check, progress)
+    plan = Ledger(check, progress)
     returned = ensure(params, plan)
     return {**plan.result(), **returned, "elapsed": round(progress.elapsed(), 1)}
 

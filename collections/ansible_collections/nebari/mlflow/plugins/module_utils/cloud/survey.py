@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..supervise.progress import Progress
-from .plan import Plan
+from .ledger import Ledger
 
 
 class Survey:
@@ -15,11 +15,11 @@ class Survey:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._parts: dict[str, Plan] = {}
+        self._parts: dict[str, Ledger] = {}
 
-    def part(self, name: str) -> Plan:
+    def part(self, name: str) -> Ledger:
         """Return the plan for one object, to be given to what brings that object to its state."""
-        return self._parts.setdefault(name, Plan(check=True, progress=self._progress))
+        return self._parts.setdefault(name, Ledger(check=True, progress=self._progress))
 
     def result(self) -> dict[str, Any]:
         """Return what the tasks would change, in their order, and which of them have something to do."""

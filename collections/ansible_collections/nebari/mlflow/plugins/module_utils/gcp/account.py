@@ -11,8 +11,8 @@ from collections.abc import Collection
 from typing import Any
 
 from ..cloud.errors import foreign
+from ..cloud.ledger import Ledger, Settings
 from ..cloud.neighbours import holds
-from ..cloud.plan import Plan, Settings
 from . import member
 from .client import IAM, Gcp
 from .iam_policy import members
@@ -27,7 +27,7 @@ def email_of(account_id: str, project: str) -> str:
     return f"{account_id}@{name}.{domain + '.' if domain else ''}iam.gserviceaccount.com"
 
 
-def ensure_present(gcp: Gcp, plan: Plan, account_id: str, owner: str, found: dict[str, Any] | None) -> None:
+def ensure_present(gcp: Gcp, plan: Ledger, account_id: str, owner: str, found: dict[str, Any] | None) -> None:
     """Create or repair the account, which is now `found`. Its description holds the owner id."""
     email = email_of(account_id, gcp.project)
     url = f"{IAM}/projects/{gcp.project}/serviceAccounts"
@@ -50,7 +50,7 @@ def ensure_present(gcp: Gcp, plan: Plan, account_id: str, owner: str, found: dic
     plan.update(KIND, email, {**found, "disabled": found.get("disabled", False)}, wanted, apply)
 
 
-def ensure_absent(gcp: Gcp, plan: Plan, account_id: str, ours: Collection[tuple[str, str]]) -> None:
+def ensure_absent(gcp: Gcp, plan: Ledger, account_id: str, ours: Collection[tuple[str, str]]) -> None:
     """Delete the account. If other people use it, remove only `ours`, which are pairs of a role and a member."""
     email = email_of(account_id, gcp.project)
     url = f"{IAM}/projects/{gcp.project}/serviceAccounts/{email}"

@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import quote
 
 from ..cloud.errors import CloudError, foreign, option
+from ..cloud.ledger import Ledger, Settings
 from ..cloud.naming import OWNER, PREFIX
 from ..cloud.neighbours import ADOPTED, holds
-from ..cloud.plan import Plan, Settings
-from .client import STORAGE, ApiError, Gcp, explained
+from .client import STORAGE, Gcp, GoogleError, explained
 
 KIND = "bucket"
 OBJECTS = "objects"
@@ -39,7 +39,7 @@ class Bucket:
         permission = "storage.buckets.get"
         try:
             found: dict[str, Any] | None = self.gcp.call("GET", self.url, permission, absent=(404,), raw=(403,))
-        except ApiError as error:
+        except GoogleError as error:
             refused = explained(error, f"{KIND} {self.name}", permission)
             raise CloudError(refused.cause, f"{refused.fix} {TAKEN}") from error
         return found
@@ -54,7 +54,7 @@ class Bucket:
         try:
             query = {"project": self.gcp.project}
             self.gcp.call("POST", f"{STORAGE}/b", "storage.buckets.create", body=body, query=query, raw=(409,))
-        except ApiError as error:
+        except GoogleError as error:
             found = self.read()
             ours = found and found.get("labels", {}).get(OWNER) == wanted["labels"][OWNER] and self.is_ours(found)
             if not ours:
@@ -113,7 +113,7 @@ def choose(gcp: Gcp, name: str, adopt: str, owner: str) -> tuple[Bucket, dict[st
 
 
 def ensure_present(
-    plan: Plan, bucket: Bucket, found: dict[str, Any] | None, labels: dict[str, str], location: str
+    plan: Ledger, bucket: Bucket, found: dict[str, Any] | None, labels: dict[str, str], location: str
 ) -> None:
     """Create or repair the bucket. Only what differs is patched, so what others set stays. Raises CloudError."""
     current = _settings(found) if found else {"labels": {}}
@@ -158,7 +158,7 @@ def stays(bucket: Bucket, found: dict[str, Any], adopted: bool, delete_data: boo
     return not delete_data or bool(fate_of(bucket, found, adopted).reason)
 
 
-def ensure_absent(plan: Plan, bucket: Bucket, found: dict[str, Any], adopted: bool, delete_data: bool) -> None:
+def ensure_absent(plan: Ledger, bucket: Bucket, found: dict[str, Any], adopted: bool, delete_data: bool) -> None:
     """Delete the bucket, or of one that is spared only our objects. Without `delete_data` it only says what stays."""
     if not delete_data:
         plan.keep(KIND, bucket.name)

@@ -44,7 +44,7 @@ HOW_TO_LOG_IN = (
 )
 
 
-class ApiError(Exception):
+class GoogleError(Exception):
     """An error status of Google's; `said` are its own words."""
 
     def __init__(self, status: int, said: str, reason: str = "") -> None:
@@ -92,8 +92,7 @@ class Gcp:
     ) -> Any:
         """Return the answer, None for a status in `absent`, or raise.
 
-        A status in `raw` is an ApiError for the caller to handle, any other a CloudError that says what to do.
-        Raises ApiError for a status in `raw`, CloudError for others.
+        A status in `raw` is an GoogleError for the caller to handle, any other a CloudError that says what to do.
         """
         what = re.sub("^.*?/v[0-9]+/", "", url)
         try:
@@ -104,7 +103,7 @@ class Gcp:
                 f"{method} {what}",
                 PATIENCE if method != "POST" else PATIENCE / 2,
             )
-        except ApiError as error:
+        except GoogleError as error:
             if error.status in absent:
                 return None
             if error.status in raw:
@@ -128,7 +127,7 @@ class Gcp:
         permission = "resourcemanager.projects.get"
         try:
             name: str = self.call("GET", f"{PROJECTS}/{self.project}", permission, raw=(403, 404))["name"]
-        except ApiError as error:
+        except GoogleError as error:
             refused = explained(error, f"projects/{self.project}", permission)
             raise CloudError(refused.cause, f"{refused.fix} {WRONG_PROJECT}") from error
         return name.rpartition("/")[2]
@@ -137,7 +136,7 @@ class Gcp:
         url = url.replace("googleapis.com", self.universe, 1)
         response = self._session.request(method, url, params=query, json=body, timeout=TIMEOUT, headers=self._headers)
         if response.status_code >= 400:
-            raise ApiError(response.status_code, *_said(response.text))
+            raise GoogleError(response.status_code, *_said(response.text))
         return response.json() if response.content else {}
 
 
@@ -154,7 +153,7 @@ def _credentials(chosen: Chosen) -> Any:
 
 def _is_passing(error: Exception) -> bool:
     """Check for what only time solves: a lost connection, a busy service or a quota, also where tokens come from."""
-    if isinstance(error, ApiError):
+    if isinstance(error, GoogleError):
         return error.is_passing
     return isinstance(error, requests.ConnectionError | requests.Timeout) or getattr(error, "retryable", False)
 
@@ -171,7 +170,7 @@ def _said(text: str) -> tuple[str, str]:
         return " ".join(text.split())[:300], ""
 
 
-def explained(error: ApiError, what: str, permission: str) -> CloudError:
+def explained(error: GoogleError, what: str, permission: str) -> CloudError:
     """Return the error that a person can act on; `what` is the object, `permission` the one that was needed."""
     said = error.said.rstrip(".")
     if error.status == 401:

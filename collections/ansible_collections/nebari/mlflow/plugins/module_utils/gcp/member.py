@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..cloud.plan import Plan
+from ..cloud.ledger import Ledger
 from ..cloud.retry import until
-from .client import IAM, STORAGE, ApiError, Gcp, explained
+from .client import IAM, STORAGE, Gcp, GoogleError, explained
 from .iam_policy import Policy, add_member, has_member, remove_member, same
 
 KIND = "IAM member"
@@ -47,7 +47,7 @@ class Target:
         return cls(gcp, f"service account {email}", read, ("POST", f"{url}:setIamPolicy"), True, "iam.serviceAccounts")
 
     def read(self, absent: tuple[int, ...] = (), raw: tuple[int, ...] = ()) -> Policy | None:
-        """Return the policy; None for a status in `absent`. Raises ApiError for one in `raw`, CloudError for others."""
+        """Return the policy; None for a status in `absent`. Raises GoogleError for one in `raw`, or CloudError."""
         method, url, query = self.read_with
         permission = f"{self.permission}.getIamPolicy"
         answer: Policy | None = self.gcp.call(method, url, permission, query=query, absent=absent, raw=raw)
@@ -60,7 +60,7 @@ class Target:
         self.gcp.call(method, url, f"{self.permission}.setIamPolicy", body=body, raw=(400, 404, *CONFLICT))
 
 
-def ensure_present(plan: Plan, target: Target, role: str, member: str, exists: bool = True) -> None:
+def ensure_present(plan: Ledger, target: Target, role: str, member: str, exists: bool = True) -> None:
     """Grant the role. A target that does not exist, or is not known yet, counts as one that is about to be created."""
     policy = target.read(absent=(404,)) if exists else None
     if policy is None or not has_member(policy, role, member):
@@ -68,7 +68,7 @@ def ensure_present(plan: Plan, target: Target, role: str, member: str, exists: b
         plan.create(KIND, _name(target, role), settings, lambda: _repeat(target, add_member, role, member))
 
 
-def ensure_absent(plan: Plan, target: Target, role: str, member: str) -> None:
+def ensure_absent(plan: Ledger, target: Target, role: str, member: str) -> None:
     """Take the role away, if the target is still there."""
     policy = target.read(absent=(404,))
     if policy is not None and has_member(policy, role, member):
@@ -86,13 +86,13 @@ def _repeat(target: Target, change: Callable[[Policy, str, str], Policy], role: 
 
     try:
         until(once, _is_passing, target.gcp.progress, f"{_name(target, role)}", PATIENCE)
-    except ApiError as error:
+    except GoogleError as error:
         raise explained(error, target.name, f"{target.permission}.setIamPolicy") from error
 
 
 def _is_passing(error: Exception) -> bool:
     """Check for a conflict, or for an account that was made a moment ago and is not known everywhere."""
-    if not isinstance(error, ApiError) or any(lasting in error.said for lasting in LASTING):
+    if not isinstance(error, GoogleError) or any(lasting in error.said for lasting in LASTING):
         return False
     return error.status in (404, *CONFLICT) or (error.status == 400 and "does not exist" in error.said)
 

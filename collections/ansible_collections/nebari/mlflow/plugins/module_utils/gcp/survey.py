@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..cloud import naming
-from ..cloud.plan import Plan
+from ..cloud.ledger import Ledger
 from ..cloud.survey import Survey
 from ..network.identity import GKE
 from . import account, bucket, member
@@ -18,7 +18,7 @@ OBJECTS = "roles/storage.objectUser"
 WORKLOAD_IDENTITY = "roles/iam.workloadIdentityUser"
 
 
-def look(params: dict[str, Any], plan: Plan) -> dict[str, Any]:
+def look(params: dict[str, Any], plan: Ledger) -> dict[str, Any]:
     """Read everything, refuse what is not ours, and return what the role's tasks need."""
     cloud, project, namespace = params["cloud_project"], params["project"], params["namespace"]
     gcp = Gcp(params, plan.progress)

@@ -1,6 +1,6 @@
 # Copyright the nebari-mlflow maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What a run does, or in check mode would do: each change is recorded before it is made, on the same path."""
+"""What a run does in a cloud, or in check mode would do: each change is recorded before it is made, on one path."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Settings = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Change:
+class Entry:
     """One object that is created, updated or deleted; `before` and `after` hold only what this project manages."""
 
     action: str
@@ -33,21 +33,21 @@ class Change:
 
 
 @dataclass
-class Plan:
+class Ledger:
     """Makes changes, or with `check` only records them."""
 
     check: bool
     progress: Progress
-    changes: list[Change] = field(default_factory=list)
+    changes: list[Entry] = field(default_factory=list)
     kept: list[dict[str, str]] = field(default_factory=list)
 
     def create(self, kind: str, name: str, after: Settings, call: Callable[[], Any]) -> None:
-        """Plan a creation; `call` is made at once unless this is a check."""
-        self._make(Change("create", kind, name, (), {}, after), call)
+        """Record a creation, and make it by `call` unless this is a check."""
+        self._make(Entry("create", kind, name, (), {}, after), call)
 
     def delete(self, kind: str, name: str, call: Callable[[], Any]) -> None:
-        """Plan a deletion; `call` is made at once unless this is a check."""
-        self._make(Change("delete", kind, name, (), {"state": "present"}, {}), call)
+        """Record a deletion, and make it by `call` unless this is a check."""
+        self._make(Entry("delete", kind, name, (), {"state": "present"}, {}), call)
 
     def update(
         self, kind: str, name: str, before: Settings, after: Settings, call: Callable[[tuple[str, ...]], Any]
@@ -56,13 +56,13 @@ class Plan:
         fields = tuple(key for key in after if before.get(key) != after[key])
         if fields:
             was, becomes = ({key: settings.get(key) for key in fields} for settings in (before, after))
-            self._make(Change("update", kind, name, fields, was, becomes), lambda: call(fields))
+            self._make(Entry("update", kind, name, fields, was, becomes), lambda: call(fields))
 
     def keep(self, kind: str, name: str, reason: str = "") -> None:
         """Report what stays; `reason` says why, if it stays although its deletion was asked for."""
         self.kept.append({"kind": kind, "name": name, **({"reason": reason} if reason else {})})
 
-    def _make(self, change: Change, call: Callable[[], Any]) -> None:
+    def _make(self, change: Entry, call: Callable[[], Any]) -> None:
         self.changes.append(change)
         if not self.check:
             self.progress.say(f"{change.action} {change.kind} {change.name}", ", ".join(change.fields))
