@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import signal
 import subprocess
 import sys
@@ -35,6 +36,11 @@ def give_away(path: Path) -> None:
         os.lchown(path, pwd.getpwnam("nobody").pw_uid, -1)
     except PermissionError:
         pytest.skip("only root can make a file another user's")
+
+
+def printed(page: Path) -> list[Any]:
+    """Return the YAML examples that a page prints."""
+    return [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)]
 
 
 @dataclass(frozen=True)

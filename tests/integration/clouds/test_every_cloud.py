@@ -11,10 +11,13 @@ import pytest
 import verify
 from ansible_collections.nebari.mlflow.plugins.module_utils.cloud.errors import CloudError
 
+from tests.support import ROOT, printed
+
 from .lab import NAMESPACE, Denied, Lab
 
 NO_PERMISSIONS = {"token", "poll"}  # calls that everybody may make
 ACCOUNT = "nebari-mlflow"
+ROLES = ROOT / "collections/ansible_collections/nebari/mlflow/roles"
 REMOVALS: tuple[dict[str, Any], ...] = ({"state": "absent"}, {"state": "absent", "delete_data": True})
 
 
@@ -30,6 +33,19 @@ def test_playbook_plan_predicts_the_deploy_and_second_deploy_idles(lab: Lab) -> 
     again = lab.play()
     assert (again.code, again.changed, lab.cloud.writes()) == (0, 0, [])
     assert again.storage == done.storage
+
+
+def test_the_roles_readme_is_true(lab: Lab) -> None:
+    """Its example runs, with this account's own ids, and gives what the README shows."""
+    (example,), shown = printed(ROLES / lab.provider / "README.md")
+    given = example["vars"]
+    assert set(given) <= {*lab.variables, "mlflow_provider", "mlflow_project_name", "mlflow_namespace"}
+    played = lab.play("--check", **{name: lab.variables.get(name, value) for name, value in given.items()})
+    assert played.code == 0, played.output
+    storage = shown[f"{lab.provider}_storage"]
+    assert played.storage.keys() == storage.keys()
+    for part in ("env", "service_account_annotations", "pod_labels"):
+        assert played.storage[part].keys() == storage[part].keys(), part
 
 
 def test_an_authority_that_ssl_cert_file_names_is_trusted(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
