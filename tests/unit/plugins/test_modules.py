@@ -35,10 +35,18 @@ def arguments(name: str) -> dict[str, dict[str, Any]]:
     return {key: entry for key, entry in load(name).ARGUMENTS.items() if not key.startswith("_")}
 
 
+def options_of(name: str) -> dict[str, dict[str, Any]]:
+    """Return the options that a module documents, with those of its fragments."""
+    own = yaml.safe_load(load(name).DOCUMENTATION)
+    wanted = own["extends_documentation_fragment"]
+    texts = [ModuleDocFragment.DOCUMENTATION, *([ModuleDocFragment.RELEASE] if isinstance(wanted, list) else [])]
+    found = {key: entry for text in texts for key, entry in yaml.safe_load(text)["options"].items()}
+    return {**found, **own.get("options", {})}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_option_is_documented_as_it_is(name: str) -> None:
-    fragment: dict[str, Any] = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
-    documented = {**fragment, **yaml.safe_load(load(name).DOCUMENTATION)["options"]}
+    documented = options_of(name)
     assert documented.keys() == arguments(name).keys()
     for key, entry in arguments(name).items():
         for part in ("choices", "default", "required", "elements", "aliases"):

@@ -27,6 +27,50 @@ attributes:
     support: full
 """
 
+    OWNED = r"""
+options:
+  owner:
+    description: Mark of the deployment, written as the tag C(nebari-mlflow-owner).
+    type: str
+    required: true
+  tags:
+    description: Tags to set. Other tags stay.
+    type: dict
+    default: {}
+"""
+
+    ACCOUNT = r"""
+options:
+  replication:
+    description: How the account is replicated. Empty is V(LRS) for a new one, and leaves one that exists as it is.
+    type: str
+    choices: ["", LRS, ZRS, GRS, RAGRS, GZRS, RAGZRS]
+    default: ""
+  network_rules:
+    description: Who reaches the account. Without it, that stays as it is; a new one is open to all who have a right.
+    type: dict
+    suboptions:
+      default_action:
+        description: What happens to everybody else.
+        type: str
+        choices: [Allow, Deny]
+        default: Deny
+      bypass:
+        description: Services that are let in, as Azure writes them.
+        type: str
+        default: AzureServices
+      ip_rules:
+        description: Public IPv4 addresses and ranges to let in. Those that others let in stay.
+        type: list
+        elements: str
+        default: []
+      subnet_ids:
+        description: Subnets to let in, by their ids. Those that others let in stay.
+        type: list
+        elements: str
+        default: []
+"""
+
     LOOK = r"""
 notes:
   - Makes no write call. With O(state=present) it reads all that the role's tasks read, so that a missing permission,

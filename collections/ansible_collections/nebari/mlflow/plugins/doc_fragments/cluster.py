@@ -60,3 +60,15 @@ options:
     type: list
     elements: str
 """
+
+    RELEASE = r"""
+options:
+  name:
+    description: Name of the release.
+    type: str
+    required: true
+  namespace:
+    description: Namespace of the release.
+    type: str
+    required: true
+"""

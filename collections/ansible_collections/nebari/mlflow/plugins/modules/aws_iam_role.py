@@ -18,14 +18,11 @@ description:
     another owner's tag is refused.
 extends_documentation_fragment:
   - nebari.mlflow.cloud.resource
+  - nebari.mlflow.cloud.owned
   - nebari.mlflow.cloud.aws
 options:
   name:
     description: Name of the role.
-    type: str
-    required: true
-  owner:
-    description: Mark of the deployment, written as the tag C(nebari-mlflow-owner).
     type: str
     required: true
   namespace:
@@ -54,10 +51,6 @@ options:
     description: ARN of a policy that bounds the role. Empty leaves the role's own as it is.
     type: str
     default: ""
-  tags:
-    description: Tags to set. Other tags stay.
-    type: dict
-    default: {}
 """
 
 EXAMPLES = r"""

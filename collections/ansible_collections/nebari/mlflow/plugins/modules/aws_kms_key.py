@@ -19,14 +19,11 @@ description:
     deletes a key that other people use.
 extends_documentation_fragment:
   - nebari.mlflow.cloud.resource
+  - nebari.mlflow.cloud.owned
   - nebari.mlflow.cloud.aws
 options:
   alias:
     description: Alias of the key, without C(alias/).
-    type: str
-    required: true
-  owner:
-    description: Mark of the deployment, written as the tag C(nebari-mlflow-owner).
     type: str
     required: true
   needed_by:
@@ -36,10 +33,6 @@ options:
         later; until then the deletion can be cancelled.
     type: str
     default: ""
-  tags:
-    description: Tags to set. Other tags stay.
-    type: dict
-    default: {}
 """
 
 EXAMPLES = r"""

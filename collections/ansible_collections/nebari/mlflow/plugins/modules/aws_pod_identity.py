@@ -18,6 +18,7 @@ description:
     carry the mark O(owner) is refused, and one that gives another role is never removed.
 extends_documentation_fragment:
   - nebari.mlflow.cloud.resource
+  - nebari.mlflow.cloud.owned
   - nebari.mlflow.cloud.aws
 options:
   cluster_name:
@@ -32,14 +33,6 @@ options:
     description: ARN of the role.
     type: str
     required: true
-  owner:
-    description: Mark of the deployment, written as the tag C(nebari-mlflow-owner).
-    type: str
-    required: true
-  tags:
-    description: Tags to set. Other tags stay.
-    type: dict
-    default: {}
 """
 
 EXAMPLES = r"""

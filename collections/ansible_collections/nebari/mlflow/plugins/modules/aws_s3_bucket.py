@@ -19,14 +19,11 @@ description:
     tag is refused.
 extends_documentation_fragment:
   - nebari.mlflow.cloud.resource
+  - nebari.mlflow.cloud.owned
   - nebari.mlflow.cloud.aws
 options:
   name:
     description: Name of the bucket. Bucket names are globally unique.
-    type: str
-    required: true
-  owner:
-    description: Mark of the deployment, written as the tag C(nebari-mlflow-owner).
     type: str
     required: true
   kms_key_arn:
@@ -49,10 +46,6 @@ options:
       - The data cannot be brought back.
     type: bool
     default: false
-  tags:
-    description: Tags to set. Other tags stay.
-    type: dict
-    default: {}
 """
 
 EXAMPLES = r"""

@@ -17,6 +17,7 @@ description:
     another owner's tag is refused.
 extends_documentation_fragment:
   - nebari.mlflow.cloud.resource
+  - nebari.mlflow.cloud.owned
   - nebari.mlflow.cloud.azure
 options:
   name:
@@ -38,14 +39,6 @@ options:
     description: Name of the resource group.
     type: str
     required: true
-  owner:
-    description: Mark of the deployment, written as the tag C(nebari-mlflow-owner).
-    type: str
-    required: true
-  tags:
-    description: Tags to set. Other tags stay.
-    type: dict
-    default: {}
 """
 
 EXAMPLES = r"""

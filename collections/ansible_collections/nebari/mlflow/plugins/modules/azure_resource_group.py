@@ -16,6 +16,7 @@ description:
   - Deletes only a group that carries the tag C(nebari-mlflow-owner) with this owner and holds nothing else.
 extends_documentation_fragment:
   - nebari.mlflow.cloud.resource
+  - nebari.mlflow.cloud.owned
   - nebari.mlflow.cloud.azure
 options:
   name:
@@ -32,14 +33,6 @@ options:
     type: list
     elements: str
     default: []
-  owner:
-    description: Mark of the deployment, written as the tag C(nebari-mlflow-owner).
-    type: str
-    required: true
-  tags:
-    description: Tags to set. Other tags stay.
-    type: dict
-    default: {}
 """
 
 EXAMPLES = r"""

@@ -19,6 +19,8 @@ description:
   - Unlike C(azure.azcollection.azure_rm_storageaccount), it never takes a refused read for a missing account.
 extends_documentation_fragment:
   - nebari.mlflow.cloud.resource
+  - nebari.mlflow.cloud.owned
+  - nebari.mlflow.cloud.account
   - nebari.mlflow.cloud.azure
 options:
   name:
@@ -44,42 +46,6 @@ options:
     description: Name of the resource group.
     type: str
     required: true
-  owner:
-    description: Mark of the deployment, written as the tag C(nebari-mlflow-owner).
-    type: str
-    required: true
-  replication:
-    description: How the account is replicated. Empty is V(LRS) for a new one, and leaves one that exists as it is.
-    type: str
-    choices: ["", LRS, ZRS, GRS, RAGRS, GZRS, RAGZRS]
-    default: ""
-  network_rules:
-    description: Who reaches the account. Without it, that stays as it is; a new one is open to all who have a right.
-    type: dict
-    suboptions:
-      default_action:
-        description: What happens to everybody else.
-        type: str
-        choices: [Allow, Deny]
-        default: Deny
-      bypass:
-        description: Services that are let in, as Azure writes them.
-        type: str
-        default: AzureServices
-      ip_rules:
-        description: Public IPv4 addresses and ranges to let in. Those that others let in stay.
-        type: list
-        elements: str
-        default: []
-      subnet_ids:
-        description: Subnets to let in, by their ids. Those that others let in stay.
-        type: list
-        elements: str
-        default: []
-  tags:
-    description: Tags to set. Other tags stay.
-    type: dict
-    default: {}
 """
 
 EXAMPLES = r"""

@@ -18,6 +18,7 @@ description:
   - Everything carries the tag C(nebari-mlflow-owner). What carries another owner's is refused.
 extends_documentation_fragment:
   - nebari.mlflow.cloud.look
+  - nebari.mlflow.cloud.account
   - nebari.mlflow.cloud.azure
 options:
   project:
@@ -36,34 +37,6 @@ options:
     description: The cluster's OIDC issuer. Required with O(state=present).
     type: str
     default: ""
-  replication:
-    description: How the account is replicated. Empty is V(LRS) for a new one, and leaves one that exists as it is.
-    type: str
-    choices: ["", LRS, ZRS, GRS, RAGRS, GZRS, RAGZRS]
-    default: ""
-  network_rules:
-    description: Who reaches the account. Without it, that stays as it is; a new one is open to all who have a right.
-    type: dict
-    suboptions:
-      default_action:
-        description: What happens to everybody else.
-        type: str
-        choices: [Allow, Deny]
-        default: Deny
-      bypass:
-        description: Services that are let in, as Azure writes them.
-        type: str
-        default: AzureServices
-      ip_rules:
-        description: Public IPv4 addresses and ranges to let in. Those that others let in stay.
-        type: list
-        elements: str
-        default: []
-      subnet_ids:
-        description: Subnets to let in, by their ids. Those that others let in stay.
-        type: list
-        elements: str
-        default: []
   tags:
     description: More tags for everything that is created.
     type: dict

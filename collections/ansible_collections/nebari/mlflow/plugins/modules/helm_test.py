@@ -18,16 +18,10 @@ description:
   - Shows what the tests wait for, and their last lines if they fail.
 requirements:
   - helm >= 3.15, < 4
-extends_documentation_fragment: nebari.mlflow.cluster
+extends_documentation_fragment:
+  - nebari.mlflow.cluster
+  - nebari.mlflow.cluster.release
 options:
-  name:
-    description: Name of the release.
-    type: str
-    required: true
-  namespace:
-    description: Namespace of the release.
-    type: str
-    required: true
   helm:
     description: The Helm program, a name found on E(PATH) or a path.
     type: str

@@ -17,16 +17,10 @@ description:
   - With O(state=saved), it keeps Helm's record and the release's Secrets in the Secret C({name}-old).
 requirements:
   - kubernetes >= 27.2 (Python)
-extends_documentation_fragment: nebari.mlflow.cluster
+extends_documentation_fragment:
+  - nebari.mlflow.cluster
+  - nebari.mlflow.cluster.release
 options:
-  name:
-    description: Name of the release.
-    type: str
-    required: true
-  namespace:
-    description: Namespace of the release.
-    type: str
-    required: true
   chart:
     description: Path of this project's chart.
     type: path

@@ -17,16 +17,9 @@ description:
     play no part in it.
   - A missing IngressClass, Gateway or controller, and a controller that the network rules keep away from the server,
     are warnings, as is an answer that shows no UI.
-extends_documentation_fragment: nebari.mlflow.cluster
-options:
-  name:
-    description: Name of the release.
-    type: str
-    required: true
-  namespace:
-    description: Namespace of the release.
-    type: str
-    required: true
+extends_documentation_fragment:
+  - nebari.mlflow.cluster
+  - nebari.mlflow.cluster.release
 attributes:
   check_mode:
     description: Only reads, in check mode as well.

@@ -14,16 +14,10 @@ short_description: Wait until the workloads of a Helm release are ready
 description:
   - Waits for the Deployments, StatefulSets, DaemonSets and Jobs of the newest revision, and shows what it waits for.
   - Stops early, with the cause and the fix, if waiting cannot help, for example if an image does not exist.
-extends_documentation_fragment: nebari.mlflow.cluster
+extends_documentation_fragment:
+  - nebari.mlflow.cluster
+  - nebari.mlflow.cluster.release
 options:
-  name:
-    description: Name of the release.
-    type: str
-    required: true
-  namespace:
-    description: Namespace of the release.
-    type: str
-    required: true
   timeout:
     description: Seconds to wait.
     type: int
