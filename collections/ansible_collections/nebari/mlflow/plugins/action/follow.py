@@ -15,7 +15,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.process import controller
 
-PAUSE = 0.2
+PAUSE = 0.2  # seconds
 
 # Ansible imports this file in its main process before the task starts, and that process prints what tasks display.
 # It never flushes, so without this a pipe or a file (CI, `| tee`) would get the lines only when the play ends.

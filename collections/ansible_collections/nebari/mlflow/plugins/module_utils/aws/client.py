@@ -47,7 +47,7 @@ EXPIRED = {
     "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "InvalidAccessKeyId", "SignatureDoesNotMatch",
     "UnrecognizedClientException", "AuthFailure", "TokenRefreshRequired",
 }  # fmt: skip
-PATIENCE = 60.0
+PATIENCE = 60.0  # seconds
 # Operations of S3 whose permission has another name.
 PERMISSIONS = {
     "s3:PutBucketEncryption": "s3:PutEncryptionConfiguration",

@@ -12,7 +12,7 @@ SERVICE_ACCOUNT = "nebari-mlflow"
 MANAGED_BY = "nebari-mlflow"
 PREFIX = "artifacts"  # where they are in a store; in one that is adopted they are at its root, as they were before
 OWNER = "nebari-mlflow-owner"  # tag or label that holds the owner id
-HASH = 8
+HASH = 8  # characters
 
 
 def slug(text: str) -> str:

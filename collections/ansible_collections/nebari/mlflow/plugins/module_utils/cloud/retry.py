@@ -12,7 +12,7 @@ from typing import TypeVar
 from ..supervise.progress import Progress
 
 T = TypeVar("T")
-LONGEST_PAUSE = 15.0
+LONGEST_PAUSE = 15.0  # seconds
 LONGEST_WORDS = 160  # of the cloud's own answer, shown beside the wait
 
 

@@ -36,7 +36,7 @@ PROJECTS = "https://cloudresourcemanager.googleapis.com/v3/projects"
 TRANSIENT = {408, 429, 500, 502, 503, 504}
 # Quotas of some services answer 403. https://cloud.google.com/storage/docs/json_api/v1/status-codes
 THROTTLED = ("rateLimitExceeded", "userRateLimitExceeded")
-PATIENCE = 120.0
+PATIENCE = 120.0  # seconds
 TIMEOUT = (10, 60)  # seconds to connect, and between two bytes of an answer
 WRONG_PROJECT = f"Give {option('cloud_project', 'mlflow_gcp_project')} as in the first column of: gcloud projects list"
 HOW_TO_LOG_IN = (

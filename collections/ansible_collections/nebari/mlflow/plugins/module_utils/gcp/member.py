@@ -17,7 +17,7 @@ KIND = "IAM member"
 CONFLICT = {409, 412}  # somebody else wrote between our reading and our writing
 # What time does not solve: a cluster without workload identity, an organisation's policy.
 LASTING = ("Identity Pool does not exist", "permitted customer", "constraint")
-PATIENCE = 120.0
+PATIENCE = 120.0  # seconds
 
 
 @dataclass(frozen=True)

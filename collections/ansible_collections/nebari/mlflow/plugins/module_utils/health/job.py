@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..kube.api import Api, Json
     from ..supervise.progress import Progress
 
-PAUSE = 1.0
+PAUSE = 1.0  # seconds
 LINES = 10
 ENDED = ("Succeeded", "Failed")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..release.manifest import Object
 
 STARTING = timedelta(seconds=20)  # every probe fails while a program starts
-LONGEST = 200
+LONGEST = 200  # characters
 
 
 def told(problem: Problem, pod: Object, events: list[Object], now: datetime) -> Problem:

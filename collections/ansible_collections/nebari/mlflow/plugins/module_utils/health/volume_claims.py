@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from ..release.manifest import Object
 
 DEFAULT = "storageclass.kubernetes.io/is-default-class"
-NORMAL = frozenset({"WaitForFirstConsumer", "WaitForPodScheduled", "ExternalProvisioning", "Provisioning"})
 
 
 def of_claim(claim: Object, classes: list[Object] | None, events: list[Object]) -> Problem | None:

@@ -25,10 +25,10 @@ Json = dict[str, Any]
 STRATEGIC = "application/strategic-merge-patch+json"
 MERGE = "application/merge-patch+json"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
-CONNECT_TIMEOUT = 10.0
-READ_TIMEOUT = 60.0
+CONNECT_TIMEOUT = 10.0  # seconds
+READ_TIMEOUT = 60.0  # seconds between two bytes
 RETRY_FOR = 60.0  # seconds
-LONGEST_PAUSE = 8.0
+LONGEST_PAUSE = 8.0  # seconds
 ERRORS = 400
 
 

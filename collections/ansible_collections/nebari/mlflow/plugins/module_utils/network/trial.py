@@ -114,7 +114,7 @@ def _ask(api: Api, path: str, host: str) -> tuple[int, str, str]:
 
 
 def judge(status: int, body: str, through: str) -> tuple[bool, str]:
-    """Say what an answer means."""
+    """Say if people reach the UI, and why or why not. Status 0 stands for no answer."""
     if status == 0:
         return False, (
             f"{through} does not answer within {PATIENCE:.0f} s: it does not reach the server. "

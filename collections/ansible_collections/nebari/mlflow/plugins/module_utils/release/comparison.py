@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .manifest import Object
     from .session import Session
 
-WORKERS = 6
+WORKERS = 6  # threads
 INVALID, FORBIDDEN, CONFLICT = 422, 403, 409
 
 

@@ -12,7 +12,7 @@ from ..errors import ReleaseError
 if TYPE_CHECKING:
     from .session import Session
 
-PAUSE = 0.4
+PAUSE = 0.4  # seconds
 
 
 def delete_and_wait(session: Session, path: str, what: str, *, uid: str) -> None:

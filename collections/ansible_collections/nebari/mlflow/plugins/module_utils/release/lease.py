@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from ..kube.api import Api, Json
     from ..supervise.progress import Progress
 
-DURATION = 15
+DURATION = 15  # seconds without a renewal, until another run may take over
 BETWEEN_TASKS = 120  # seconds that it lasts while another collection's module works and nobody renews it
-RENEW_EVERY = 5.0
+RENEW_EVERY = 5.0  # seconds
 ORPHAN_GRACE = 40.0  # how long a run whose play was killed may take to notice and to stop
 NOT_FOUND, CONFLICT = 404, 409
 PREFIX = "mlflow.nebari.dev/"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .manifest import Object
     from .session import Session
 
-PAUSE = 0.5
+PAUSE = 0.5  # seconds
 STRAYS = (
     ("apps/v1", "Deployment"),
     ("apps/v1", "StatefulSet"),

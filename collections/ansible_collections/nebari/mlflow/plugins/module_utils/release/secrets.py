@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..kube.api import Api, Json
     from .options import Options, SecretSpec
 
-LENGTH = 32
+LENGTH = 32  # characters
 ALPHABET = string.ascii_letters + string.digits
 CONFLICT = 409
 MADE = "mlflow.nebari.dev/keys"  # the keys that the Secret had once

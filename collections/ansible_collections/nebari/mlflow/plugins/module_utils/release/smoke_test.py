@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SHORTEST = 60  # seconds for Helm, also when waiting has used up the timeout
 LINES = 15
-LOOK_EVERY = 2.0
+LOOK_EVERY = 2.0  # seconds
 ASK_EVERY = 10.0  # seconds between two looks at what the servers say
 WAITING = "waiting for "  # how a test begins the line in which it says what it waits for
 REFUSED = re.compile(r"is forbidden|denied|is invalid|exceeded quota", re.I)  # by the API server, not by a lost answer

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PR_SET_PDEATHSIG = 1
 GRACE = 20.0  # seconds that the program gets to tidy up after SIGTERM
-POLL_EVERY = 0.5
+POLL_EVERY = 0.5  # seconds
 
 if sys.platform == "linux":
     _libc = ctypes.CDLL(None, use_errno=True)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from .process import Process
 
-LOOK_EVERY = 1.0
+LOOK_EVERY = 1.0  # seconds
 
 
 def install(controller: Process | None) -> None:
