@@ -174,7 +174,7 @@ def test_smoke_test_shows_its_wait_and_may_outlast_the_timeout(release: Release)
     test = {"image": IMAGE, "command": ["sh", "-c", waits]}
     run = release.run(values={"test": test, "deployment": False}, timeout=1, verify_timeout=120)
     assert run.result["verified"], run.result
-    told = [line for line in run.progress if "using it: waiting for the store: 403 not yet (" in line]
+    told = [line for line in run.progress if "running the smoke test: waiting for the store: 403 not yet (" in line]
     assert told
     (limit,) = {re.sub(r".*\(\d+ s of (\d+) s\)$", r"\1", line) for line in told}
     assert 120 <= int(limit) < 150  # its own 120 s, counted on from what the deploy took before

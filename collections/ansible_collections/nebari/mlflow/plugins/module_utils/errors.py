@@ -8,7 +8,7 @@ ReleaseError            what happened, and what to do about it
 │   └── ApiError        the Kubernetes API answered with an error status
 ├── Busy                another deploy of the release runs, or took it over
 ├── NeverReady          a workload has a cause that waiting does not cure
-├── SmokeTestFailed     the release runs, and using it failed
+├── SmokeTestFailed     the release runs, but its smoke test failed
 ├── TimedOut            not ready within the given time
 ├── HelmUnusable        Helm is missing or not supported
 ├── KindMissing         the cluster does not serve a kind of object

@@ -127,7 +127,7 @@ def recover(session: Session) -> bool:
     record = session.records.read(next(iter(session.records.statuses()), 0))
     if record is None or record.status not in PENDING:
         return False
-    session.progress.say(f"taking up revision {record.revision}, left {record.status}")
+    session.progress.say(f"recovering revision {record.revision}, which was left {record.status}")
     session.records.mark_failed(record)
     return True
 

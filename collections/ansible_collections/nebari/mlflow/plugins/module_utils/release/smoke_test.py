@@ -175,4 +175,4 @@ def _phase(pod: Object) -> str:
 def _waits_for(log: list[str]) -> str:
     """Return the last line of a test's log without its own clock, if it says what it waits for."""
     line = log[-1] if log else ""
-    return f"using it: {CLOCK.sub('', line)}" if line.startswith(WAITING) else ""
+    return f"running the smoke test: {CLOCK.sub('', line)}" if line.startswith(WAITING) else ""
