@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,7 +83,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         TIMES[name].append((report.start, report.stop))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Show what decides how long a run takes: the time of each group, and how full the processes are at the end."""
     if len(TIMES) < 2:
         return

@@ -220,7 +220,7 @@ def test_a_console_sends_no_control_characters_of_a_text() -> None:
     attack = "\x1b]0;TITLE\x07\x1b[2J"
     view.show_failure(console, PlayError("NML401", attack, attack, task=attack, log="/l"))
     view.show_changes(console, [{"action": "create", "kind": attack, "name": attack, "fields": [attack]}])
-    report.show_kept(console, [{"kind": attack, "name": attack}])
+    view.show_kept(console, [{"kind": attack, "name": attack}])
     report.show_check(console, Check("cluster", "ok", attack, attack))
     with view.Progress(console) as shown:
         shown({"event": "playbook_on_task_start", "event_data": {"task": attack}})
