@@ -156,7 +156,7 @@ def test_the_doctor_knows_the_cluster_s_troubles(variables: str, gone: str) -> N
     found = doctor._storage_class(classes, about)
     mark = "storageclass.kubernetes.io/is-default-class=true"
     assert found.fix == f"kubectl --kubeconfig {gone} annotate storageclass fast {mark} --overwrite"
-    assert "There is: fast, slow." in found.cause
+    assert "Classes: fast, slow." in found.cause
     ending = {"metadata": {"name": "dev"}, "status": {"phase": "Terminating"}}
     found = doctor._namespace(ending, about)
     assert found.fix == f"kubectl --kubeconfig {gone} wait --for=delete namespace/dev --timeout=10m"

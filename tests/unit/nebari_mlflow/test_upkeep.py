@@ -53,8 +53,8 @@ def at(hours: int) -> str:
     [
         (Upkeep(makes_backups=True, backup=Task(at(3), "x", secrets=True)), ["ok"], "3 h old"),
         (Upkeep(makes_backups=True, backup=Task(at(72), "x", secrets=True)), ["warning"], "more than 2 days"),
-        (Upkeep(makes_backups=True), ["warning"], "none that the cluster knows of"),
-        (Upkeep(), ["warning"], "by a version that makes no backups"),
+        (Upkeep(makes_backups=True), ["warning"], "knows of none"),
+        (Upkeep(), ["warning"], "by a version that cannot make backups"),
         (Upkeep(makes_backups=True, backup=Task(at(3), "x", secrets=False)), ["warning"], "names no public key"),
         (Upkeep(makes_backups=True, backup=Task(at(3), "x", failed_at=at(1), failure="full")), ["warning"], "full"),
         (
