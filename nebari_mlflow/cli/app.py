@@ -118,14 +118,28 @@ def plan(options: Options) -> None:
 
 
 @command(app)
-def deploy(options: Options) -> None:
+def deploy(
+    options: Options,
+    go_back: str = typer.Option(
+        "",
+        help="The project's name, to let an older MLflow version go back to the backup from before an upgrade. Puts "
+        "aside what was written since.",
+    ),
+) -> None:
     """Deploy MLflow, or repair what differs from the configuration."""
     from ..names import DEPLOY, DESTROY
     from ..play.view import show_summary
 
     console = options.console()
     target = options.target()
-    result = play(target, DEPLOY if target.enabled else DESTROY, console)
+    if go_back not in ("", target.project):
+        raise InputError(
+            "NML104",
+            f"--go-back is {go_back!r}, but the project is {target.project!r}.",
+            f"Give --go-back {target.project} to go back to the backup from before the upgrade, or leave it out.",
+        )
+    extra = {"mlflow_restore_confirm": go_back} if go_back else {}
+    result = play(target, DEPLOY if target.enabled else DESTROY, console, extra=extra)
     if options.as_json:
         print_json("deploy", outputs=result.outputs, seconds=round(result.elapsed, 1), log=result.log)
     elif target.enabled:

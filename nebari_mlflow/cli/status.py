@@ -109,9 +109,19 @@ def _deployed(api: Api, target: Target, record: Record, *, sizes: bool) -> Statu
         status.cause = f"Revision {record.revision} failed: {record.description}"
     else:
         _judge_pods(status, pods, again)
+    if status.state == BLOCKED and (note := _upgrade(deployment)):
+        status.cause = f"An upgrade from {note.get('from')} was cut off. {status.cause}"
+        status.fix = f"{again}: it carries on, or goes back if the version before is configured again."
     if status.replicas["ready"]:
         status.route = _route(api, target, record)
     return status
+
+
+def _upgrade(deployment: dict[str, Any]) -> dict[str, Any]:
+    """Return the note of an upgrade that was cut off; {} if there is none."""
+    from ansible_collections.nebari.mlflow.plugins.module_utils.release import upgrade
+
+    return upgrade.read(deployment) if deployment else {}
 
 
 def _route(api: Api, target: Target, record: Record) -> dict[str, Any]:

@@ -21,14 +21,18 @@ def code_of(result: dict[str, Any]) -> str:
     return OTHER
 
 
-def from_event(task: str, role: str, result: dict[str, Any], log: str) -> PlayError:
-    """Build the error. Our own module says cause and fix; others say a message, whose first paragraph is the cause."""
+def from_event(task: str, role: str, result: dict[str, Any], log: str, aftermath: str = "") -> PlayError:
+    """Build the error. Our own module says cause and fix; others say a message, whose first paragraph is the cause.
+
+    `aftermath` is what the play said after it had dealt with the failure.
+    """
     if "censored" in result:
         cause, fix = "The task failed, and its output is hidden because it holds secrets.", ""
     else:
         cause = str(result.get("cause") or first_paragraph(result))
         fix = str(result.get("fix") or "")
     code = code_of(result)
+    cause = f"{cause} {aftermath}".strip()
     shown = f"{role} : {task}" if role and not task.startswith(role) else task
     return PlayError(code, cause, fix or AGAIN, task=shown, log=log)
 

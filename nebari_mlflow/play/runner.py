@@ -51,6 +51,7 @@ class _Record:
     ended: bool = False
     changed: bool = False
     failure: tuple[str, str, dict[str, Any]] | None = None
+    aftermath: str = ""  # what a play that rescued itself says of the state that it left
     errors: list[Exception] = field(default_factory=list)
     refusal: str = ""  # why ansible-playbook did not start
 
@@ -64,7 +65,9 @@ class _Record:
         ):
             result = dict(data.get("res") or {})
             told = self.failure is not None and (self.failure[2].get("cause") or "results" in result)  # by its item
-            if self.failure is None or (kind == "runner_on_failed" and not told):
+            if self.failure is not None and str(data.get("task_action", "")).rpartition(".")[2] == "fail":
+                self.aftermath = str(result.get("msg", "")).strip()
+            elif self.failure is None or (kind == "runner_on_failed" and not told):
                 self.failure = (str(data.get("task", "")), str(data.get("role", "")), result)
         elif kind == "playbook_on_stats":
             self.ended = True
@@ -188,8 +191,8 @@ def _environment(prepared: Mapping[str, str], environ: Mapping[str, str], folder
 def _raise_failure(record: _Record, return_code: int, redact: Redactor, log: str) -> None:
     if record.failure is not None and return_code != 0:
         task, role, result = record.failure
-        error = failures.from_event(task, role, json.loads(redact(json.dumps(result, default=str))), log)
-        raise error
+        result = json.loads(redact(json.dumps(result, default=str)))
+        raise failures.from_event(task, role, result, log, redact(record.aftermath))
     ours = next((error for error in record.errors if isinstance(error, MlflowError)), None)
     if ours is not None:
         raise ours

@@ -21,6 +21,7 @@ GROUPS = {
     "test_pages.py": "pages",  # its pages use the same namespaces
     "test_molecule.py": "",  # each scenario has a namespace of its own
     "security/clouds": "clouds",
+    "backup/test_upgrade.py": "upgrade",
     "backup": "backup",  # one deployed project with backups serves them all
     "clouds": "clouds",  # one simulated account of each cloud serves them all
 }

@@ -35,9 +35,12 @@ class Backed:
     def uri(self) -> str:
         return f"http://{self.release}-tracking.{self.namespace}.svc:5000"
 
-    def configure(self, *, recipients: list[str] | None = None, **backup: Any) -> None:
+    def configure(
+        self, *, recipients: list[str] | None = None, tag: str = "", tracking: Any = None, **backup: Any
+    ) -> None:
         values = {
-            "tracking": {"workers": 1},
+            "tracking": {"workers": 1, **(tracking or {})},
+            **({"image": {"tag": tag}} if tag else {}),
             "backup": {"recipients": recipients or [], "volume": {"create": True}, **backup},
         }
         variables = {

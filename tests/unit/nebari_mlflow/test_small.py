@@ -22,7 +22,7 @@ from nebari_mlflow.cli import config_file, report
 from nebari_mlflow.cli.context import Target
 from nebari_mlflow.cli.doctor import Check
 from nebari_mlflow.errors import InputError, PlayError, SetupError, UntrustedError
-from nebari_mlflow.play import deployment, environment, failures, kubeconfig, view
+from nebari_mlflow.play import deployment, environment, failures, kubeconfig, runner, view
 from nebari_mlflow.play.redact import Redactor
 from nebari_mlflow.play.runner import Result
 
@@ -103,6 +103,19 @@ def test_a_play_always_has_a_locale_that_ansible_accepts(found: dict[str, str]) 
 )
 def test_the_cause_of_a_failed_task_is_one_sentence(result: dict[str, Any], cause: str) -> None:
     assert failures.from_event("Do it", "server", result, "/log").cause == cause
+
+
+def test_what_a_play_did_about_a_failure_is_told_with_it() -> None:
+    record = runner._Record()
+    for action, result in (
+        ("nebari.mlflow.job_completed", {"msg": "It failed. Do this.", "cause": "It failed.", "code": "NML432"}),
+        ("ansible.builtin.fail", {"msg": "The state before is back."}),
+    ):
+        data = {"task": "Do it", "role": "server", "task_action": action, "res": result}
+        record.take({"event": "runner_on_failed", "event_data": data})
+    assert record.failure is not None
+    error = failures.from_event(*record.failure, "/log", record.aftermath)
+    assert (error.code, error.cause) == ("NML432", "It failed. The state before is back.")
 
 
 @pytest.mark.parametrize(

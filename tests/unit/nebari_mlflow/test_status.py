@@ -51,6 +51,12 @@ def test_a_server_that_somebody_stopped_says_how_to_start_it() -> None:
     assert (found.state, found.cause, found.fix) == (BLOCKED, "The server is scaled to 0.", DEPLOY)
 
 
+def test_the_note_of_an_upgrade_is_read_and_nothing_else() -> None:
+    noted = {"metadata": {"annotations": {"mlflow.nebari.dev/upgrade": '{"from": "mlflow:1"}'}}}
+    assert status._upgrade(noted) == {"from": "mlflow:1"}
+    assert status._upgrade({}) == status._upgrade({"metadata": {}}) == {}
+
+
 ROUTE = {
     "address": "https://a.org/",
     "through": "",

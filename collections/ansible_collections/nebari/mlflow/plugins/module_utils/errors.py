@@ -16,6 +16,7 @@ ReleaseError            what happened, and what to do about it
 ├── DatabaseUnusable    the Secret or the certificate of a database outside is missing or wrong
 ├── LostSecret          a Secret is missing, and what it opens is there
 ├── JobFailed           a Job of day two, such as a backup or a restore, failed
+│   └── UpgradeFailed   a Job of an upgrade of the database failed
 └── Cancelled           SIGTERM or SIGINT, or the play that started the module is gone
 """
 
@@ -124,6 +125,12 @@ class JobFailed(ReleaseError):
     """A backup, a restore, a drill or a clean-up failed in the cluster; the cause is that of its pod."""
 
     code = "NML431"
+
+
+class UpgradeFailed(JobFailed):
+    """The Job that examines, migrates or brings back the database for another version failed."""
+
+    code = "NML432"
 
 
 class Cancelled(ReleaseError):

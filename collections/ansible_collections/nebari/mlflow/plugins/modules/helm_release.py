@@ -202,6 +202,14 @@ missing_secrets:
   returned: success
   type: list
   elements: str
+upgrade:
+  description:
+    - What an upgrade of the release's database starts from, with O(state=planned). Empty if the image of the Deployment
+      that the chart annotates with C(mlflow.nebari.dev/upgraded-by) stays, and no upgrade was cut off.
+    - Holds the images (C(from), C(to)), the note of an upgrade that was cut off, and the CronJob and the ConfigMaps
+      that its Jobs are made from.
+  returned: success
+  type: dict
 elapsed:
   description: Seconds that the module ran.
   returned: always
@@ -260,6 +268,7 @@ def fields(outcome: Outcome) -> dict[str, Any]:
         "chart_version": outcome.chart.get("version", ""),
         "app_version": outcome.chart.get("appVersion", ""),
         "missing_secrets": outcome.missing_secrets,
+        "upgrade": outcome.upgrade,
     }
 
 

@@ -53,7 +53,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 result:
-  description: The container's termination message, if it is a JSON object.
+  description: The container's termination message, if it is a JSON object. Its C(warnings) are shown as such.
   returned: success
   type: dict
 elapsed:
@@ -87,6 +87,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.release.frame import
 from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.process import Process
 from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.progress import Progress
 from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.signals import install
+from ansible_collections.nebari.mlflow.plugins.module_utils.visible import visible
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **access.ARGUMENTS,
@@ -115,6 +116,8 @@ def main() -> None:
         result = {} if module.check_mode else run(module.params, progress)
     except ReleaseError as error:
         module.fail_json(**error.report(), elapsed=round(progress.elapsed(), 1))
+    for warning in result.get("warnings") or []:
+        module.warn(visible(str(warning)))
     module.exit_json(changed=False, result=result, elapsed=round(progress.elapsed(), 1))
 
 

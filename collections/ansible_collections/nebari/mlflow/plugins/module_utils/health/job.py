@@ -8,7 +8,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ApiError, JobFailed, ReleaseError, TimedOut
+from ..errors import ApiError, JobFailed, ReleaseError, TimedOut, UpgradeFailed
 from .podstate import of_pod
 from .problems import Patience
 
@@ -90,7 +90,8 @@ def failure(api: Api, name: str, condition: Json, pods: list[Json], container: s
     """Say why a Job failed: in its own words, otherwise in Kubernetes', with the last lines of its log."""
     told = result(pods, container)
     if told.get("cause"):
-        return JobFailed(str(told["cause"]), str(told.get("fix") or ""))
+        kind = UpgradeFailed if told.get("code") == UpgradeFailed.code else JobFailed
+        return kind(str(told["cause"]), str(told.get("fix") or ""))
     reason = str(condition.get("message") or condition.get("reason") or "no message").rstrip(".")
     lines = _log(api, pods[-1], container, LINES) if pods else ""
     last = f" Its last lines:\n{lines}\n" if lines else ""

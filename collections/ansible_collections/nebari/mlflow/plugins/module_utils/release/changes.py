@@ -63,6 +63,7 @@ class Outcome:
     ready: bool = False
     verified: bool = False
     missing_secrets: list[str] = field(default_factory=list)
+    upgrade: dict[str, Any] = field(default_factory=dict)
 
 
 def diff(changes: list[Change]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import ApiError, ReleaseError
 from ..health import rollout
 from . import restarts
+from . import upgrade as upgrade_of_data
 from .changes import Outcome
 from .comparison import compare, is_built_in, send_patch
 from .helm import patiently
@@ -32,6 +33,8 @@ def ensure_planned(session: Session, *, check_mode: bool) -> Outcome:
     chart, _, plan = _plan(session, wait_turn=not check_mode)
     if not check_mode and (plan.writes or plan.missing_secrets):
         require(session, needed(session, plan))
+    if plan.upgrade_of_data:
+        plan.warnings.append(upgrade_of_data.announcement(plan.upgrade_of_data))
     return _outcome(session, plan, chart)
 
 
@@ -82,6 +85,7 @@ def _outcome(session: Session, plan: Plan, chart: dict[str, str]) -> Outcome:
         ready=ready,
         verified=not plan.verify,
         missing_secrets=plan.missing_secrets,
+        upgrade=plan.upgrade_of_data,
     )
 
 

@@ -158,6 +158,11 @@ class Helm:
         limits = ["--history-max", str(HISTORY), "--timeout", f"{seconds}s"]
         return self._run([*command, *limits, "-f", "-"], values=True, poll=poll)
 
+    def rollback(self, revision: int, seconds: int, poll: Callable[[], None]) -> str:
+        """Make an earlier revision the newest one, without waiting for pods."""
+        command = ["rollback", self._options.name, str(revision)]
+        return self._run([*command, "--history-max", str(HISTORY), "--timeout", f"{seconds}s"], poll=poll)
+
     def test(self, seconds: int, poll: Callable[[], None]) -> str:
         """Run the chart's tests; `poll` is called about twice a second meanwhile and may raise.
 

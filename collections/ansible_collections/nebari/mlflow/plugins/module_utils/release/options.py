@@ -60,6 +60,7 @@ class Options:
     verify_timeout: int = 60
     assume_changed: bool = False
     again: bool = False
+    revision: int = 0
 
     @classmethod
     def from_params(cls, params: dict[str, Any]) -> Options:

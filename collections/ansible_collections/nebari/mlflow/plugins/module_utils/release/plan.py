@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..kube.merge import differing, without_nulls
-from . import classes, guards, namespace, restarts, secrets
+from . import classes, guards, namespace, restarts, secrets, upgrade
 from .changes import Change, Step
 from .comparison import Comparison, compare
 from .immutable import steps
@@ -40,6 +40,7 @@ class Plan:
     missing_secrets: list[str] = field(default_factory=list)
     restarts: list[Restart] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    upgrade_of_data: dict[str, Any] = field(default_factory=dict)
 
     @property
     def writes(self) -> bool:
@@ -67,6 +68,7 @@ def build(session: Session, rendered: list[Object], chart: Object, *, namespace_
             _plan_deletion(session, plan, which, item, by_helm=which in of_helm)
     _plan_release(session, plan, {name: str(chart.get(name, "")) for name in SUMMARY})
     _plan_restarts(session, plan, there)
+    plan.upgrade_of_data = upgrade.find(plan.comparisons)
     unproven = plan.upgrade or bool(plan.restarts) or plan.record is None or not plan.record.verified
     plan.verify = bool(tests(plan.hooks)) and unproven
     return plan

@@ -21,10 +21,6 @@ from mlflow_schema import SERVICE, Clock, Database, SchemaError, State, driver, 
 LOCK = 7_310_583_017_244_821
 """Key of the advisory lock, the same for every release; the lock belongs to one database."""
 
-WITHOUT_LIMIT = (
-    "SELECT set_config(name, '0', true) FROM pg_settings "
-    "WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"
-)
 WRITERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
 LATELY = " AND (state <> 'idle' OR state_change > now() - interval '20 seconds')"
 """A pooler keeps sessions of a server that has gone. One that is there asks every five seconds (readiness probe)."""
@@ -45,13 +41,18 @@ SELECT count(*) FROM pg_namespace WHERE nspname = %s AND position(%s in obj_desc
 """
 
 
-def refuse(database: Database, state: State) -> None:
-    """Stop where a migration would be wrong."""
+def refuse_restoring(database: Database) -> None:
+    """Stop while the tables are not the whole of the data."""
     if database.query(RESTORING, ASIDE, '"state": "restoring"')[0][0]:
         raise SchemaError(
             "A restore runs or was cut off, and the database's tables are put aside.",
             "Wait for it, run it again, or take them back: nebari-mlflow restore --undo.",
         )
+
+
+def refuse(database: Database, state: State) -> None:
+    """Stop where a migration would be wrong."""
+    refuse_restoring(database)
     if state is State.AHEAD:
         raise SchemaError(
             f"The database's schema ({database.revision()}) is newer than this image's MLflow "
@@ -124,7 +125,7 @@ def locked(database: Database, clock: Clock) -> Iterator[None]:
     with closing(database.another()) as connection, connection.cursor() as cursor:
         begin(database, cursor)
         while True:
-            cursor.execute(WITHOUT_LIMIT)
+            cursor.execute(mlflow_indexes.WITHOUT_LIMIT)
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", (LOCK,))
             if cursor.fetchone()[0]:
                 break

@@ -9,17 +9,25 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from mlflow_schema import Clock, Database
 
 PREFIX = "nebari_mlflow_"
-LOCK = 7_310_583_017_244_822
+LOCK = 7_310_583_017_244_823
 """Key of the advisory lock of whoever creates indexes."""
 
 SESSION = "mlflow-indexes"
 """Name by which a migration, which must not wait for an index, finds the session."""
+
+SETTINGS = (f"SET application_name = '{SESSION}'", "SET statement_timeout = 0", "SET maintenance_work_mem = '128MB'")
+WITHOUT_LIMIT = (
+    "SELECT set_config(name, '0', true) FROM pg_settings "
+    "WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')"
+)
 
 
 @dataclass(frozen=True)
@@ -80,25 +88,48 @@ def ensure(database: Database, clock: Clock) -> None:
     if set(found) == kept and len(kept) == len(INDEXES):
         print(f"indexes: {len(kept)} kept", flush=True)
         return
-    # The session of a run that was killed goes on until its index is done. To wait inside of the database would hold
-    # that index up, which waits for every statement.
-    while not database.query("SELECT pg_try_advisory_lock(%s)", LOCK)[0][0]:
-        if clock.expired():
-            print(
-                "indexes: WARNING: another session has created them all the time; the next run looks again", flush=True
-            )
-            return
-        clock.tell("indexes: waiting for another session that creates them")
-        time.sleep(1)
-    for setting in (f"application_name = '{SESSION}'", "statement_timeout = 0", "maintenance_work_mem = '128MB'"):
-        _tried(database, f"SET {setting}")
+    with _alone(database, clock) as alone:
+        if alone:
+            _complete(database)
+
+
+@contextmanager
+def _alone(database: Database, clock: Clock) -> Iterator[bool]:
+    """Hold the lock in a transaction of another connection, which a pooler leaves to one client; a session it does not.
+
+    The session of a run that was killed goes on until its index is done. To wait inside of the database would hold that
+    index up, which waits for every statement; between two statements this transaction holds nothing that it waits for.
+    """
+    with closing(database.another()) as connection, connection.cursor() as cursor:
+        while True:
+            cursor.execute(WITHOUT_LIMIT)
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", (LOCK,))
+            if cursor.fetchone()[0]:
+                break
+            connection.rollback()
+            if clock.expired():
+                print(
+                    "indexes: WARNING: another session has created them all the time; the next run looks again",
+                    flush=True,
+                )
+                yield False
+                return
+            clock.tell("indexes: waiting for another session that creates them")
+            time.sleep(1)
+        yield True
+        connection.rollback()
+
+
+def _complete(database: Database) -> None:
+    # A pooler would give the settings of this session to others.
+    for setting in () if database.is_pooled() else SETTINGS:
+        _tried(database, setting)
     found, kept = _state(database)
     for name in sorted(found.keys() - kept):
         _tried(database, f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
     created = {index.table for index in INDEXES if index.full_name not in kept and _create(database, index)}
     for table in sorted(created):
         _tried(database, f"ANALYZE {table}")  # an expression has no statistics before
-    database.query("SELECT pg_advisory_unlock(%s)", LOCK)
     print(f"indexes: {len(kept)} kept, {len(INDEXES) - len(kept)} missing, {len(created)} tables changed", flush=True)
 
 

@@ -329,6 +329,13 @@ def _failed(error: Exception) -> int:
     return 1 if found.patience == mlflow_causes.ALWAYS else DEFINITE
 
 
+def said_by(error: Exception) -> str:
+    """Return the line in which the database, or otherwise MLflow, says what went wrong."""
+    said = next((each for each in _chain(error) if hasattr(each, "pgcode")), error)
+    line = (str(said).strip().splitlines() or [""])[0]
+    return line if said is not error else f"{type(error).__name__}: {line}"
+
+
 def _chain(error: BaseException | None) -> list[Any]:
     """Return the errors behind an error, SQLAlchemy's `orig` included."""
     found: list[Any] = []

@@ -56,6 +56,10 @@ Backup, restore and drill: where backups are kept, what is in them, and when the
   value: {{ .Values.backup.database.host | quote }}
 - name: DIRECT_PORT
   value: {{ .Values.backup.database.port | default "" | quote }}
+{{- if .Values.postgresql.enabled }}
+- name: DATABASE_VOLUME
+  value: {{ .Values.postgresql.primary.persistence.size | quote }}
+{{- end }}
 - name: MLFLOW_VERSION
   value: {{ include "mlflow.backup.version" . | quote }}
 - name: CHART_VERSION

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
 from collections.abc import Callable
@@ -13,13 +14,27 @@ import mlflow_schema
 import mlflow_uri
 from mlflow_schema import DEFINITE, Clock, Database, SchemaError, connect
 
-from nebari_mlflow_backup import backup, collect, restore, sets, tables
+from nebari_mlflow_backup import backup, collect, restore, sets, tables, upgrade
 from nebari_mlflow_backup.exchange import Exchange, ProgramError
 from nebari_mlflow_backup.report import Progress, RefusedError, end
 from nebari_mlflow_backup.sets import Retention
 from nebari_mlflow_backup.store import Store, StoreError, destination
 
-VERBS = ("backup", "list", "prune", "secrets", "inspect", "restore", "undo", "discard", "drill", "gc")
+VERBS = (
+    "backup",
+    "list",
+    "prune",
+    "secrets",
+    "inspect",
+    "restore",
+    "undo",
+    "discard",
+    "drill",
+    "gc",
+    "examine",
+    "upgrade",
+    "revert",
+)
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
@@ -36,6 +51,8 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--keep-days", type=int, default=int(os.environ.get("BACKUP_KEEP_DAYS", "0")))
     parser.add_argument("--days", type=int, default=int(os.environ.get("GC_DAYS", "30")))
     parser.add_argument("--delete", action="store_true")
+    parser.add_argument("--served", action="store_true")
+    parser.add_argument("--upgrading", action="store_true")
     return parser.parse_args(arguments)
 
 
@@ -48,7 +65,7 @@ class Run:
 
     def store(self) -> Store:
         self.progress.say("opening the store of backups")
-        return Store(self.given.source or destination(dict(os.environ)))
+        return Store(self.given.source or destination(dict(os.environ)), self.connect)
 
     def connect(self) -> Database:
         """Connect to PostgreSQL itself, if the server's way leads through a pooler."""
@@ -72,6 +89,8 @@ class Run:
     def backup(self) -> dict[str, Any]:
         store, database, lock = self.store(), self.database(), self.connect()
         with tables.locked(lock, self.progress, shared=True):
+            if self.given.reason == upgrade.REASON:
+                return upgrade.make(database, self.exchange, store, self.progress)
             made = backup.make(
                 database, self.exchange, store, self.progress, copy=self.given.artifacts, reason=self.given.reason
             )
@@ -124,6 +143,21 @@ class Run:
         with tables.locked(self.connect(), self.progress, shared=False):
             return collect.collect(self.connect(), self.progress, self.given.days, delete=self.given.delete)
 
+    def examine(self) -> dict[str, Any]:
+        uri = self.given.source or upgrade.place(os.environ)
+        store = functools.partial(Store, uri, self.connect)
+        return upgrade.examine(self.connect(), store, uri, upgrading=self.given.upgrading)
+
+    def upgrade(self) -> dict[str, Any]:
+        store, database = self.store(), self.database()
+        with tables.locked(self.connect(), self.progress, shared=False):
+            return upgrade.upgrade(database, self.exchange, store, self.progress)
+
+    def revert(self) -> dict[str, Any]:
+        store, database = self.store(), self.database()
+        with tables.locked(self.connect(), self.progress, shared=False):
+            return upgrade.revert(database, self.exchange, store, self.progress, served=self.given.served)
+
 
 def main(arguments: list[str]) -> int:
     """Run one verb; 78 is a failure that another try would not cure."""
@@ -145,7 +179,8 @@ def main(arguments: list[str]) -> int:
 
 def _failed(told: dict[str, Any], cause: str, fix: str, code: int) -> int:
     print(f"ERROR: {cause} {fix}".rstrip(), flush=True)
-    end({**told, "result": "failed", "cause": cause[:1500], "fix": fix})
+    of_upgrade = {"code": upgrade.CODE} if told["verb"] in ("examine", "upgrade", "revert") else {}
+    end({**told, **of_upgrade, "result": "failed", "cause": cause[:1500], "fix": fix})
     return code
 
 

@@ -52,7 +52,7 @@ def make(
     recipients = json.loads(os.environ.get("BACKUP_RECIPIENTS", "[]"))
     for each in recipients:
         age.public_key(each)
-    _refuse_pooler(database)
+    refuse_pooler(database)
     previous = _newest(store)
     now = datetime.now(UTC)
     identity = manifest.new_identity(now)
@@ -84,7 +84,7 @@ def _there(store: Store, folder: str) -> dict[str, int | None]:
     return {**here, **{f"database/{name}": bytes_ for name, bytes_ in inside.items()}}
 
 
-def _refuse_pooler(database: Database) -> None:
+def refuse_pooler(database: Database) -> None:
     """A dump changes its session's settings, which a pooler hands on to MLflow with the connection."""
     if database.is_pooled():
         raise RefusedError(

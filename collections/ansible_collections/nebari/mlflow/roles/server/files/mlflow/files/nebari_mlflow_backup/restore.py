@@ -47,11 +47,11 @@ def _checked(database: Database, store: Store, identity: str) -> Manifest:
     folder = f"{sets.FOLDER}/{found['id']}"
     inside = {f"database/{name}": bytes_ for name, bytes_ in store.list(f"{folder}/database").items()}
     manifest.refuse_missing(found, {**store.list(folder), **inside})
-    manifest.refuse_newer(found, database.migrations.known, _version(database))
+    manifest.refuse_newer(found, database.migrations.known, version(database))
     return found
 
 
-def _version(database: Database) -> int:
+def version(database: Database) -> int:
     ((version,),) = database.query("SELECT current_setting('server_version_num')")
     return int(version)
 
@@ -67,7 +67,14 @@ def _counts(database: Database) -> dict[str, int]:
 
 
 def restore(
-    database: Database, exchange: Exchange, store: Store, progress: Progress, identity: str, *, replace: bool
+    database: Database,
+    exchange: Exchange,
+    store: Store,
+    progress: Progress,
+    identity: str,
+    *,
+    replace: bool,
+    migrating: bool = True,
 ) -> dict[str, Any]:
     """Replace the database by a backup. The caller has stopped the servers."""
     found = _checked(database, store, identity)
@@ -86,7 +93,8 @@ def restore(
     try:
         _load(exchange, store, found, "restore", progress)
         _verify(database, found, progress)
-        _migrate(database, progress)
+        if migrating:
+            _migrate(database, progress)
     except BaseException:
         progress.say("taking the present tables back")
         aside.take_back(database)

@@ -16,9 +16,13 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol, TypeVar
 
+from mlflow_schema import Database
+
 from nebari_mlflow_backup.report import RefusedError
 
 TRIES = 4
+IN_DATABASE = "database:"
+"""The store that every deployment has: a table in a schema of our own, which dumps and restores leave alone."""
 T = TypeVar("T")
 
 
@@ -101,12 +105,76 @@ class Repository:
         self._repository.delete_artifacts(path)
 
 
+class Table:
+    """A table of the database. Its own connection: the one that is dumped holds a snapshot."""
+
+    SCHEMA = "nebari_mlflow_backups"
+
+    def __init__(self, connect: Callable[[], Database]) -> None:
+        self._database = connect()
+        self._is_there = False
+
+    def _create(self) -> None:
+        if self._is_there:
+            return
+        name = f"{self.SCHEMA}.objects"
+        self._database.query(
+            f"CREATE SCHEMA IF NOT EXISTS {self.SCHEMA}; "
+            f"CREATE TABLE IF NOT EXISTS {name} (path text PRIMARY KEY, content bytea NOT NULL); "
+            f"ALTER TABLE {name} ALTER COLUMN content SET STORAGE EXTERNAL; SELECT 1"  # a dump is compressed already
+        )
+        self._is_there = True
+
+    def _exists(self) -> bool:
+        return bool(self._database.query("SELECT to_regclass(%s) IS NOT NULL", f"{self.SCHEMA}.objects")[0][0])
+
+    def put(self, path: str, content: bytes) -> None:
+        self._create()
+        self._database.query(
+            f"INSERT INTO {self.SCHEMA}.objects VALUES (%s, %s) "  # noqa: S608 (a name of ours)
+            "ON CONFLICT (path) DO UPDATE SET content = excluded.content RETURNING 1",
+            path,
+            content,
+        )
+
+    def get(self, path: str) -> bytes:
+        statement = f"SELECT content FROM {self.SCHEMA}.objects WHERE path = %s"  # noqa: S608
+        rows = self._database.query(statement, path) if self._exists() else []
+        if not rows:
+            raise FileNotFoundError(errno.ENOENT, "No such object", path)
+        return bytes(rows[0][0])
+
+    def list(self, path: str) -> dict[str, int | None]:
+        if not self._exists():
+            return {}
+        start = f"{path}/" if path else ""
+        found: dict[str, int | None] = {}
+        statement = f"SELECT path, octet_length(content) FROM {self.SCHEMA}.objects"  # noqa: S608
+        for name, length in self._database.query(statement):
+            first, deeper, _ = str(name).removeprefix(start).partition("/")
+            if str(name).startswith(start):
+                found[first] = None if deeper else int(length)
+        return found
+
+    def delete(self, path: str) -> None:
+        if self._exists():
+            statement = (
+                f"DELETE FROM {self.SCHEMA}.objects "  # noqa: S608
+                "WHERE path = %s OR starts_with(path, %s) RETURNING 1"
+            )
+            self._database.query(statement, path, f"{path}/")
+
+
 class Store:
     """Objects by path below one URI; a moment's trouble is waited out."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, connect: Callable[[], Database] | None = None) -> None:
         self.uri = uri.rstrip("/")
-        self._means: Means = Repository(self.uri) if "://" in self.uri else Volume(self.uri)
+        self._means: Means
+        if self.uri == IN_DATABASE and connect is not None:
+            self._means = Table(connect)
+        else:
+            self._means = Repository(self.uri) if "://" in self.uri else Volume(self.uri)
 
     def put(self, path: str, content: bytes) -> None:
         """Write one object."""
