@@ -128,6 +128,15 @@ def takes_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def stores() -> str:
+    """Return the image that has the stores of all clouds; skip the test if this cluster has none."""
+    made = ROOT / ".cluster/stores"
+    found = os.environ.get("NEBARI_MLFLOW_STORES_IMAGE") or (made.read_text().strip() if made.exists() else "")
+    if not found:
+        pytest.skip("this cluster has no image of the stores: `make stores`, or set NEBARI_MLFLOW_STORES_IMAGE")
+    return found
+
+
 def kubectl(*arguments: str, stdin: str | None = None) -> str:
     """Run kubectl and return what it prints."""
     done = subprocess.run(["kubectl", *arguments], input=stdin, capture_output=True, text=True, check=False)

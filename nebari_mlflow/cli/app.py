@@ -157,7 +157,7 @@ def adopt(
     ),
     yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask for confirmation."),
 ) -> None:
-    """Take over the database of a release that another MLflow chart made, compare both sides, and deploy."""
+    """Take over database and artifacts of another MLflow chart's release, compare both sides, and deploy."""
     from ..names import ADOPT
     from ..play.view import show_summary
     from .report import show_adopted
@@ -168,9 +168,9 @@ def adopt(
         raise InputError(
             "NML105",
             f"--remove-old is {remove_old!r}, but the project is {target.project!r}.",
-            f"Give --remove-old {target.project} to delete the old database for good, or leave it out.",
+            f"Give --remove-old {target.project} to delete the old volumes for good, or leave it out.",
         )
-    what = "Delete the old database for good" if remove_old else "Stop the old server and take over its database"
+    what = "Delete the old volumes for good" if remove_old else "Stop the old server and take over its data"
     if not (check or yes or confirmed(f"{what}: {target.release} in namespace {target.namespace}?")):
         raise Cancelled("NML503", "Nothing was changed: the change was not confirmed.", "Answer y, or give --yes.")
     extra = {"mlflow_remove_old": remove_old} if remove_old else {}

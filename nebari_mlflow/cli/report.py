@@ -108,5 +108,5 @@ def show_adopted(console: Console, found: dict[str, Any]) -> None:
     for name, value in found["holds"].items():
         console.print(f"  {name}: {value}", markup=False)
     console.print(f"  artifacts: {found['artifacts']}", markup=False)
-    for line in found["lines"]:
+    for line in [*found["artifacts_next"], *found["lines"]]:
         console.print(f"  {line}", markup=False)

@@ -42,12 +42,13 @@ class Mlflow(Strict):
     )
     adopt: bool = Field(
         default=False,
-        description="Take over the database of a release that another MLflow chart made under the same name. Does "
-        "nothing if there is none.",
+        description="Take over the database and artifacts of a release that another MLflow chart made under the same "
+        "name. Does nothing if there is none.",
     )
     adopt_without_artifacts: bool = Field(
         default=False,
-        description="Take it over although its artifacts are on volumes of the cluster, which are kept but not copied.",
+        description="Take over the database although the artifacts can neither be copied nor stay in use; they are "
+        "kept.",
     )
     access: Access = Field(default=Access(), description="How people reach the UI.")
     local: Local | None = Field(default=None, description="Options for `provider: local`.")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.integration.nebari.edge.traefik import image as edge_image
-from tests.support import ROOT, Played, kubectl, play
+from tests.support import Played, kubectl, play, stores
 
 pytestmark = pytest.mark.cluster
 
@@ -25,14 +25,6 @@ DEPLOY: dict[str, Any] = {
 FAST: dict[str, Any] = {"tracking": {"workers": 1, "terminationGracePeriodSeconds": 1}}
 S3 = {"endpoint": f"http://store.{STORE}.svc", "bucket": "artifacts", "secret": "store-keys"}
 CLOSED = {"seccompProfile": {"type": "RuntimeDefault"}, "runAsNonRoot": True, "runAsUser": 1000}
-
-
-def stores() -> str:
-    made = ROOT / ".cluster/stores"
-    found = os.environ.get("NEBARI_MLFLOW_STORES_IMAGE") or (made.read_text().strip() if made.exists() else "")
-    if not found:
-        pytest.skip("this cluster has no image of the stores: `make stores`, or set NEBARI_MLFLOW_STORES_IMAGE")
-    return found
 
 
 def apply(*objects: dict[str, Any], namespace: str) -> None:

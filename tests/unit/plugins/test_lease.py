@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ansible_collections.nebari.mlflow.plugins.module_utils.errors import Busy
 from ansible_collections.nebari.mlflow.plugins.module_utils.release.lease import (
     PREFIX,
     STAMP,
     Holder,
+    Lease,
     held_error,
     judge,
 )
 from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.process import Process
+from ansible_collections.nebari.mlflow.plugins.modules import release_lease
 
 NOW = datetime(2026, 3, 4, 12, 0, 0, tzinfo=UTC)
 DEAD = Process(4194303, "1")
@@ -102,3 +106,58 @@ def test_a_process_is_told_from_its_successor() -> None:
     assert not DEAD.alive()
     assert Process.parse("") is None
     assert PREFIX.endswith("/")
+
+
+class Api:
+    """One Lease, as the API server keeps it."""
+
+    def __init__(self) -> None:
+        self.lease: dict[str, Any] | None = None
+
+    def now(self) -> datetime:
+        return NOW
+
+    def find(self, _path: str) -> Any:
+        return self.lease
+
+    def request(self, _method: str, _path: str, *, body: Any) -> Any:
+        self.lease = body
+        return body
+
+
+@dataclass(frozen=True)
+class Play:
+    """What a module has to do with of its play."""
+
+    api: Api
+    process: Process
+    state: str
+
+    @property
+    def options(self) -> Any:
+        return SimpleNamespace(state=self.state, lasts=700)
+
+    def lease(self, *, of_play: bool) -> Lease:
+        holder = replace(Holder.here(self.process, of_play=of_play), host="here")
+        return Lease(self.api, "one", "dev", None, holder)  # type: ignore[arg-type]
+
+
+def ask(api: Api, process: Process, state: str, *, check: bool = False) -> None:
+    release_lease.ensure(Play(api, process, state), check_mode=check)  # type: ignore[arg-type]
+
+
+def test_two_operations_on_a_release_take_turns() -> None:
+    api, another = Api(), Process.of(os.getpid())
+    ask(api, ALIVE, "held", check=True)
+    assert api.lease is None
+    ask(api, ALIVE, "held")
+    assert api.lease is not None
+    assert api.lease["spec"]["leaseDurationSeconds"] == 700
+    ask(api, ALIVE, "held")  # a later task of the same play
+    with pytest.raises(Busy, match="one in namespace dev is running"):
+        ask(api, another, "held")
+    ask(api, another, "free")  # not its own
+    assert api.lease["spec"]["holderIdentity"]
+    ask(api, ALIVE, "free")
+    assert "holderIdentity" not in api.lease["spec"]
+    ask(api, another, "held")

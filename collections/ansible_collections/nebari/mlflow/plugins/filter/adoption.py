@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -22,6 +23,10 @@ options:
     description: The answer of the old database about its size and rows, or an empty text.
     type: str
     default: ""
+  new:
+    description: RV(nebari.mlflow.old_release#module:new).
+    type: dict
+    default: {}
 """
 
 EXAMPLES = """
@@ -57,7 +62,7 @@ SHOWN = {
 ROW = 4  # words of a line about a table
 
 
-def adopted(old: Mapping[str, Any], held: str = "") -> list[str]:
+def adopted(old: Mapping[str, Any], held: str = "", new: Mapping[str, Any] | None = None) -> list[str]:
     """Return what the old release is, what it holds and where."""
     if old["stage"] == "absent":
         return ["no release of another MLflow chart was found"]
@@ -68,9 +73,19 @@ def adopted(old: Mapping[str, Any], held: str = "") -> list[str]:
         lines.append(f"database: {database['database']} on PersistentVolumeClaim {database['claim']}, {state}")
     lines += [f"holds: {value} {name}" for name, value in counted(held).items()]
     lines += [f"volume: {claim['name']} {claim['size']}" for claim in old["claims"]]
-    if old["artifacts"]:
-        lines.append(f"artifacts: {old['artifacts']}")
-    return lines
+    return [*lines, f"artifacts: {old['artifacts']['words']}", *future(new or {})]
+
+
+def future(new: Mapping[str, Any]) -> list[str]:
+    """Say what becomes of the artifacts; nothing once they are where they belong."""
+    decided = new.get("artifacts")
+    if not decided:
+        return []
+    if decided["way"] == "copy":
+        return [f"artifacts: they are copied into {new['store']['uri']}, and compared"]
+    if decided["way"] == "stay":
+        return ["artifacts: they stay where they are, and the new release uses the same store"]
+    return [f"artifacts: they would be left behind. {decided['why']}"]
 
 
 def counted(held: str) -> dict[str, str]:
@@ -79,8 +94,16 @@ def counted(held: str) -> dict[str, str]:
     return dict(zip(COUNTED, values, strict=True)) if len(values) == len(COUNTED) else {}
 
 
-def adoption(old: Mapping[str, Any], report: str, held: str = "", check: bool = False) -> dict[str, Any]:
-    """Return the facts: what was found, each table on both sides, and what stays."""
+def adoption(
+    old: Mapping[str, Any],
+    report: str,
+    held: str = "",
+    check: bool = False,
+    artifacts: str = "",
+    new: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the facts: what was found, each table and the artifacts on both sides, and what stays."""
+    files = json.loads(artifacts) if artifacts else {}
     tables = compared(report)
     different = sorted(name for name, sides in tables.items() if sides.get("old") != sides.get("new"))
     return {
@@ -88,19 +111,49 @@ def adoption(old: Mapping[str, Any], report: str, held: str = "", check: bool = 
         "check": check,
         "chart": old["chart"],
         "app_version": old["app_version"],
-        "artifacts": old["artifacts"],
-        "artifact_locations": [line.partition(" ")[2] for line in report.splitlines() if line.startswith("location ")],
+        "artifacts": old["artifacts"]["words"],
+        "artifacts_next": future(new or {}),
+        "files": {side: files[side] for side in ("old", "new") if side in files},
+        "moved": located(report, "moved"),
+        "elsewhere": located(report, "elsewhere"),
         "claims": old["claims"],
         "holds": counted(held),
         "tables": tables,
         "different": different,
         "lines": [
-            f"{SHOWN[name]}: {sides['old']['rows']} before, {sides['new']['rows']} after, "
-            + ("checksums differ" if name in different else "same checksum")
-            for name, sides in tables.items()
-            if name in SHOWN and {"old", "new"} <= sides.keys()
+            *(
+                f"{SHOWN[name]}: {sides['old']['rows']} before, {sides['new']['rows']} after, "
+                + ("checksums differ" if name in different else "same checksum")
+                for name, sides in tables.items()
+                if name in SHOWN and {"old", "new"} <= sides.keys()
+            ),
+            *_of_files(files),
+            *(
+                f"{each['rows']} x {each['column']}: {each['location']} is now in the new store"
+                for each in located(report, "moved")
+            ),
+            *(
+                f"{each['rows']} x {each['column']} lead to {each['location']}, which is neither store: to have the "
+                "server open it, list it in tracking.artifactLocations"
+                for each in located(report, "elsewhere")
+            ),
         ],
     }
+
+
+def _of_files(files: Mapping[str, Any]) -> list[str]:
+    if not files.get("old") or not files.get("new"):
+        return []
+    old, new = files["old"], files["new"]
+    before = f"artifacts: {old['files']} files and {old['bytes']} bytes before"
+    same = "same checksum" if old == new else "they differ"
+    return [f"{before}, {new['files']} and {new['bytes']} after, {same}"]
+
+
+def located(report: str, kind: str) -> list[dict[str, Any]]:
+    """Return the columns that name locations of a kind: how many rows, and where they lead or led."""
+    found = [line.split(" ", 3) for line in report.splitlines() if line.startswith(f"{kind} ")]
+    return [{"column": column, "rows": int(rows), "location": location} for _, column, rows, location in found]
 
 
 def compared(report: str) -> dict[str, dict[str, dict[str, Any]]]:

@@ -33,6 +33,10 @@ options:
     description: Seconds to wait. The Job goes on after that.
     type: int
     default: 600
+  lease:
+    description: Release whose Lease this play holds, to renew it meanwhile. See M(nebari.mlflow.release_lease).
+    type: str
+    default: ""
 attributes:
   check_mode:
     description: Does not wait.
@@ -75,6 +79,7 @@ fix:
 """
 
 import os
+from contextlib import nullcontext
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -84,6 +89,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.kube import access
 from ansible_collections.nebari.mlflow.plugins.module_utils.kube.api import Api
 from ansible_collections.nebari.mlflow.plugins.module_utils.kube.kubeconfig import check_owner
 from ansible_collections.nebari.mlflow.plugins.module_utils.release.frame import HIDDEN
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.lease import Holder, Lease
 from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.process import Process
 from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.progress import Progress
 from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.signals import install
@@ -96,6 +102,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "namespace": {"type": "str", "required": True},
     "container": {"type": "str", "required": True},
     "timeout": {"type": "int", "default": 600},
+    "lease": {"type": "str", "default": ""},
 }
 
 
@@ -103,9 +110,13 @@ def run(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Wait for the Job and return its result."""
     kubeconfig, context = access.settle(params, os.environ)
     check_owner(kubeconfig)
-    install(Process.parse(params["_controller"] or ""))
-    api = Api(kubeconfig, context)
-    return job.follow(api, params["namespace"], params["name"], params["container"], progress, params["timeout"])
+    controller = Process.parse(params["_controller"] or "")
+    install(controller)
+    api, namespace = Api(kubeconfig, context), params["namespace"]
+    lease = Lease(api, params["lease"], namespace, progress, Holder.here(controller, of_play=True))
+    with lease if params["lease"] and lease.is_held_by_play() else nullcontext():
+        lease.stays = True
+        return job.follow(api, namespace, params["name"], params["container"], progress, params["timeout"])
 
 
 def main() -> None:

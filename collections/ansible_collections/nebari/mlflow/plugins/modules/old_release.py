@@ -65,7 +65,9 @@ old:
   returned: success
   type: dict
 new:
-  description: Parts of this chart's own database, for a Job that fills its volume.
+  description:
+    - Parts of this chart's own database and of its artifact store, for Jobs that fill their volumes.
+    - C(artifacts) says what becomes of the old release's artifacts. C(way) is V(copy), V(stay) or V(left).
   returned: if there is something to adopt
   type: dict
 changes:
@@ -99,13 +101,16 @@ import os
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.nebari.mlflow.plugins.module_utils.adoption.artifacts import decide
 from ansible_collections.nebari.mlflow.plugins.module_utils.adoption.database_pod import database_pod
-from ansible_collections.nebari.mlflow.plugins.module_utils.adoption.old import ABSENT, DONE, look
+from ansible_collections.nebari.mlflow.plugins.module_utils.adoption.old import ABSENT, DONE, Old, look
 from ansible_collections.nebari.mlflow.plugins.module_utils.adoption.saved import ensure_saved
+from ansible_collections.nebari.mlflow.plugins.module_utils.adoption.store_pod import store_pod
 from ansible_collections.nebari.mlflow.plugins.module_utils.errors import ReleaseError
 from ansible_collections.nebari.mlflow.plugins.module_utils.kube import access
 from ansible_collections.nebari.mlflow.plugins.module_utils.release.changes import Outcome
 from ansible_collections.nebari.mlflow.plugins.module_utils.release.frame import HIDDEN, run_module
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.render import render
 from ansible_collections.nebari.mlflow.plugins.module_utils.release.session import Session
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -123,9 +128,15 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 def ensure(session: Session, *, check_mode: bool) -> Outcome:
     """Look, and keep what is asked for."""
     old = look(session)
-    new = database_pod(session) if old.database and old.stage not in (ABSENT, DONE) else {}
+    new = _new(session, old) if old.database and old.stage not in (ABSENT, DONE) else {}
     changes = ensure_saved(session, old, check_mode=check_mode) if session.options.state == "saved" else []
     return Outcome(changes, parts={"old": old.report(), "new": new})
+
+
+def _new(session: Session, old: Old) -> dict[str, Any]:
+    manifests = render(session)
+    store = store_pod(session, manifests)
+    return {**database_pod(session, manifests), "store": store, "artifacts": decide(old.artifacts, store)}
 
 
 def main() -> None:

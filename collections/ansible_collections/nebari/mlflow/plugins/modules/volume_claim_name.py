@@ -33,6 +33,10 @@ options:
     description: Labels of the new claim.
     type: dict
     default: {}
+  annotations:
+    description: Annotations of the new claim.
+    type: dict
+    default: {}
   timeout:
     description: Seconds to wait for pods to end, and for the new claim to be bound.
     type: int
@@ -87,6 +91,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "new_name": {"type": "str", "required": True},
     "namespace": {"type": "str", "required": True},
     "labels": {"type": "dict", "default": {}},
+    "annotations": {"type": "dict", "default": {}},
     "timeout": {"type": "int", "default": 300},
 }
 

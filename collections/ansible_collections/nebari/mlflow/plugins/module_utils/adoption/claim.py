@@ -34,6 +34,7 @@ class Rename:
     name: str
     new_name: str
     labels: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, str] = field(default_factory=dict)
     timeout: int = 300
 
     @property
@@ -129,7 +130,7 @@ def _create(api: Api, wanted: Rename, name: str, spec: Object) -> None:
         body = {
             "apiVersion": "v1",
             "kind": "PersistentVolumeClaim",
-            "metadata": {"name": wanted.new_name, "labels": wanted.labels},
+            "metadata": {"name": wanted.new_name, "labels": wanted.labels, "annotations": wanted.annotations},
             "spec": {**spec, "volumeName": name},
         }
         api.request("POST", wanted.folder, body=body)

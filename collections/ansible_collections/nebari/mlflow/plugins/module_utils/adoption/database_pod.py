@@ -7,22 +7,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RefusedInput
-from ..release.render import render
 
 if TYPE_CHECKING:
+    from ..release.manifest import Object
     from ..release.session import Session
 
 OF_POD = ("imagePullSecrets", "nodeSelector", "tolerations", "affinity", "priorityClassName", "securityContext")
 OF_CONTAINER = ("image", "imagePullPolicy", "resources", "securityContext")
 
 
-def database_pod(session: Session) -> dict[str, Any]:
+def database_pod(session: Session, manifests: list[Object]) -> dict[str, Any]:
     """Return parts of the StatefulSet that the values make: of the pod, its container, its environment, its claim.
 
     Raises RefusedInput if the values make no database.
     """
     name = f"{session.options.name}-postgresql"
-    found = [item for item in render(session) if item["kind"] == "StatefulSet" and item["metadata"]["name"] == name]
+    found = [item for item in manifests if item["kind"] == "StatefulSet" and item["metadata"]["name"] == name]
     if not found:
         raise RefusedInput(
             "The values run no PostgreSQL inside the release, and the old release has one.",

@@ -13,6 +13,7 @@ from ..errors import ForeignObject
 from ..release import ownership
 from ..release.manifest import annotation
 from ..release.record import Record, decode
+from .artifacts import UNKNOWN, Artifacts, find
 
 if TYPE_CHECKING:
     from ..release.manifest import Object
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 COPIED = "mlflow.nebari.dev/copied"
 ADOPTED = "mlflow.nebari.dev/adopted"
+ARTIFACTS = "mlflow.nebari.dev/artifacts"
 HELM_KEY = "helm-release"  # of the Secret that keeps what Helm knew
 # What the chart's PostgreSQL is called unless its values say otherwise.
 USER, DATABASE = "bn_mlflow", "bitnami_mlflow"
@@ -70,7 +72,8 @@ class Old:
     writers: list[Writer] = field(default_factory=list)
     database: Database | None = None
     claims: list[dict[str, str]] = field(default_factory=list)
-    artifacts: str = ""
+    artifacts: Artifacts = field(default_factory=lambda: Artifacts(UNKNOWN))
+    artifacts_in: str = ""  # the store that an interrupted adoption copied them into
     kept: dict[str, str] = field(default_factory=dict)
 
     def report(self) -> dict[str, Any]:
@@ -85,6 +88,7 @@ def names(release: str) -> dict[str, str]:
         "claim": f"{release}-old-database",
         "staged": f"{release}-adopted",
         "final": f"data-{release}-postgresql-0",
+        "store_staged": f"{release}-adopted-artifacts",
         "job": f"{release}-adopt",
     }
 
@@ -111,7 +115,8 @@ def look(session: Session) -> Old:
         writers=writers,
         database=_database(session, record, installed=bool(records)),
         claims=_claims(session, record),
-        artifacts=artifacts(values_of(record)),
+        artifacts=find(record.objects, values_of(record), options.namespace),
+        artifacts_in=annotation(saved, ARTIFACTS) if saved else "",
         kept=kept,
     )
 
@@ -127,20 +132,6 @@ def values_of(record: Record) -> dict[str, Any]:
         return both
 
     return over(record.defaults, record.config)
-
-
-def artifacts(values: dict[str, Any]) -> str:
-    """Say in words where the chart's server kept artifacts."""
-    s3, azure, gcs = (values.get(name) or {} for name in ("externalS3", "externalAzureBlob", "externalGCS"))
-    if s3.get("host"):
-        return f"S3 bucket {s3.get('bucket', '')} at {s3['host']}"
-    if azure.get("storageAccount"):
-        return f"Azure container {azure.get('containerName', '')} of account {azure['storageAccount']}"
-    if gcs.get("bucket"):
-        return f"GCS bucket {gcs['bucket']}"
-    if (values.get("minio") or {}).get("enabled"):
-        return "MinIO of the release"
-    return "a volume of the release, or its server's arguments name the store"
 
 
 def major_of(image: str) -> str:
@@ -278,5 +269,6 @@ def _claims(session: Session, record: Record) -> list[dict[str, str]]:
         labels = claim["metadata"].get("labels") or {}
         if claim["metadata"]["name"] in of_manifest or labels.get(ownership.NAME) in ("postgresql", "minio"):
             size = str(((claim.get("status") or {}).get("capacity") or {}).get("storage", ""))
-            found.append({"name": claim["metadata"]["name"], "size": size})
+            holds = "database" if labels.get(ownership.NAME) == "postgresql" else "artifacts"
+            found.append({"name": claim["metadata"]["name"], "size": size, "holds": holds})
     return found

@@ -126,6 +126,7 @@ class Lease:
         self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
         self.took_over = ""
         self.stays = False
+        self.lasts = BETWEEN_TASKS
 
     def refuse_if_held(self) -> None:
         """Wait for a run whose play was killed; raise when the Lease is someone's who is alive."""
@@ -137,6 +138,13 @@ class Lease:
         if self._me.is_play and not (found and self._me.wrote(found["metadata"].get("annotations") or {})):
             self._lost = f"it was taken or removed {BETWEEN_TASKS} s after the last task of this play"
         self.check()
+
+    def is_held_by_play(self) -> bool:
+        """Whether an earlier task of the play took the Lease for those that follow."""
+        found = self._api.find(self._path) if self._me.is_play else None
+        return bool(found and found["spec"].get("holderIdentity")) and self._me.wrote(
+            (found or {})["metadata"].get("annotations") or {}
+        )
 
     def exists(self) -> bool:
         """Say if the Lease is there. Raises ApiError."""
@@ -152,7 +160,7 @@ class Lease:
         self._stop.set()
         self._thread.join()
         given_back = {"holderIdentity": None, "renewTime": None, "acquireTime": None}
-        handed_on = {"renewTime": self._api.now().strftime(STAMP), "leaseDurationSeconds": BETWEEN_TASKS}
+        handed_on = {"renewTime": self._api.now().strftime(STAMP), "leaseDurationSeconds": self.lasts}
         try:
             self._write(handed_on if self.stays and self._me.is_play else given_back)
         except ReleaseError:

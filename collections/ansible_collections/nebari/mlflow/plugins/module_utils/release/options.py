@@ -56,6 +56,7 @@ class Options:
     context: str = ""
     helm: str = "helm"
     timeout: int = 600
+    lasts: int = 120
     waited: float = 0.0
     verify_timeout: int = 60
     assume_changed: bool = False

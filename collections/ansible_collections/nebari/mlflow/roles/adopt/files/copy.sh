@@ -5,9 +5,11 @@ set -eu
 sockets=/mlflow/sockets
 new=5432
 
+as_json() { printf '"%s"' "$(printf %s "$1" | tr '\n\t\r' '   ' | sed 's/[\\"]/\\&/g')"; }
 fail() {
   echo "adopt: ERROR: $*" >&2
-  echo "$*" >/dev/termination-log
+  printf '{"verb": "adopt", "result": "failed", "cause": %s, "fix": %s}' "$(as_json "The old database could not be copied. $*")" \
+    "$(as_json "$WAY_BACK")" >/dev/termination-log
   exit 1
 }
 ended() { touch "$sockets/ended"; }
@@ -57,14 +59,28 @@ count >/tmp/old || fail "The old database cannot be counted."
 in_new psql -XqAt -F ' ' -v ON_ERROR_STOP=1 -f /mlflow/scripts/count.sql >/tmp/new ||
   fail "The new database cannot be counted."
 
+report() {
+  echo "server $(psql -XqAtc 'SHOW server_version')"
+  echo "size $(psql -XqAtc 'SELECT pg_database_size(current_database())')"
+  cat /tmp/moved /tmp/elsewhere
+  sed 's/^/old /' /tmp/old
+  sed 's/^/new /' /tmp/new
+}
+: >/tmp/moved
+: >/tmp/elsewhere
+if ! cmp -s /tmp/old /tmp/new; then
+  report
+  fail "Old and new database differ in: $(sort /tmp/old /tmp/new | uniq -u | cut -d ' ' -f 1 | sort -u | tr '\n' ' ')"
+fi
+
+# Only now, and only in the copy: what led to the old store leads to the new one.
+in_new psql -XqAt -F ' ' -v ON_ERROR_STOP=1 -v roots="$OLD_LOCATIONS" -v store="$NEW_STORE" -f /mlflow/scripts/locations.sql \
+  >/tmp/locations 2>/tmp/locations.log || fail "The locations of artifacts cannot be rewritten: $(tail -3 /tmp/locations.log)"
+grep '^moved ' /tmp/locations >/tmp/moved || true
+grep '^elsewhere ' /tmp/locations >/tmp/elsewhere || true
+
 in_new psql -XqAt -c CHECKPOINT
 pg_ctl -D "$PGDATA" -w -m fast stop >/dev/null || fail "PostgreSQL does not stop: $(tail -3 /tmp/server.log)"
 sync
-
-echo "server $(psql -XqAtc 'SHOW server_version')"
-echo "size $(psql -XqAtc 'SELECT pg_database_size(current_database())')"
-psql -XqAtc "SELECT DISTINCT 'location ' || split_part(artifact_location, '/', 1) || '//' || split_part(artifact_location, '/', 3) FROM experiments"
-sed 's/^/old /' /tmp/old
-sed 's/^/new /' /tmp/new
-cmp -s /tmp/old /tmp/new || fail "Old and new database differ in: $(sort /tmp/old /tmp/new | uniq -u | cut -d ' ' -f 1 | sort -u | tr '\n' ' ')"
+report
 echo "same $(wc -l </tmp/old)"

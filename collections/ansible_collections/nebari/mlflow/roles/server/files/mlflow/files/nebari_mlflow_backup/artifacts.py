@@ -20,6 +20,8 @@ from nebari_mlflow_backup.parts import Part
 from nebari_mlflow_backup.report import Progress, RefusedError, size
 from nebari_mlflow_backup.store import Store
 
+WRITING = ".mlflow-writing-"  # what a run that was cut off left is no artifact
+
 
 @dataclass(frozen=True)
 class File:
@@ -45,11 +47,15 @@ class LocalFiles:
         self._root = Path(root)
 
     def list(self) -> Iterator[File]:
-        for folder, _, names in os.walk(self._root):
+        if not self._root.exists():
+            return
+        for folder, folders, names in os.walk(self._root, onerror=_fail):
+            if "lost+found" in folders:
+                folders.remove("lost+found")  # of the file system, and only root reads it
             for name in sorted(names):
                 file = Path(folder, name)
                 found = file.lstat()
-                if file.is_file() and not file.is_symlink() and not name.startswith(".mlflow"):
+                if file.is_file() and not file.is_symlink() and not name.startswith(WRITING):
                     yield File(str(file.relative_to(self._root)), found.st_size, f"{found.st_mtime_ns}")
 
     def open(self, path: str) -> IO[bytes]:
@@ -60,20 +66,27 @@ class LocalFiles:
         if ".." in Path(path).parts or Path(path).is_absolute():
             raise RefusedError(f"The backup names a file outside the artifact store: {path!r}.", "Use another backup.")
         file.parent.mkdir(parents=True, exist_ok=True)
-        new = file.with_name(f".restoring-{file.name[:200]}")
+        new = file.with_name(f"{WRITING}{file.name[:200]}")
         with new.open("wb") as stream:
             while piece := content.read(1 << 20):
                 stream.write(piece)
         new.replace(file)
 
 
+def _fail(error: OSError) -> None:
+    raise error  # os.walk passes over what it cannot read
+
+
 class S3Files:
     """A bucket of S3, through boto3."""
 
-    def __init__(self, repository: Any, uri: str) -> None:
-        self._client = repository._get_s3_client()
-        self._bucket, root = repository.parse_s3_compliant_uri(uri)
+    def __init__(self, client: Any, bucket: str, root: str) -> None:
+        self._client, self._bucket = client, bucket
         self._root = f"{root}/" if root else ""
+
+    @classmethod
+    def of_repository(cls, repository: Any, uri: str) -> S3Files:
+        return cls(repository._get_s3_client(), *repository.parse_s3_compliant_uri(uri))
 
     def list(self) -> Iterator[File]:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._root)
@@ -129,7 +142,7 @@ class AzureFiles:
         self._container.upload_blob(f"{self._root}{path}", content, overwrite=True)
 
 
-KINDS: dict[str, Callable[[Any, str], Files]] = {"s3": S3Files, "gs": GcsFiles, "wasbs": AzureFiles}
+KINDS: dict[str, Callable[[Any, str], Files]] = {"s3": S3Files.of_repository, "gs": GcsFiles, "wasbs": AzureFiles}
 
 
 def of_store(uri: str) -> Files:

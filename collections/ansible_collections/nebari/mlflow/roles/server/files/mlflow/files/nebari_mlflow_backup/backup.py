@@ -105,6 +105,7 @@ def _database(
     database: Database, exchange: Exchange, store: Store, folder: str, snapshot: str, progress: Progress
 ) -> dict[str, Any]:
     counting = Counting(database)
+    progress.say("dumping the database")
     exchange.ask("dump", snapshot)
     stream = exchange.reader()
     counting.start()

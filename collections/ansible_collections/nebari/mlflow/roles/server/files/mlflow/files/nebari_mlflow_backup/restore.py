@@ -196,6 +196,7 @@ def _load(exchange: Exchange, store: Store, found: Manifest, verb: str, progress
             done += len(piece)
             progress.say("restoring the database", f"{size(done)} of {size(total)}")
 
+    progress.say("restoring the database")
     exchange.ask(verb)
     exchange.feed(pieces())
     exchange.settle(float(os.environ.get("INDEX_SECONDS", "7200")))
