@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.postgres import pod, secret
 from tests.support import ROOT, kubectl, run_pod
 from tests.unit.chart.rendering import CHART, helm
 
@@ -89,11 +90,11 @@ def load(clients: int, seconds: int) -> dict[str, Any]:
     return found
 
 
-def kept(found: dict[str, Any]) -> None:
+def kept(found: dict[str, Any], database: str = f"{RELEASE}-postgresql-0", user: str = "postgres") -> None:
     """Every batch that was acknowledged is in the database."""
-    command = ["psql", "-qAt", "-U", "postgres", "-d", "mlflow", "-c"]
+    command = ["psql", "-qAt", "-U", user, "-d", "mlflow", "-c"]
     query = "SELECT run_uuid, count(*) / 10 FROM metrics GROUP BY run_uuid"
-    rows = own("exec", f"{RELEASE}-postgresql-0", "-c", "postgresql", "--", *command, query).split()
+    rows = own("exec", database, "--", *command, query).split()
     stored = {run: int(count) for run, _, count in (row.partition("|") for row in rows)}
     lost = {run: count for run, count in found["batches"].items() if stored.get(run, 0) < count}
     assert not lost, lost
@@ -142,7 +143,7 @@ def test_an_absent_database_loses_no_acknowledged_write(deploy: Callable[..., No
     deploy({})
     before = restarts()
     with ThreadPoolExecutor() as pool:
-        loading = pool.submit(load, 40, 90)
+        loading = pool.submit(load, 40, 180)
         time.sleep(25)
         own("scale", DATABASE, "--replicas=0")
         own("wait", f"pod/{RELEASE}-postgresql-0", "--for=delete", "--timeout=60s")
@@ -156,4 +157,78 @@ def test_an_absent_database_loses_no_acknowledged_write(deploy: Callable[..., No
     print(found["rate"], found["answers"], found["slowest"])
     assert set(found["answers"]) == {"200", "503"}, found["answers"]
     kept(found)
+    assert restarts() == before
+
+
+# A primary that lets replicas in, and a replica that starts as a copy of it.
+PRIMARY = "exec docker-entrypoint.sh postgres -clisten_addresses='*'"
+REPLICA = """
+until pg_basebackup -d "postgresql://mlflow:$POSTGRES_PASSWORD@first" -D "$PGDATA" -R -c fast; do
+  rm -rf "$PGDATA"
+  sleep 1
+done
+exec postgres -clisten_addresses='*'
+"""
+
+
+def replicated(name: str, script: str) -> list[dict[str, Any]]:
+    """Make a PostgreSQL and the Service of its name."""
+    container = {
+        "image": "docker.io/library/postgres:17.12",
+        "command": ["sh", "-c", script],
+        "env": [
+            {"name": "POSTGRES_USER", "value": "mlflow"},
+            {"name": "POSTGRES_PASSWORD", "value": "campaign"},
+            {"name": "POSTGRES_INITDB_ARGS", "value": "--auth-host=scram-sha-256"},
+            {"name": "PGDATA", "value": "/data/pgdata"},
+        ],
+        "readinessProbe": {"exec": {"command": ["pg_isready", "-q", "-h", "127.0.0.1"]}, "timeoutSeconds": 5},
+        "volumeMounts": [
+            {"name": "data", "mountPath": "/data"},
+            {"name": "run", "mountPath": "/var/run/postgresql"},
+            {"name": "first-start", "mountPath": "/docker-entrypoint-initdb.d"},
+        ],
+    }
+    volumes = [
+        {"name": "data", "emptyDir": {}},
+        {"name": "run", "emptyDir": {}},
+        {"name": "first-start", "configMap": {"name": "first-start"}},
+    ]
+    service = {"selector": {"app": name}, "ports": [{"port": 5432}]}
+    return [
+        pod(name, container, volumes, 999),
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": service},
+    ]
+
+
+def test_a_promoted_replica_has_every_acknowledged_write(deploy: Callable[..., None]) -> None:
+    allow = "echo host replication all all scram-sha-256 >>$PGDATA/pg_hba.conf"
+    first_start = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "first-start"}}
+    uri = "postgresql://mlflow:campaign@first:5432,second:5432/mlflow?target_session_attrs=read-write"
+    objects = [
+        {**first_start, "data": {"replication.sh": allow}},
+        secret("replicated", uri=uri),
+        *replicated("first", PRIMARY),
+        *replicated("second", REPLICA),
+    ]
+    own("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    own("wait", "pod/first", "pod/second", "--for=condition=Ready", "--timeout=3m")
+    ask = ("psql", "-U", "mlflow", "-d", "mlflow", "-qAtc")
+    own("exec", "first", "--", *ask, "ALTER SYSTEM SET synchronous_standby_names = '*'")
+    own("exec", "first", "--", *ask, "SELECT pg_reload_conf()")
+    outside = {"existingSecret": "replicated", "existingSecretUriKey": "uri", "sslMode": "prefer"}
+    deploy({"postgresql": {"enabled": False}, "externalDatabase": outside})
+    before = restarts()
+    with ThreadPoolExecutor() as pool:
+        loading = pool.submit(load, 40, 120)
+        time.sleep(30)
+        own("delete", "pod", "first", "--grace-period=0", "--force")
+        own("exec", "second", "--", "pg_ctl", "promote", "-w")
+        back = time.monotonic()
+        own("exec", "load", "--", "python3", "-c", ASK, f"{URI}/api/2.0/mlflow/experiments/search?max_results=1")
+        assert time.monotonic() - back < 10
+        found = loading.result()
+    print(found["rate"], found["answers"], found["slowest"])
+    assert set(found["answers"]) == {"200", "503"}, found["answers"]
+    kept(found, "second", "mlflow")
     assert restarts() == before
