@@ -23,6 +23,10 @@ POLICY = (
     "no fixed user, please"
 )
 WEBHOOK = 'admission webhook "validate.kyverno.svc" denied the request: label team is missing'
+SILENT = (
+    'Internal error occurred: failed calling webhook "rules.example.org": failed to call webhook: '
+    'Post "https://rules.example.svc:443/?timeout=10s": context deadline exceeded'
+)
 HELM = f"warning: Hook test mlflow/templates/tests/pod.yaml failed: 1 error occurred:\n\t* {QUOTA}\n\n"
 STATEFUL = "create Pod one-db-0 in StatefulSet one-db failed error: " + QUOTA
 
@@ -46,7 +50,8 @@ STATEFUL = "create Pod one-db-0 in StatefulSet one-db failed error: " + QUOTA
         (f"Error creating: {WEBHOOK}", "refused by an admission rule", "x cannot create its pod: admission webhook"),
         (SECURITY, "refused by Pod Security", "cannot create its pod: violates PodSecurity"),
         (ACCOUNT, "service account missing", 'serviceaccount "y" not found'),
-        ("Internal error occurred: failed calling webhook", "pod not created", "failed calling webhook"),
+        (SILENT, "an admission webhook does not answer", "context deadline exceeded."),
+        ("Internal error occurred: no more ports", "pod not created", "no more ports."),
     ],
 )
 def test_creation(message: str, brief: str, cause: str) -> None:

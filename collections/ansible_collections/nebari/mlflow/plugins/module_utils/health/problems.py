@@ -97,6 +97,16 @@ def creation(owner: str, message: str) -> Problem:
             grace=5,
             code=ROOM,
         )
+    if "failed calling webhook" in message:
+        return Problem(
+            owner,
+            "creation",
+            "an admission webhook does not answer",
+            f"{owner} cannot create its pod: {text}.",
+            f"Look at the pods of that webhook's Service (kubectl get pods -A); {AGAIN}.",
+            grace=55,
+            code=ROOM,
+        )
     if "exceeded quota" in message or "failed quota" in message:
         return Problem(
             owner,
