@@ -70,7 +70,8 @@ campaign: $(VENV)/.done up edge  ## Run the long campaigns: kills, faults, in fu
 	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v -n 2 tests/campaign --ignore tests/campaign/test_make_up_from_registry.py tests/integration/test_molecule.py \
 	  tests/integration/clouds/test_faults.py tests/integration/clouds/test_every_cloud.py tests/integration/clouds/test_printed.py \
 	  tests/integration/test_adopt.py tests/integration/backup tests/integration/test_pages.py \
-	  tests/integration/security/test_data.py tests/integration/nebari/test_compatibility.py
+	  tests/integration/security/test_data.py tests/integration/nebari/test_compatibility.py \
+	  tests/integration/identity/test_doors.py
 
 lint: $(VENV)/.done $(LINT)/.done  ## Check style and types
 	@$(LINT)/bin/ruff check .
@@ -107,6 +108,7 @@ lock: $(UV)  ## Resolve and lock the requirements again
 	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --group docs -o requirements/docs.txt
 	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml requirements/oldest.in -o requirements/oldest.txt
 	@cd tests/integration/identity && $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header requirements.in -o requirements.txt
+	@cd tests/integration/identity && $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header provider-requirements.in -o provider-requirements.txt
 
 $(CACHE)/uv/bin/uv: requirements/uv.txt
 	@echo "Installing uv"

@@ -136,6 +136,7 @@ def _cluster(target: Target) -> Iterator[Check]:
         yield Check(
             "release", OK, f"{target.release} revision {found.release['revision']}, MLflow {found.versions['mlflow']}"
         )
+        yield Check("access", OK, status.ACCESS[found.access])
         yield from _route(found.route)
         yield from _connections(server)
         if not found.release["verified"]:

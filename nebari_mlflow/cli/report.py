@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from ..play.view import show_kept
+from .status import ACCESS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,10 +17,6 @@ if TYPE_CHECKING:
     from .status import Status
 
 COLOURS = {"Active": "green", "Waiting": "yellow", "Blocked": "red", "Absent": "dim"}
-ACCESS = {
-    "open": "open to everyone whom the network lets in",
-    "users": "users, each by a credential",
-}
 SIGNS = {"ok": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "failed": "[red]✗[/red]"}
 
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from .context import Target
 
 ACTIVE, WAITING, BLOCKED, ABSENT = "Active", "Waiting", "Blocked", "Absent"
+ACCESS = {
+    "open": "open to everyone whom the network lets in",
+    "users": "users, each by a credential",
+}
 SIZE_QUERY = "select pg_database_size(current_database())"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from urllib.parse import urlsplit
 
 from .. import names
 
@@ -34,7 +35,7 @@ def configure(config: Any) -> None:
 def add_to_notebooks(overrides: dict[str, Any], variables: dict[str, str]) -> None:
     """Set JupyterHub's `singleuser.extraEnv`, which is a mapping or, as the chart also takes it, a list.
 
-    If MLFLOW_TRACKING_URI is already set, nothing is added.
+    If MLFLOW_TRACKING_URI already names another server, nothing is added.
     """
     singleuser = overrides.get("singleuser")
     if singleuser is None:
@@ -42,14 +43,25 @@ def add_to_notebooks(overrides: dict[str, Any], variables: dict[str, str]) -> No
     environment = singleuser.get("extraEnv")
     if environment is None:
         environment = singleuser["extraEnv"] = {}
-    there = set(environment) if isinstance(environment, dict) else {entry.get("name") for entry in environment}
-    if names.TRACKING_VARIABLE in there:
+    there = (
+        dict(environment)
+        if isinstance(environment, dict)
+        else {entry.get("name"): entry.get("value") for entry in environment}
+    )
+    set_by_hand = there.get(names.TRACKING_VARIABLE)
+    if set_by_hand is not None and not same_server(str(set_by_hand), variables[names.TRACKING_VARIABLE]):
         return
     missing = {name: value for name, value in variables.items() if name not in there}
     if isinstance(environment, dict):
         environment.update(missing)
     else:
         environment.extend({"name": name, "value": value} for name, value in missing.items())
+
+
+def same_server(given: str, ours: str) -> bool:
+    """Say whether an address is the server's own, under any name that its Service has inside the cluster."""
+    host = (urlsplit(given).hostname or "").removesuffix(".")
+    return bool(host) and f"{urlsplit(ours).hostname}.cluster.local.".startswith(f"{host}.")
 
 
 def add_to_hub(overrides: dict[str, Any]) -> None:

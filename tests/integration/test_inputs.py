@@ -56,6 +56,9 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a namespace with capitals": ({"mlflow_namespace": "Dev"}, ["namespace", '"Dev"', "lower-case"]),
     "a domain with a scheme": ({"mlflow_domain": "https://x.org"}, ["domain", "https://x.org", "without scheme"]),
+    "a domain with a port": ({"mlflow_domain": "x.org:8443"}, ["domain", '"x.org:8443"', "without scheme, port"]),
+    "a domain in capitals": ({"mlflow_domain": "MLflow.Example.org"}, ["domain", '"MLflow.Example.org"', "lower-case"]),
+    "a domain that is an IPv6 address": ({"mlflow_domain": "[::1]"}, ["domain", '"[::1]"', "a host name"]),
     "a version below the floor": ({"mlflow_version": "3.3.2"}, ["3.3.2", "3.17"]),
     "an image tag below the floor": ({"mlflow_overrides": {"image": {"tag": "v3.3.2-full"}}}, ["3.3.2", "3.17"]),
     "a version that is an image's tag": (

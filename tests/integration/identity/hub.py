@@ -22,15 +22,15 @@ REQUIREMENTS = HERE / "requirements.txt"
 START_SECONDS = 600
 
 
-def packages() -> Path:
-    """Install JupyterHub for MLflow's image into the cache, once."""
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
-    folder = CACHE / f"jupyterhub-{wanted}"
+def packages(requirements: Path = REQUIREMENTS) -> Path:
+    """Install what a pod needs beside MLflow's image into the cache, once."""
+    wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()[:12]
+    folder = CACHE / f"{'jupyterhub' if requirements == REQUIREMENTS else requirements.stem}-{wanted}"
     if not folder.exists():
         part = folder.with_suffix(f".{secrets.token_hex(4)}")
         uv = next(path for path in (CACHE / "uv/bin/uv", Path("uv")) if path.exists() or path.name == str(path))
         install = [str(uv), "pip", "install", "--quiet", "--target", str(part), "--python", sys.executable]
-        more = ["--python-version", "3.11", "--require-hashes", "--only-binary", ":all:", "-r", str(REQUIREMENTS)]
+        more = ["--python-version", "3.11", "--require-hashes", "--only-binary", ":all:", "-r", str(requirements)]
         subprocess.run([*install, *more], check=True)
         part.rename(folder)
     return folder
@@ -100,14 +100,14 @@ def hub(namespace: str, tracking_uri: str) -> Iterator[Hub]:
     yield Hub(namespace, token)
 
 
-def send(namespace: str) -> None:
-    """Send the packages to the volume that hub and notebooks read."""
+def send(namespace: str, pod: str = "hub", requirements: Path = REQUIREMENTS) -> None:
+    """Send packages to the volume of a pod, which waits for them."""
     running = "jsonpath={.status.initContainerStatuses[0].state.running}"
-    kubectl("-n", namespace, "wait", "pod/hub", f"--for={running}", f"--timeout={START_SECONDS}s")
-    folder = packages()
+    kubectl("-n", namespace, "wait", f"pod/{pod}", f"--for={running}", f"--timeout={START_SECONDS}s")
+    folder = packages(requirements)
     names = sorted(path.name for path in folder.iterdir())
     pack = ["tar", "-C", str(folder), "--exclude=__pycache__", "--exclude=tests", "-c", *names]
-    unpack = ["kubectl", "-n", namespace, "exec", "-i", "hub", "-c", "packages", "--", "tar", "-C", "/packages", "-xm"]
+    unpack = ["kubectl", "-n", namespace, "exec", "-i", pod, "-c", "packages", "--", "tar", "-C", "/packages", "-xm"]
     with subprocess.Popen(pack, stdout=subprocess.PIPE) as packing:
         subprocess.run([*unpack, "--no-same-owner"], stdin=packing.stdout, check=True)
-    kubectl("-n", namespace, "exec", "hub", "-c", "packages", "--", "touch", "/packages/complete")
+    kubectl("-n", namespace, "exec", pod, "-c", "packages", "--", "touch", "/packages/complete")

@@ -194,6 +194,78 @@ def test_nobody_becomes_another_by_a_header_or_a_field(here: Here) -> None:
     assert here.call("jupyter-bob", "POST", "runs/set-tag", **tag)[0] == 403
 
 
+def spans(trace: str) -> dict[str, Any]:
+    """One span as an application sends it by OTLP, which claims another user."""
+    span = {
+        "traceId": trace,
+        "spanId": os.urandom(8).hex(),
+        "name": "work",
+        "kind": 1,
+        "startTimeUnixNano": "1700000000000000000",
+        "endTimeUnixNano": "1700000001000000000",
+        "attributes": [{"key": "user.id", "value": {"stringValue": "mallory"}}],
+    }
+    return {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
+
+
+def send(here: Here, pod: str, experiment_id: str, trace: str) -> int:
+    headers = {"own token": "yes", "x-mlflow-experiment-id": experiment_id}
+    ((status, _),) = here.ask(pod, ("POST", "/v1/traces", spans(trace), headers))
+    return status
+
+
+def test_spans_have_their_real_sender(here: Here) -> None:
+    shared, other = experiment(here, "jupyter-bob", "spans"), experiment(here, "jupyter-bob", "other spans")
+    trace = os.urandom(16).hex()
+
+    def metadata() -> dict[str, str]:
+        ((status, text),) = here.ask(
+            "jupyter-alice", ("GET", f"/api/3.0/mlflow/traces/tr-{trace}", None, {"own token": "yes"})
+        )
+        assert status == 200, text
+        found: dict[str, str] = json.loads(text)["trace"]["trace_info"]["trace_metadata"]
+        return found
+
+    assert send(here, "jupyter-alice", shared, trace) == 200
+    assert (metadata()["mlflow.user"], metadata()["mlflow.trace.user"]) == ("alice", "mallory")
+    assert send(here, "jupyter-bob", shared, trace) == 200
+    assert metadata()["mlflow.user"] == "alice"
+    assert send(here, "jupyter-bob", other, trace) == 403
+
+
+def test_feedback_says_who_gave_it_and_stays_theirs(here: Here) -> None:
+    shared, trace = experiment(here, "jupyter-bob", "feedback"), os.urandom(16).hex()
+    assert send(here, "jupyter-bob", shared, trace) == 200
+    path = f"/api/3.0/mlflow/traces/tr-{trace}/assessments"
+    source = {"source_type": "HUMAN", "source_id": "bob"}
+    given = {"assessment": {"assessment_name": "good", "source": source, "feedback": {"value": True}}}
+    token = {"own token": "yes"}
+    ((status, text),) = here.ask("jupyter-alice", ("POST", path, given, token))
+    assert status == 200, text
+    made = json.loads(text)["assessment"]
+    assert made["source"]["source_id"] == "alice"
+    change = {"assessment": {"rationale": "no"}, "update_mask": "rationale"}
+    asked = ("PATCH", f"{path}/{made['assessment_id']}", change, token)
+    statuses = [here.ask(pod, asked)[0][0] for pod in ("jupyter-bob", "jupyter-alice", "jupyter-root")]
+    assert statuses == [403, 200, 200]
+
+
+def test_author_of_a_model_version_cannot_be_changed(here: Here) -> None:
+    assert here.call("jupyter-bob", "POST", "registered-models/create", name="authored")[0] == 200
+    own = experiment(here, "jupyter-bob", "authored")
+    _, run = here.call("jupyter-bob", "POST", "runs/create", experiment_id=own, start_time=1)
+    info = run["run"]["info"]
+    version = {"name": "authored", "source": f"{info['artifact_uri']}/model", "run_id": info["run_id"]}
+    claimed = [{"key": "mlflow.user", "value": "mallory"}]
+    status, made = here.call("jupyter-bob", "POST", "model-versions/create", **version, tags=claimed)
+    assert status == 200, made
+    tags = {tag["key"]: tag["value"] for tag in made["model_version"]["tags"]}
+    assert tags["mlflow.user"] == "bob"
+    changed = {"name": "authored", "version": "1", "key": "mlflow.user", "value": "mallory"}
+    for pod, wanted in (("jupyter-alice", 403), ("jupyter-bob", 403), ("jupyter-root", 200)):
+        assert here.call(pod, "POST", "model-versions/set-tag", **changed)[0] == wanted
+
+
 def test_hub_page_token_works_outside_until_revoked(here: Here) -> None:
     token, name = here.hub.new_token("bob")
     path = "/mlflow/api/2.0/mlflow/experiments/search?max_results=1"

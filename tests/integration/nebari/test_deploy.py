@@ -121,7 +121,8 @@ def test_doctor_finds_nothing_to_repair(deployed: Project) -> None:
     done = deployed.mlflow("doctor", "--json")
     checks = {check["name"]: check["result"] for check in json.loads(done.stdout)["checks"]}
     assert done.returncode == 0, done.stdout
-    assert checks["release"] == checks["cluster"] == "ok"
+    assert checks["release"] == checks["cluster"] == checks["access"] == "ok"
+    assert "open to everyone whom the network lets in" in done.stdout
 
 
 def test_the_plan_names_a_change_and_makes_none(deployed: Project) -> None:

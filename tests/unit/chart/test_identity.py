@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import importlib.util
 import json
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from nebari_mlflow_server import authors, credentials
-from nebari_mlflow_server.credentials import Answer, Cluster, Hub, Login, OpenID, Service
+from nebari_mlflow_server.credentials import SERVICE, Answer, Cluster, Hub, Login, Service
 from nebari_mlflow_server.doors import Doorkeeper, Doors, Rules, credential, issuer_of
 from nebari_mlflow_server.identity import Identity
 from nebari_mlflow_server.memory import Memory
@@ -22,6 +19,7 @@ from nebari_mlflow_server.people import ForbiddenError, Person, RefusedError, Un
 
 ALICE = {"kind": "user", "name": "alice", "groups": ["data", "/ops"]}
 HUB_URL = "http://hub.dev.svc:8081"
+ISSUER = "https://kc.example.org/realms/nebari"
 
 
 def answering(answers: Mapping[str, Any], asked: list[Any] | None = None) -> Any:
@@ -36,8 +34,8 @@ def answering(answers: Mapping[str, Any], asked: list[Any] | None = None) -> Any
         if isinstance(found, Exception):
             raise found
         status, content = found if isinstance(found, tuple) else (found, {})
-        more = content.pop("headers") if isinstance(content, dict) and "headers" in content else {}
-        return Answer(status, more, json.dumps(content).encode())
+        more = content.get("headers", {}) if isinstance(content, dict) else {}
+        return Answer(status, more, json.dumps(content).encode(), more.get("Set-Cookie", ()))
 
     return ask
 
@@ -167,6 +165,28 @@ def test_a_login_that_does_not_vouch_lets_nobody_in(answer: Any, error: type[Exc
         Login("http://login", "example.org", ask=answering({"http://login": answer})).person("a=b")
 
 
+@pytest.mark.parametrize(
+    ("answer", "sign_in", "location"),
+    [
+        ((307, {"headers": {"Location": "https://kc/auth"}}), "", "https://kc/auth"),
+        ((302, {"headers": {"Location": "https://kc/auth"}}), "https://x/start", "https://x/start?rd={back}"),
+        (401, "https://x/start?a=b", "https://x/start?a=b&rd={back}"),
+        (401, "", None),
+        ((307, {"headers": {}}), "", None),
+        ((200, {"headers": {"X-Forwarded-User": "a"}}), "", None),
+    ],
+)
+def test_browser_is_sent_where_the_login_sends_it(answer: Any, sign_in: str, location: str | None) -> None:
+    asked: list[Any] = []
+    login = Login(
+        "http://login", "x.org", path="/mlflow/", sign_in=sign_in, ask=answering({"http://login": answer}, asked)
+    )
+    found = login.way_in("a=b", "/search?q=1&r=2")
+    back = "https%3A%2F%2Fx.org%2Fmlflow%2Fsearch%3Fq%3D1%26r%3D2"
+    assert (found and found.headers["Location"]) == (location and location.format(back=back))
+    assert [each[2]["X-Forwarded-Uri"] for each in asked] == ([] if sign_in else ["/mlflow/search?q=1&r=2"])
+
+
 def test_groups_of_the_login_are_read_if_it_lists_them() -> None:
     answers = {"http://login": (200, {"headers": {"X-User": "alice", "X-Groups": "data, /ops"}})}
     login = Login("http://login", "x", user_header="X-User", groups_header="X-Groups", ask=answering(answers))
@@ -212,108 +232,6 @@ def test_a_cluster_that_does_not_vouch_lets_nobody_in(answer: Any, error: type[E
         Cluster("mlflow", frozenset({"dev"}), answering({REVIEW: answer})).person("t")
 
 
-ISSUER = "https://kc.example.org/realms/nebari"
-needs_jwt = pytest.mark.skipif(not importlib.util.find_spec("jwt"), reason="PyJWT is part of MLflow's image")
-
-
-@dataclass
-class Provider:
-    """An OpenID provider with a key of its own."""
-
-    keys: list[dict[str, Any]] = field(default_factory=list)
-    private: Any = None
-    asked: list[Any] = field(default_factory=list)
-
-    def change_key(self, kid: str) -> None:
-        from cryptography.hazmat.primitives.asymmetric import rsa
-        from jwt.algorithms import RSAAlgorithm
-
-        self.private = rsa.generate_private_key(65537, 2048)
-        public = json.loads(RSAAlgorithm.to_jwk(self.private.public_key()))
-        self.keys[:] = [{**public, "kid": kid, "use": "sig", "alg": "RS256"}]
-
-    def token(self, kid: str = "one", algorithm: str = "RS256", key: Any = None, **claims: Any) -> str:
-        import jwt as library
-
-        now = time.time()
-        content = {"iss": ISSUER, "aud": "mlflow", "exp": now + 300, "preferred_username": "alice", **claims}
-        content = {name: value for name, value in content.items() if value is not None}
-        return str(library.encode(content, key or self.private, algorithm, headers={"kid": kid}))
-
-    def openid(self) -> OpenID:
-        credentials._published.clear()
-        answers = {
-            f"{ISSUER}/.well-known/openid-configuration": (200, {"jwks_uri": f"{ISSUER}/certs"}),
-            f"{ISSUER}/certs": (200, {"keys": self.keys}),
-        }
-        return OpenID(ISSUER, "mlflow", ask=answering(answers, self.asked))
-
-
-@pytest.fixture
-def provider() -> Provider:
-    made = Provider()
-    made.change_key("one")
-    return made
-
-
-@needs_jwt
-def test_a_token_of_the_provider_names_person_and_groups(provider: Provider) -> None:
-    openid = provider.openid()
-    assert openid.person(provider.token(groups=["/data", "ops"])) == Person("alice", frozenset({"data", "ops"}))
-    openid.person(provider.token())
-    assert len(provider.asked) == 2  # its keys are asked for once
-
-
-@needs_jwt
-def test_new_keys_of_the_provider_are_fetched(provider: Provider) -> None:
-    openid = provider.openid()
-    openid.person(provider.token())
-    provider.change_key("two")
-    assert openid.person(provider.token("two")).name == "alice"
-
-
-@needs_jwt
-@pytest.mark.parametrize(
-    "claims",
-    [
-        {"aud": "account"},
-        {"aud": None},
-        {"iss": "https://elsewhere"},
-        {"exp": 1.0},
-        {"exp": None},
-        {"nbf": 4102444800.0},
-        {"preferred_username": None},
-        {"preferred_username": ""},
-        {"preferred_username": ["alice"]},
-        {"kid": "unknown"},
-    ],
-    ids=lambda claims: str(claims),
-)
-def test_foreign_or_invalid_token_is_refused(provider: Provider, claims: dict[str, Any]) -> None:
-    with pytest.raises(RefusedError):
-        provider.openid().person(provider.token(**claims))
-
-
-@needs_jwt
-def test_a_forged_token_is_refused(provider: Provider) -> None:
-    other = Provider()
-    other.change_key("one")
-    openid = provider.openid()
-    public = provider.keys[0]["n"]
-    for forged in (
-        other.token(),
-        provider.token(algorithm="HS256", key=public),
-        jwt({"iss": ISSUER, "aud": "mlflow", "exp": time.time() + 60, "preferred_username": "root"}),
-    ):
-        with pytest.raises(RefusedError):
-            openid.person(forged)
-
-
-@needs_jwt
-def test_clocks_may_differ_by_a_minute(provider: Provider) -> None:
-    assert provider.openid().person(provider.token(exp=time.time() - 30)).name == "alice"
-
-
 # Which of them is asked, and what follows
 
 
@@ -337,6 +255,39 @@ def test_a_bad_credential_is_never_replaced_by_another(token: str, cookies: str)
 def test_the_own_pods_are_known_by_the_own_token() -> None:
     assert doors().person("own", "").is_admin
     assert not Service("").recognizes("")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [(SERVICE, "own pods"), ("dev/worker", "service accounts"), ("a" * 256, "longer than 255")],
+)
+def test_person_cannot_have_the_name_of_something_else(name: str, why: str) -> None:
+    """Who registers under the name of our own pods would get their rights."""
+    answers = {f"{HUB_URL}/hub/api/user": (200, {"kind": "user", "name": name, "groups": []})}
+    known = Doors(hub=Hub(HUB_URL, ask=answering(answers)), cluster=Cluster("mlflow"))
+    with pytest.raises(ForbiddenError, match=why):
+        known.person("abc", "")
+    login = Login("http://login", "x", ask=answering({"http://login": (200, {"headers": {"X-Forwarded-User": name}})}))
+    with pytest.raises(ForbiddenError, match=why):
+        Doors(login=login, cluster=Cluster("mlflow")).person("", "a=b")
+
+
+@pytest.mark.usefixtures("in_a_pod")
+def test_a_service_account_keeps_its_slash() -> None:
+    known = Doors(cluster=Cluster("mlflow", ask=answering({REVIEW: review()})))
+    assert known.person(jwt({"iss": "https://kubernetes"}), "").name == "dev/worker"
+
+
+def test_a_renamed_person_is_another_one() -> None:
+    """The hub keeps the token and gives the new name; what the old name owns stays the old name's."""
+    answers: dict[str, Any] = {f"{HUB_URL}/hub/api/user": (200, {"kind": "user", "name": "alice", "groups": []})}
+    known = Doors(hub=Hub(HUB_URL, ask=answering(answers)))
+    assert known.person("abc", "").name == "alice"
+    answers[f"{HUB_URL}/hub/api/user"] = (200, {"kind": "user", "name": "alicia", "groups": []})
+    assert known.person("abc", "").name == "alicia"
+    answers[f"{HUB_URL}/hub/api/user"] = 403  # deleted
+    with pytest.raises(RefusedError):
+        known.person("abc", "")
 
 
 @pytest.mark.parametrize(
@@ -435,8 +386,12 @@ class Sent(list[dict[str, Any]]):
         return int(self[0]["status"])
 
 
+async def no_way_in(_scope: Any) -> None:
+    return None
+
+
 def served(
-    request: dict[str, Any], find: Callable[[], Person], *, metrics: bool = False
+    request: dict[str, Any], find: Callable[[], Person] | None = None, *, metrics: bool = False, keeper: Any = None
 ) -> tuple[Sent, list[Person | None]]:
     """Send one request through the middleware; whom the application behind it saw."""
     seen: list[Person | None] = []
@@ -446,13 +401,14 @@ def served(
         if scope["type"] == "http":
             await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    keeper = SimpleNamespace(person=lambda _scope: asyncio.to_thread(find))
+        if find is not None:
+        keeper = SimpleNamespace(person=lambda _scope: asyncio.to_thread(find), way_in=no_way_in)
     sent = Sent()
 
     async def receive() -> Any:
         return {"type": "http.request"}
 
-    middleware = Identity(application, keeper, metrics=metrics)  # type: ignore[arg-type]
+    middleware = Identity(application, keeper, metrics=metrics)
     asyncio.run(middleware(request, receive, sent))
     return sent, seen
 
@@ -472,6 +428,42 @@ def test_nobody_unknown_gets_past_the_middleware(error: Exception, status: int) 
     sent, seen = served(scope(), refusing(error))
     assert sent.status == status
     assert not seen
+
+
+BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (BROWSER, 307),
+        ({**BROWSER, "sec_fetch_mode": "navigate", "cookie": "old=1"}, 307),
+        ({**BROWSER, "sec_fetch_mode": "cors"}, 401),
+        ({"accept": "application/json"}, 401),
+        ({}, 401),
+        ({**BROWSER, "authorization": "Bearer wrong"}, 401),
+    ],
+)
+def test_only_a_browser_that_opens_a_page_is_sent_to_the_login(headers: dict[str, str], status: int) -> None:
+    to = {"Location": "https://kc/auth", "Set-Cookie": ("csrf=1; Secure", "state=2"), "X-Forwarded-User": "root"}
+    answers = {"http://login": (307, {"headers": to})}
+    login = Login("http://login", "x.org", path="/mlflow/", ask=answering(answers))
+    keeper = Doorkeeper(Doors(login=login), lambda _: None)
+    request = {**scope(**headers), "query_string": b"a=b"}
+    sent, seen = served(request, keeper=keeper)
+    assert sent.status == status
+    assert not seen
+    if status == 307:
+        given = [(name.decode(), value.decode()) for name, value in sent[0]["headers"]]
+        assert [value for name, value in given if name == "set-cookie"] == ["csrf=1; Secure", "state=2"]
+        assert dict(given)["location"] == "https://kc/auth"
+        assert "x-forwarded-user" not in dict(given)
+
+
+def test_a_login_that_is_down_is_a_503_for_browsers() -> None:
+    login = Login("http://login", "x.org", ask=answering({"http://login": UnavailableError("no answer")}))
+    sent, _ = served({**scope(**BROWSER), "query_string": b""}, keeper=Doorkeeper(Doors(login=login), lambda _: None))
+    assert sent.status == 503
 
 
 def test_the_application_sees_who_it_is() -> None:

@@ -214,6 +214,23 @@ def test_traefik_at_the_root_needs_no_prefix() -> None:
     assert not [item for item in objects if item["kind"] == "Middleware"]
 
 
+def test_traefik_takes_an_address_as_the_host() -> None:
+    rule = one(render({"route": {**TRAEFIK, "domain": "10.0.0.1"}}), "IngressRoute")["spec"]["routes"][0]
+    assert rule["match"].startswith("Host(`10.0.0.1`)")
+
+
+def test_two_releases_in_a_namespace_share_no_object() -> None:
+    route = {"route": TRAEFIK, "access": {"mode": "users", "jupyterhub": {"url": "http://hub.dev.svc:8081"}}}
+    first, second = (render(route, release=name) for name in ("one-mlflow", "two-mlflow"))
+    named = [{(item["kind"], item["metadata"]["name"]) for item in each} for each in (first, second)]
+    assert named[0] & named[1] == set()
+    selectors = [
+        one(each, "Service", f"{name}-mlflow-tracking")["spec"]["selector"]
+        for each, name in ((first, "one"), (second, "two"))
+    ]
+    assert selectors[0] != selectors[1]
+
+
 def test_gateway() -> None:
     redirect, forward = one(render({"route": GATEWAY}), "HTTPRoute")["spec"]["rules"]
     assert redirect["matches"] == [{"path": {"type": "Exact", "value": "/mlflow"}}]
@@ -248,6 +265,7 @@ def test_nebariapp() -> None:
         ({**INGRESS, "path": "/mlflow"}, "route.ingress.annotations"),
         ({**NEBARIAPP, "path": "/mlflow"}, "set route.path to /"),
         ({**GATEWAY, "gateway": {}}, "route.gateway.parentRefs is empty"),
+        *(({**each, "domain": "10.0.0.1"}, "is an IP address") for each in (GATEWAY, INGRESS, NEBARIAPP)),
     ],
     ids=str,
 )

@@ -80,8 +80,14 @@ def test_every_value_is_used_by_a_template() -> None:
         ({"externalDatabase": {"password": "p"}}, "password"),
         ({"externalDatabase": {"sslMode": "on"}}, "sslMode"),
         ({"route": {"type": "nginx"}}, "type"),
-        ({"route": {"path": "mlflow/"}}, "path"),
-        ({"route": {"domain": "https://a.b"}}, "domain"),
+        *(
+            ({"route": {"path": path}}, "path")
+            for path in ("mlflow", "mlflow/", "/mlflow/", "//", "//a", "/a//b", "/a b", "")
+        ),
+        *(
+            ({"route": {"domain": domain}}, "domain")
+            for domain in ("https://a.b", "a.b:8443", "A.b", "a.b/mlflow", "*.a.b", "a.b.", "[::1]", "a b")
+        ),
         ({"image": {"digest": "sha256:1"}}, "digest"),
         ({"image": {"tag": 3.17}}, "tag"),
     ],

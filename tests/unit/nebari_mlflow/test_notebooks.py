@@ -83,6 +83,30 @@ def test_a_notebook_with_users_brings_its_own_token() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("uri", "brings_token"),
+    [
+        (URI, True),
+        (f"{URI}/", True),
+        ("http://demo-mlflow-tracking:5000", True),
+        ("http://demo-mlflow-tracking.dev", True),
+        ("http://demo-mlflow-tracking.dev.svc.cluster.local:5000", True),
+        ("http://demo-mlflow-tracking.dev.svc.cluster.local.:5000", True),
+        ("http://demo-mlflow-tracking.other.svc:5000", False),
+        ("https://mlflow.example.org", False),
+        ("databricks", False),
+        ("", False),
+    ],
+)
+def test_own_token_goes_to_the_own_server_alone(uri: str, brings_token: bool) -> None:
+    """Also if someone wrote the server's address by hand; never to someone else's server."""
+    made = config({"singleuser": {"extraEnv": {"MLFLOW_TRACKING_URI": uri}}}, mode="users")
+    notebooks.configure(made)
+    found = made.jupyterhub.overrides["singleuser"]["extraEnv"]
+    assert found["MLFLOW_TRACKING_URI"] == uri
+    assert ("MLFLOW_TRACKING_TOKEN" in found) is brings_token
+
+
 def test_services_and_roles_of_the_hub_stay() -> None:
     hub: dict[str, Any] = {
         "services": {"mine": {"apiToken": None}},

@@ -22,6 +22,7 @@ PLURALS = {
     "ConfigMap": "configmaps",
     "Secret": "secrets",
     "DaemonSet": "daemonsets",
+    "Middleware": "middlewares",
 }
 
 

@@ -25,9 +25,11 @@ def ingress_class(name: str, controller: str, labels: Object | None = None, **an
     return {**item, "spec": {"controller": controller}}
 
 
+LOGIN = named("Middleware", "login", "dev")
 K3S = (
     ingress_class("traefik", "traefik.io/ingress-controller", TRAEFIK, _default="true"),
     pod("traefik-1", "kube-system", TRAEFIK),
+    LOGIN,
 )
 RKE2 = (ingress_class("nginx", "k8s.io/ingress-nginx", NGINX), pod("nginx-1", "kube-system", NGINX))
 PLAIN = (
@@ -48,6 +50,8 @@ def ingress(name: str = "", **more: Any) -> Object:
 
 
 ROUTE = {"route": {"type": "traefik", "domain": "a.org", "traefik": {"forwardAuth": {"name": "login"}}}}
+LIMIT = {"name": "limit", "namespace": "edge"}
+MORE = {"route": {**ROUTE["route"], "traefik": {"forwardAuth": {"name": "login"}, "middlewares": [LIMIT]}}}
 GATEWAY = {
     "route": {
         "type": "gateway",
@@ -75,7 +79,7 @@ def peer(namespace: str, labels: Object) -> Object:
         (ingress("traefik"), K3S, [peer("kube-system", TRAEFIK)]),
         (ROUTE, K3S, [peer("kube-system", {"app.kubernetes.io/name": "traefik"})]),
         (ROUTE, (*K3S, pod("t", "dev", NEBARI)), None),
-        (ROUTE, (pod("t", "traefik", {"app.kubernetes.io/name": "traefik"}),), None),
+        (ROUTE, (pod("t", "traefik", {"app.kubernetes.io/name": "traefik"}), LOGIN), None),
         (ingress("nginx"), RKE2, [peer("kube-system", NGINX)]),
         (ingress("nginx"), PLAIN, None),
         (
@@ -124,9 +128,14 @@ NOT_READY: Object = {
         (ingress("nginx"), (), "There is no IngressClass 'nginx' (the cluster has: none)"),
         (ingress(), RKE2, "no IngressClass is the default one (the cluster has: nginx)"),
         (ingress("nginx"), RKE2[:1], "No pod of the Ingress controller k8s.io/ingress-nginx runs in this cluster"),
-        (ROUTE, (), "No pod of Traefik runs in this cluster, so nothing serves a.org"),
+        (ROUTE, (LOGIN,), "No pod of Traefik runs in this cluster, so nothing serves a.org"),
+        (ROUTE, K3S[:2], "There is no Middleware 'login' in namespace dev (it has: none)"),
+        (ROUTE, (*K3S[:2], named("Middleware", "logon", "dev")), "(it has: logon)"),
+        (ROUTE, (*K3S[:2], named("Middleware", "login", "other")), "There is no Middleware 'login' in namespace dev"),
+        (MORE, K3S, "There is no Middleware 'limit' in namespace edge"),
+        (MORE, (*K3S, named("Middleware", "limit", "edge")), ""),
         ({**ROUTE, **WRONG}, K3S, "does not let Traefik reach the server: it does not select Pod/traefik-1"),
-        ({**ROUTE, "networkPolicy": {"enabled": False}}, (), "No pod of Traefik runs"),
+        ({**ROUTE, "networkPolicy": {"enabled": False}}, (LOGIN,), "No pod of Traefik runs"),
         ({**ROUTE, "networkPolicy": {"enabled": False, **WRONG["networkPolicy"]}}, K3S, ""),
         (GATEWAY, (), "There is no Gateway public in namespace gateways"),
         (GATEWAY, (PUBLIC, PROXY), "of GatewayClass 'envoy', which the cluster does not have"),
@@ -143,6 +152,11 @@ def test_what_keeps_people_from_the_ui_is_said_at_once(
     told = complete(api, str(CHART), values, "dev").warnings
     assert sentence in " ".join(told)
     assert bool(told) is bool(sentence)
+
+
+def test_middlewares_that_may_not_be_read_are_not_called_missing() -> None:
+    api: Any = Cluster(*K3S[:2], refused=("middlewares",))
+    assert complete(api, str(CHART), ROUTE, "dev").warnings == []
 
 
 @pytest.mark.parametrize("refused", [("pods",), ("ingressclasses", "pods")])

@@ -8,7 +8,7 @@ import re
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,26 +64,29 @@ def image() -> str:
     return f"docker.io/library/traefik:{version[1]}"
 
 
-def manifest(namespace: str, domain: str) -> str:
+def manifest(namespace: str, domain: str, arguments: Sequence[str] = ()) -> str:
     """Return all objects, as YAML for kubectl."""
     template = Template((HERE / "objects.yaml").read_text())
-    objects = template.substitute(namespace=namespace, domain=domain, traefik=image(), mlflow=MLFLOW_IMAGE)
+    more = "".join(f"\n            - {argument}" for argument in arguments)
+    given = {"namespace": namespace, "domain": domain, "traefik": image(), "mlflow": MLFLOW_IMAGE}
+    objects = template.substitute(given, arguments=more)
     files = {"login.py": (HERE / "login.py").read_text()}
     login = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "login"}, "data": files}
     return f"{objects}---\n{json.dumps(login)}\n"
 
 
 @contextmanager
-def edge(namespace: str, domain: str) -> Iterator[Edge]:
+def edge(namespace: str, domain: str, arguments: Sequence[str] = (), *, wait: bool = True) -> Iterator[Edge]:
     """Put Traefik and the login into a namespace for as long as the block lasts."""
-    objects = manifest(namespace, domain)
+    objects = manifest(namespace, domain, arguments)
     try:
         kubectl("-n", namespace, "apply", "-f", "-", stdin=objects)
         for deployment in (TRAEFIK, LOGIN):
             kubectl("-n", namespace, "rollout", "status", deployment, "--timeout=120s")
         with forwarded(namespace, TRAEFIK, 8443) as port:
             made = Edge(domain, port)
-            wait_for_routes(made, namespace)
+            if wait:
+                wait_for_routes(made, namespace)
             yield made
     finally:
         kubectl("-n", namespace, "delete", "-f", "-", "--ignore-not-found", stdin=objects)

@@ -20,6 +20,7 @@ INSTANCE, NAME = "app.kubernetes.io/instance", "app.kubernetes.io/name"
 HELM = "meta.helm.sh/release-namespace"
 GATEWAYS = "/apis/gateway.networking.k8s.io/v1"
 TRAEFIK = "traefik.io/ingress-controller"
+TRAEFIK_GROUPS = ("/apis/traefik.io/v1alpha1", "/apis/traefik.containo.us/v1alpha1")
 OF_NEBARI = {"app.kubernetes.io/component": "traefik-ingress"}
 
 NAMES = {
@@ -135,12 +136,30 @@ def _ingress(reading: Reading, route: Object, home: str) -> Edge:
     return edge
 
 
-def _traefik(reading: Reading, _route: Object, home: str) -> Edge:
+def _traefik(reading: Reading, route: Object, home: str) -> Edge:
     edge = Edge("Traefik")
     _find(reading, edge, [OF_NEBARI], "", home)
     if not edge.pods:
         _find(reading, edge, [*NAMES[TRAEFIK]], "", home)
+    given = route["traefik"]
+    named = {"route.traefik.forwardAuth": [given["forwardAuth"]], "route.traefik.middlewares": given["middlewares"]}
+    for key, wanted in named.items():
+        edge.problems += [problem for each in wanted or [] for problem in _of_middleware(reading, key, each, home)]
     return edge
+
+
+def _of_middleware(reading: Reading, key: str, wanted: Object, home: str) -> list[Problem]:
+    """Say that a middleware is missing: Traefik then serves nothing at all at the route's address."""
+    name, namespace = wanted.get("name"), wanted.get("namespace") or home
+    folders = [f"{group}/namespaces/{namespace}/middlewares" for group in TRAEFIK_GROUPS]
+    if not name or any(reading.get(f"{folder}/{name}") for folder in folders):
+        return []
+    listed = [found for folder in folders if (found := reading.get(folder)) is not None]
+    if not listed or reading.refused:  # no Traefik yet, or not for this user to see
+        return []
+    there = ", ".join(sorted({str(each["metadata"]["name"]) for found in listed for each in found["items"]})) or "none"
+    cause = f"There is no Middleware {name!r} in namespace {namespace} (it has: {there}), so Traefik serves no route."
+    return [Problem(cause, f"Create it, or correct {key}. On Nebari it is mlflow.access.middleware.")]
 
 
 def _gateway(reading: Reading, route: Object, home: str) -> Edge:

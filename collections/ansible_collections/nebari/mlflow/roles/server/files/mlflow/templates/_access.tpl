@@ -9,7 +9,7 @@ Who may use the server, and as whom: what the server's application reads, and wh
 {{- $_ := set $settings "hub" (dict "url" .) -}}
 {{- end -}}
 {{- if $access.login.url -}}
-{{- $login := dict "url" $access.login.url "user_header" $access.login.userHeader "groups_header" $access.login.groupsHeader "host" .Values.route.domain "scheme" (ternary "https" "http" .Values.route.tls) "path" (printf "%s/" (.Values.route.path | trimSuffix "/")) -}}
+{{- $login := dict "url" $access.login.url "user_header" $access.login.userHeader "groups_header" $access.login.groupsHeader "sign_in" $access.login.signInUrl "host" .Values.route.domain "scheme" (ternary "https" "http" .Values.route.tls) "path" (printf "%s/" (.Values.route.path | trimSuffix "/")) -}}
 {{- $_ := set $settings "login" $login -}}
 {{- end -}}
 {{- if $access.kubernetes.enabled -}}
@@ -17,7 +17,7 @@ Who may use the server, and as whom: what the server's application reads, and wh
 {{- end -}}
 {{- $providers := list -}}
 {{- range $access.openid -}}
-{{- $provider := pick . "issuer" "audience" -}}
+{{- $provider := pick . "issuer" "audience" "clients" -}}
 {{- with .usernameClaim -}}{{- $_ := set $provider "username_claim" . -}}{{- end -}}
 {{- with .groupsClaim -}}{{- $_ := set $provider "groups_claim" . -}}{{- end -}}
 {{- with .jwksUri -}}{{- $_ := set $provider "jwks_uri" . -}}{{- end -}}
@@ -96,6 +96,9 @@ hub.jupyter.org/network-access-hub: "true"
 {{- end -}}
 {{- if and $access.login.url (eq .Values.route.type "none") -}}
 {{- fail (printf "access.login.url %q is asked about browsers, which come by the route, but route.type is none: set route.type and route.domain, or empty access.login.url." $access.login.url) -}}
+{{- end -}}
+{{- if and (eq .Values.route.type "nebariapp") .Values.route.nebariapp.auth.enabled (not $access.openid) -}}
+{{- fail "route.type nebariapp: Nebari's gateway keeps its login in a cookie that nobody else can read, so the server would know no browser. Add the gateway's Keycloak to access.openid, with the app's client in clients: the gateway then sends the person's token." -}}
 {{- end -}}
 {{- if ne (empty $access.jupyterhub.tokenSecret.name) (empty $access.jupyterhub.tokenSecret.key) -}}
 {{- fail "access.jupyterhub.tokenSecret needs both name and key, or neither." -}}

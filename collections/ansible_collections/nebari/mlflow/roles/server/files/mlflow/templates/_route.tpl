@@ -30,6 +30,31 @@ The UI's address outside the cluster.
 {{- end }}
 {{- end }}
 
+{{/* What a Gateway does before the server gets a request: the given filters, then the prefix. */}}
+{{- define "mlflow.route.gatewayFilters" -}}
+{{- with last . }}
+{{ toYaml . }}
+{{- end }}
+{{- if first . }}
+- type: URLRewrite
+  urlRewrite:
+    path: {type: ReplacePrefixMatch, replacePrefixMatch: /}
+{{- end }}
+{{- end }}
+
+{{/* How a request that brings a token begins. The server checks the token; a route only has to tell it from a browser. */}}
+{{- define "mlflow.route.tokens" -}}^(Bearer|Basic|bearer|basic) .+{{- end }}
+
+{{/* Where MLflow's clients send their requests. The UI has paths of its own (/ajax-api, /graphql, /get-artifact). */}}
+{{- define "mlflow.route.programs" -}}
+- /api
+- /v1/traces
+- /version
+{{- if .Values.tracking.aiGateway }}
+- /gateway
+{{- end }}
+{{- end }}
+
 {{- define "mlflow.uiUrl" -}}
 {{ ternary "https" "http" .Values.route.tls }}://{{ .Values.route.domain }}{{ .Values.route.path | trimSuffix "/" }}/
 {{- end }}

@@ -1,5 +1,5 @@
 {{/*
-Refusals of what the schema cannot express, each with the key, the value and the way out, and warnings.
+Refusals of what the schema cannot express, each with the key, the value and the way out.
 */}}
 {{- define "mlflow.validate.version" -}}
 {{- $version := regexFind "^v?[0-9]+\\.[0-9]+\\.[0-9]+" .Values.image.tag | trimPrefix "v" -}}
@@ -89,6 +89,9 @@ Refusals of what the schema cannot express, each with the key, the value and the
 {{- if ne $route.type "none" -}}
 {{- if not $route.domain -}}
 {{- fail (printf "route.type is %q but route.domain is empty: set it to the UI's host name, such as mlflow.example.org." $route.type) -}}
+{{- end -}}
+{{- if and (regexMatch "^[0-9.]+$" $route.domain) (ne $route.type "traefik") -}}
+{{- fail (printf "route.domain %q is an IP address, which route.type %q does not take as a host: use a host name, or route.type traefik." $route.domain $route.type) -}}
 {{- end -}}
 {{- include "mlflow.validate.login" . -}}
 {{- $prefix := include "mlflow.route.prefix" . -}}
@@ -189,42 +192,4 @@ Refusals of what the schema cannot express, each with the key, the value and the
 {{- fail (printf "tracking.extraEnvVars sets PYTHONPATH without %s, where the server's application is found: set it to %s:%s." $folder $folder (.value | default "/your/modules")) -}}
 {{- end -}}
 {{- end -}}
-{{- end }}
-
-{{/* Allowed choices that may surprise, one a line. NOTES.txt shows them. */}}
-{{- define "mlflow.warnings" -}}
-{{- if not .Values.networkPolicy.enabled }}
-networkPolicy.enabled is false: every pod of the cluster can read and change everything in MLflow, which has no login.
-{{- end }}
-{{- if .Values.route.externalAuthentication }}
-route.externalAuthentication is true: nothing that this chart creates asks for a login at {{ .Values.route.domain }}.
-{{- end }}
-{{- if and .Values.networkPolicy.enabled (hasPrefix "gs://" .Values.storage.uri) (not .Values.storage.secret) (not .Values.storage.network.metadata) }}
-storage.network.metadata is empty and storage.secret too: on GKE, the server reaches no metadata server, so it gets no identity. The README has the addresses.
-{{- end }}
-{{- if eq .Values.tracking.strategy.type "RollingUpdate" }}
-tracking.strategy.type is RollingUpdate: an upgrade to another database schema waits until the server is scaled to 0.
-{{- end }}
-{{- if .Values.tracking.modelCodeExecution }}
-tracking.modelCodeExecution is true: anyone who can register a model can run code in the server.
-{{- end }}
-{{- include "mlflow.warnings.database" . }}
-{{- if ne .Values.tracking.service.type "ClusterIP" }}
-tracking.service.type is {{ .Values.tracking.service.type }}: the server is reachable from outside the cluster without a login, as far as networkPolicy lets it.
-{{- end }}
-{{- end }}
-
-{{- define "mlflow.warnings.database" -}}
-{{- $external := .Values.externalDatabase -}}
-{{- if not .Values.postgresql.enabled }}
-{{- if not (or (eq $external.sslMode "verify-full") (and (or $external.caSecret $external.caConfigMap) (has $external.sslMode (list "require" "verify-ca")))) }}
-externalDatabase.sslMode is {{ $external.sslMode }}: whoever answers at the database's address can read and change everything in it. Use verify-full, with the authority's certificate in caSecret or caConfigMap if it is your own.
-{{- end }}
-{{- if ne $external.requireAuth "scram-sha-256" }}
-externalDatabase.requireAuth is {{ $external.requireAuth | default "empty" }}: a server that is not the database may get the password, or enough to guess it. Store it as SCRAM and use scram-sha-256.
-{{- end }}
-{{- end }}
-{{- if .Values.secrets.acceptLostKeys }}
-secrets.acceptLostKeys is true: a migration disables webhooks whose secret it cannot decrypt. Remove it once the server is ready.
-{{- end }}
 {{- end }}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import importlib
 import json
 import os
 from collections.abc import Callable
@@ -85,6 +86,8 @@ def known_people(access: dict[str, Any]) -> Any:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracking
     from mlflow.utils.workspace_utils import DEFAULT_WORKSPACE_NAME
 
+    if access.get("openid"):
+        importlib.import_module("jwt")  # an image without PyJWT fails now, and not at the first token
     app = auth.create_app(flask_app)
     authors.write_down(Tracking, Registry)
     known = members.Members(auth.store, DEFAULT_WORKSPACE_NAME, access["teams"])

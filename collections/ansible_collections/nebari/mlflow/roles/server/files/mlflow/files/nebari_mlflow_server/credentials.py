@@ -1,7 +1,7 @@
 """Check a credential with whoever issued it.
 
-JupyterHub knows its tokens, the platform's login knows the browser's cookies, Kubernetes knows the tokens of service
-accounts, and an OpenID provider publishes the keys that its tokens are signed with. The server keeps no passwords.
+JupyterHub knows its tokens, the platform's login knows the browser's cookies, and Kubernetes knows the tokens of
+service accounts; `openid` checks those of an OpenID provider. The server keeps no passwords.
 Every function blocks and is called in a thread.
 """
 
@@ -21,14 +21,8 @@ from urllib.parse import quote
 from nebari_mlflow_server.people import Person, RefusedError, UnavailableError
 
 TIMEOUT_SECONDS = 5.0
-LEEWAY_SECONDS = 60
-"""How far the clocks of issuer and server may differ."""
-
 SERVICE = "nebari-mlflow"
 """Name of the deployment's own pods, such as the smoke test's."""
-
-ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"]
-"""Signatures with a public key. An HMAC would need the provider's secret."""
 
 API_TOKEN = Path("/mlflow/kubernetes/token")
 API_AUTHORITY = Path("/mlflow/kubernetes/ca.crt")
@@ -45,6 +39,8 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    cookies: tuple[str, ...] = ()
+    """What it sets: a header that may come several times."""
 
     def json(self) -> dict[str, Any]:
         try:
@@ -73,7 +69,7 @@ def ask(method: str, url: str, headers: Mapping[str, str], body: bytes | None = 
     except urllib3.exceptions.HTTPError as error:
         message = f"no answer ({type(error).__name__})"
         raise UnavailableError(message) from None
-    return Answer(found.status, found.headers, found.data)
+    return Answer(found.status, found.headers, found.data, tuple(found.headers.getlist("Set-Cookie")))
 
 
 @functools.cache
@@ -163,24 +159,41 @@ class Login:
     path: str = "/"
     user_header: str = "X-Forwarded-User"
     groups_header: str = ""
+    sign_in: str = ""
+    """Page to send browsers to, if the login's answer leads to none."""
     ask: Ask = ask
 
     def person(self, cookies: str) -> Person:
-        asked = {
-            "Cookie": cookies,
-            "X-Forwarded-Method": "GET",
-            "X-Forwarded-Proto": self.scheme,
-            "X-Forwarded-Host": self.host,
-            "X-Forwarded-Uri": self.path,
-            "Accept": "application/json",
-        }
-        answer = named("The login", self.ask("GET", self.url, asked))
+        answer = self._asked(cookies, self.path, "application/json")
         name = answer.headers.get(self.user_header, "")
         if not _OK <= answer.status < 300 or not name:
             message = "Not logged in."
             raise RefusedError(message)
         listed = answer.headers.get(self.groups_header, None) if self.groups_header else None
         return Person(name, None if listed is None else names(listed))
+
+    def way_in(self, cookies: str, path: str) -> Answer | None:
+        """Return what sends a browser that opened `path` to the login; None if nothing does.
+
+        It is the login's own answer with its cookies, as a proxy in front would hand it on.
+        """
+        uri = f"{self.path.rstrip('/')}{path}"
+        if self.sign_in:
+            back = quote(f"{self.scheme}://{self.host}{uri}", safe="")
+            return Answer(302, {"Location": f"{self.sign_in}{'&' if '?' in self.sign_in else '?'}rd={back}"}, b"")
+        answer = self._asked(cookies, uri, "text/html")
+        return answer if 300 <= answer.status < 400 and answer.headers.get("Location") else None
+
+    def _asked(self, cookies: str, uri: str, accept: str) -> Answer:
+        asked = {
+            "Cookie": cookies,
+            "X-Forwarded-Method": "GET",
+            "X-Forwarded-Proto": self.scheme,
+            "X-Forwarded-Host": self.host,
+            "X-Forwarded-Uri": uri,
+            "Accept": accept,
+        }
+        return named("The login", self.ask("GET", self.url, asked))
 
 
 @dataclass(frozen=True)
@@ -219,75 +232,5 @@ class Cluster:
         if self.namespaces and namespace not in self.namespaces:
             message = f"Service accounts of the namespace {namespace!r} are not accepted."
             raise RefusedError(message)
-        return Person(f"{namespace}/{short}", names(status["user"].get("groups", [])))
-
-
-@dataclass(frozen=True)
-class OpenID:
-    """An OpenID provider, such as Keycloak: its signed access tokens, for our audience."""
-
-    issuer: str
-    audience: str
-    username_claim: str = "preferred_username"
-    groups_claim: str = "groups"
-    jwks_uri: str = ""
-    ask: Ask = ask
-
-    def person(self, token: str) -> Person:
-        jwt = importlib.import_module("jwt")
-        try:
-            claims = jwt.decode(
-                token,
-                self._key(jwt, token),
-                algorithms=ALGORITHMS,
-                audience=self.audience,
-                issuer=self.issuer,
-                leeway=LEEWAY_SECONDS,
-                options={"require": ["exp", "iss", "aud"]},
-            )
-        except jwt.PyJWTError as error:
-            message = f"The token of {self.issuer} is not valid: {error}."
-            raise RefusedError(message) from None
-        name = claims.get(self.username_claim)
-        if not isinstance(name, str) or not name:
-            message = f"The token of {self.issuer} has no claim {self.username_claim!r}."
-            raise RefusedError(message)
-        return Person(name, names(claims.get(self.groups_claim, [])))
-
-    def _key(self, jwt: Any, token: str) -> Any:
-        wanted = jwt.get_unverified_header(token).get("kid")
-        found = _keys(self, fresh=False)
-        if wanted not in found:
-            found = _keys(self, fresh=True)  # the provider changes its keys from time to time
-        if wanted not in found:
-            message = f"The token of {self.issuer} is signed with a key that its issuer does not publish."
-            raise RefusedError(message)
-        return found[wanted]
-
-
-_published: dict[str, dict[str, Any]] = {}
-
-
-def _keys(provider: OpenID, *, fresh: bool) -> dict[str, Any]:
-    if not fresh and provider.issuer in _published:
-        return _published[provider.issuer]
-    jwt = importlib.import_module("jwt")
-    uri = provider.jwks_uri
-    if not uri:
-        place = f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"
-        uri = str(_document(provider, place).get("jwks_uri", ""))
-    try:
-        listed = jwt.PyJWKSet.from_dict(_document(provider, uri)).keys
-    except jwt.PyJWTError as error:
-        message = f"{provider.issuer} publishes no usable keys ({error})"
-        raise UnavailableError(message) from None
-    _published[provider.issuer] = {each.key_id: each.key for each in listed}
-    return _published[provider.issuer]
-
-
-def _document(provider: OpenID, uri: str) -> dict[str, Any]:
-    answer = named(provider.issuer, provider.ask("GET", uri, {"Accept": "application/json"}))
-    if answer.status != _OK:
-        message = f"{provider.issuer} answers {answer.status} for {uri}"
-        raise UnavailableError(message)
-    return answer.json()
+        groups = names(status["user"].get("groups", []))
+        return Person(f"{namespace}/{short}", groups, is_service_account=True)

@@ -15,14 +15,19 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import quote
 
 from nebari_mlflow_server.asgi import Scope, headers
-from nebari_mlflow_server.credentials import Cluster, Hub, Login, OpenID, Service
+from nebari_mlflow_server.credentials import SERVICE, Answer, Cluster, Hub, Login, Service
 from nebari_mlflow_server.memory import Memory
+from nebari_mlflow_server.openid import OpenID
 from nebari_mlflow_server.people import ForbiddenError, Person, RefusedError
 
 THREADS = 16
 """Threads that ask others, apart from those that serve MLflow: a hub that hangs stops nobody who is known already."""
+
+NAME_LENGTH = 255
+"""MLflow's column of names."""
 
 _MISSING = "Give a token (Authorization: Bearer …), or log in."
 
@@ -74,18 +79,30 @@ class Doors:
 
     def person(self, token: str, cookies: str) -> Person:
         """Find out who it is; blocks."""
+        if token and self.service.recognizes(token):
+            return self.service.person()
         if token:
-            return self.rules.applied(self._by_token(token))
+            return self.rules.applied(self._named(self._by_token(token)))
         if not cookies or self.login is None:
             raise RefusedError(_MISSING)
         person = self.login.person(cookies)
         if person.groups is None and self.hub is not None:
             person = replace(person, groups=self.hub.groups(person.name))
-        return self.rules.applied(person)
+        return self.rules.applied(self._named(person))
+
+    def _named(self, person: Person) -> Person:
+        """Refuse a name that is another's: the deployment's own pods and service accounts have names, too."""
+        kind = "It belongs to MLflow's own pods" if person.name == SERVICE else ""
+        if "/" in person.name and not person.is_service_account and self.cluster is not None:
+            kind = "Names with a slash belong to service accounts"
+        if len(person.name) > NAME_LENGTH:
+            kind = f"It is longer than {NAME_LENGTH} characters"
+        if kind:
+            message = f"The name {person.name[:NAME_LENGTH]!r} cannot be used here. {kind}."
+            raise ForbiddenError(message)
+        return person
 
     def _by_token(self, token: str) -> Person:
-        if self.service.recognizes(token):
-            return self.service.person()
         issuer = issuer_of(token)
         if issuer is not None and issuer in self.providers:
             return self.providers[issuer].person(token)
@@ -160,3 +177,20 @@ class Doorkeeper:
             return await asyncio.get_running_loop().run_in_executor(self._threads, find)
 
         return await self._memory.get(key, find_aside)
+
+    async def way_in(self, scope: Scope) -> Answer | None:
+        """Return what sends a browser that opens a page to the login; None for a program, or if there is no login."""
+        login = self.doors.login
+        if login is None or headers(scope, "authorization") or not opens_page(scope):
+            return None
+        cookies = "; ".join(headers(scope, "cookie"))
+        query = scope.get("query_string", b"").decode("latin-1")
+        path = quote(scope["path"]) + (f"?{query}" if query else "")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, login.way_in, cookies, path)
+
+
+def opens_page(scope: Scope) -> bool:
+    """Say whether a browser asks for a page, rather than a page's script for data."""
+    modes = headers(scope, "sec-fetch-mode")
+    wants_page = any("text/html" in accepted for accepted in headers(scope, "accept"))
+    return scope["method"] == "GET" and wants_page and modes in ([], ["navigate"])

@@ -7,6 +7,7 @@ import logging
 import time
 
 from nebari_mlflow_server.asgi import App, Message, Receive, Scope, Send, answer_error, headers
+from nebari_mlflow_server.credentials import Answer
 from nebari_mlflow_server.doors import Doorkeeper
 from nebari_mlflow_server.people import ForbiddenError, Person, RefusedError, UnavailableError, current
 
@@ -59,13 +60,24 @@ class Identity:
         try:
             return await self.doorkeeper.person(scope)
         except RefusedError as error:
-            await answer_error(send, 401, "UNAUTHENTICATED", str(error), www_authenticate='Bearer realm="mlflow"')
+            await self._refuse(scope, send, error)
         except ForbiddenError as error:
             await answer_error(send, 403, "PERMISSION_DENIED", str(error))
         except UnavailableError as error:
-            text = f"Cannot find out who you are: {error}. Nobody is let in unchecked; try again."
-            await answer_error(send, 503, "TEMPORARILY_UNAVAILABLE", text, retry_after=str(RETRY_AFTER_SECONDS))
+            await _say_unavailable(send, error)
         return None
+
+    async def _refuse(self, scope: Scope, send: Send, error: RefusedError) -> None:
+        """Send a browser that opens a page to the login; tell everything else why it is refused."""
+        try:
+            found = await self.doorkeeper.way_in(scope)
+        except UnavailableError as unavailable:
+            await _say_unavailable(send, unavailable)
+            return
+        if found is None:
+            await answer_error(send, 401, "UNAUTHENTICATED", str(error), www_authenticate='Bearer realm="mlflow"')
+        else:
+            await _hand_on(send, found)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -74,6 +86,20 @@ class Identity:
             await send({"type": "websocket.close", "code": 1008})
             return
         await self.app(scope, receive, send)
+
+
+async def _say_unavailable(send: Send, error: UnavailableError) -> None:
+    text = f"Cannot find out who you are: {error}. Nobody is let in unchecked; try again."
+    await answer_error(send, 503, "TEMPORARILY_UNAVAILABLE", text, retry_after=str(RETRY_AFTER_SECONDS))
+
+
+async def _hand_on(send: Send, found: Answer) -> None:
+    """Answer as the login did. Nothing but where it sends the browser, and its cookies, gets through."""
+    pairs = [(b"location", found.headers["Location"]), (b"cache-control", "no-store"), (b"content-length", "0")]
+    pairs += [(b"set-cookie", each) for each in found.cookies]
+    encoded = [(name, value.encode("latin-1")) for name, value in pairs]
+    await send({"type": "http.response.start", "status": found.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _asks_before_crossing(scope: Scope) -> bool:

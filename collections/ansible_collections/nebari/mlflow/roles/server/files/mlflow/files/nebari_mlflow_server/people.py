@@ -16,6 +16,7 @@ class Person:
     name: str
     groups: frozenset[str] | None = None
     is_admin: bool = False
+    is_service_account: bool = False
 
 
 current: ContextVar[Person | None] = ContextVar("person", default=None)

@@ -1,0 +1,378 @@
+"""A token gets in from outside through every kind of route, a browser by the login, and nothing else does.
+
+The OpenID provider is Authlib's, Traefik serves every route; only the login's page is played, as in the tests of the
+route. A NebariApp becomes two HTTPRoutes here, as its operator makes them.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import hashlib
+import hmac
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import jwt
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+from jwt.algorithms import RSAAlgorithm
+
+from tests.integration.identity.openid import Provider, issuer, provider
+from tests.integration.nebari.edge.traefik import Edge, Response, edge
+from tests.support import MLFLOW_IMAGE, Played, kubectl, play
+from tests.unit.chart.rendering import one, render
+
+LONG = pytest.mark.skipif(not os.environ.get("NEBARI_MLFLOW_CAMPAIGN"), reason="long; `make campaign` runs it")
+pytestmark = [pytest.mark.cluster, LONG]
+
+NAMESPACE = f"doors-{os.getpid()}"
+DOMAIN = "doors.example.org"
+PROJECT = "door"
+ACCESS: dict[str, Any] = {
+    "mode": "users",
+    "rememberSeconds": 0,
+    "login": {"url": f"http://forwardauth-service.{NAMESPACE}.svc:4181"},
+    "openid": [{"issuer": issuer(NAMESPACE), "audience": "mlflow"}],
+}
+VARIABLES: dict[str, Any] = {
+    "mlflow_provider": "local",
+    "mlflow_project_name": PROJECT,
+    "mlflow_namespace": NAMESPACE,
+    "mlflow_domain": DOMAIN,
+    "mlflow_overrides": {"tracking": {"workers": 1}},
+    "mlflow_kubeconfig": os.environ["KUBECONFIG"],
+    "mlflow_access": ACCESS,
+}
+LOGIN = {"group": "traefik.io", "kind": "Middleware", "name": "traefik-forward-auth"}
+FILTERS = [{"type": "ExtensionRef", "extensionRef": LOGIN}]
+STRIP = {"traefik.ingress.kubernetes.io/router.middlewares": f"{NAMESPACE}-strip@kubernetescrd"}
+ROUTES: dict[str, Any] = {
+    "traefik": {"type": "traefik", "traefik": {"forwardAuth": {"name": "traefik-forward-auth"}}},
+    "ingress": {"type": "ingress", "ingress": {"className": NAMESPACE, "annotations": STRIP}},
+    "gateway": {"type": "gateway", "gateway": {"parentRefs": [{"name": "public"}], "filters": FILTERS}},
+}
+TRAEFIK = [
+    "--providers.kubernetesingress",
+    f"--providers.kubernetesingress.namespaces={NAMESPACE}",
+    f"--providers.kubernetesingress.ingressclass={NAMESPACE}",
+    "--providers.kubernetesgateway",
+    f"--providers.kubernetesgateway.namespaces={NAMESPACE}",
+]
+SEARCH = "/api/2.0/mlflow/experiments/search?max_results=1"
+WHO = "/ajax-api/2.0/mlflow/users/current"
+PAGE = {"Accept": "text/html,*/*"}
+SETTLE = 30  # seconds until Traefik has read a new route
+
+
+@dataclass
+class Here:
+    """The deployment behind one kind of route at a time."""
+
+    edge: Edge
+    openid: Provider
+    route: str = ""
+    played: Played | None = None
+
+    def behind(self, route: str) -> str:
+        """Deploy with this route unless it is there, and return the path in front of MLflow's own."""
+        if route == "nebariapp":
+            self.behind("gateway")
+            nebari_app()
+            self.wait_for(SEARCH)
+            return ""
+        if route != self.route:
+            self.played = play("mlflow", **VARIABLES, mlflow_route=ROUTES[route])
+            assert self.played.returncode == 0, self.played.failure
+            self.route = route
+            self.wait_for(f"/mlflow{SEARCH}")
+        return "/mlflow"
+
+    def wait_for(self, path: str) -> None:
+        end = time.monotonic() + SETTLE
+        while self.ask(path).status in (404, 502, 503):
+            assert time.monotonic() < end, kubectl("-n", NAMESPACE, "logs", "deploy/nebari-traefik-ingress")
+            time.sleep(0.2)
+
+    def ask(self, path: str, token: str = "", **headers: str) -> Response:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.edge.request(path, headers={**given, **({"Authorization": f"Bearer {token}"} if token else {})})
+
+    def status(self, token: str) -> int:
+        return self.ask(f"{self.behind('ingress')}{SEARCH}", token).status
+
+    def cookie(self, name: str) -> str:
+        location = self.edge.request(f"/auth/login?state=/&username={name}").location
+        return f"_forward_auth={parse_qs(urlsplit(location).query)['code'][0]}"
+
+
+def certificate() -> dict[str, Any]:
+    """The Gateway's own certificate, as a Secret."""
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, DOMAIN)])
+    now = datetime.datetime.now(datetime.UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
+    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(DOMAIN)]), critical=False)
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+    data = {"tls.crt": made.sign(key, hashes.SHA256()).public_bytes(pem).decode(), "tls.key": private}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "certificate"},
+        "type": "kubernetes.io/tls",
+        "stringData": data,
+    }
+
+
+def nebari_app() -> None:
+    """Make of the chart's NebariApp what its operator does: one route behind the login, one for the public paths."""
+    route = {"type": "nebariapp", "domain": DOMAIN, "path": "/"}
+    app = one(render({"route": route, "access": {"mode": "users", "openid": ACCESS["openid"]}}), "NebariApp")["spec"]
+    backend = [{"backendRefs": [{"name": f"{PROJECT}-mlflow-tracking", "port": app["service"]["port"]}]}]
+
+    def http_route(name: str, paths: list[Any], **more: Any) -> dict[str, Any]:
+        matches = [
+            {"path": {"type": each.get("pathType", "PathPrefix"), "value": each["pathPrefix"]}} for each in paths
+        ]
+        spec = {"parentRefs": [{"name": "public"}], "hostnames": [app["hostname"]]}
+        rules = [{"matches": matches, **backend[0], **more}]
+        meta = {"name": name, "namespace": NAMESPACE}
+        return {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "HTTPRoute",
+            "metadata": meta,
+            "spec": {**spec, "rules": rules},
+        }
+
+    items = [
+        http_route("app", app["routing"]["routes"], filters=FILTERS),
+        http_route("app-public", app["routing"]["publicRoutes"]),
+    ]
+    kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Here]:
+    kubectl("create", "namespace", NAMESPACE)
+    doors = Template((Path(__file__).parent / "doors.yaml").read_text()).substitute(name=NAMESPACE, namespace=NAMESPACE)
+    try:
+        kubectl("-n", NAMESPACE, "apply", "-f", "-", stdin=json.dumps(certificate()))
+        kubectl("apply", "-f", "-", stdin=doors)
+        with provider(NAMESPACE) as openid, edge(NAMESPACE, DOMAIN, TRAEFIK, wait=False) as front:
+            yield Here(front, openid)
+    finally:
+        play("destroy", **VARIABLES)
+        kubectl("delete", "-f", "-", "--ignore-not-found", "--wait=false", stdin=doors)
+        kubectl("delete", "namespace", NAMESPACE, "--wait=false", "--ignore-not-found")
+
+
+CLIENT = """
+import json, mlflow
+mlflow.set_experiment("from outside")
+with mlflow.start_run() as run:
+    mlflow.log_metric("a", 1)
+    mlflow.log_text("hello", "a.txt")
+@mlflow.trace
+def work(): return 1
+work()
+mlflow.flush_trace_async_logging()
+found = mlflow.get_run(run.info.run_id)
+(trace,) = mlflow.search_traces(experiment_ids=[run.info.experiment_id], max_results=1, return_type="list")
+text = mlflow.artifacts.load_text(found.info.artifact_uri + "/a.txt")
+print(json.dumps([found.info.user_id, text, trace.info.trace_metadata["mlflow.user"]]))
+"""
+
+
+def outside(path: str, token: str, name: str) -> str:
+    """Run MLflow's client in a pod that reaches the server only by its public name."""
+    address = kubectl(
+        "-n", NAMESPACE, "get", "pods", "-l", "app.kubernetes.io/component=traefik-ingress",
+        "-o", "jsonpath={.items[0].status.podIP}",
+    )  # fmt: skip
+    env = {
+        "MLFLOW_TRACKING_URI": f"https://{DOMAIN}:8443{path}",
+        "MLFLOW_TRACKING_TOKEN": token,
+        "MLFLOW_TRACKING_INSECURE_TLS": "true",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+        "HOME": "/tmp",  # noqa: S108
+    }
+    container = {
+        "name": "client",
+        "image": MLFLOW_IMAGE,
+        "command": ["python3", "-W", "ignore", "-c", CLIENT],
+        "env": [{"name": key, "value": value} for key, value in env.items()],
+    }
+    spec = {
+        "restartPolicy": "Never",
+        "hostAliases": [{"ip": address, "hostnames": [DOMAIN]}],
+        "containers": [container],
+    }
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+    kubectl("-n", NAMESPACE, "apply", "-f", "-", stdin=json.dumps(pod))
+    ended = "--for=jsonpath={.status.containerStatuses[0].state.terminated}"
+    kubectl("-n", NAMESPACE, "wait", f"pod/{name}", ended, "--timeout=240s")
+    return kubectl("-n", NAMESPACE, "logs", name)
+
+
+def refuses_everything_but_a_token(here: Here, path: str) -> None:
+    token = here.openid.token("alice")
+    answer = here.ask(f"{path}{SEARCH}", token)
+    assert (answer.status, "experiments" in answer.body) == (200, True), answer
+    foreign = rsa.generate_private_key(65537, 2048)
+    kid = jwt.get_unverified_header(token)["kid"]
+    claims = jwt.decode(token, options={"verify_signature": False})
+    forged = jwt.encode({**claims, "preferred_username": "root"}, foreign, "RS256", headers={"kid": kid})
+    for bad in (forged, "nonsense", here.openid.token("alice", "grafana")):
+        assert here.ask(f"{path}{SEARCH}", bad).status == 401
+    for claimed in ("X-Forwarded-User", "X-Auth-Request-User", "Remote-User"):
+        assert here.ask(f"{path}{SEARCH}", **{claimed: "root"}).status in (401, 307)
+    assert here.ask(f"{path}{SEARCH}").status in (401, 307)
+
+
+def lets_browsers_in_by_the_login(here: Here, path: str) -> None:
+    for page in (f"{path}/", f"{path}/?a=b"):
+        sent = here.ask(page, **PAGE)
+        assert sent.status == 307, sent
+        state = parse_qs(urlsplit(sent.location).query)["state"][0]
+        assert state == f"https://{DOMAIN}{page}"
+    many = "; ".join(f"other-{n}={'x' * 3000}" for n in range(4))
+    session = {"Cookie": f"{many}; {here.cookie('bob')}"}
+    assert "<html" in here.ask(f"{path}/", **session, **PAGE).body
+    assert json.loads(here.ask(f"{path}{WHO}", **session, X_Forwarded_User="root").body)["user"]["username"] == "bob"
+    assert here.ask(f"{path}/", Cookie=here.cookie("bob").replace("bob", "root"), **PAGE).status == 307
+
+
+def serves_mlflows_client(here: Here, path: str, name: str) -> None:
+    printed = outside(path, here.openid.token("alice"), name)
+    assert json.loads(printed.splitlines()[-1]) == ["alice", "hello", "alice"], printed
+
+
+@pytest.mark.parametrize("door", ["gateway", "nebariapp", "traefik", "ingress"])
+def test_token_and_login_get_in_and_nothing_else(here: Here, door: str) -> None:
+    path = here.behind(door)
+    try:
+        refuses_everything_but_a_token(here, path)
+        if door == "nebariapp":
+            assert here.ask("/", **PAGE).status == 307
+            assert here.ask(WHO, here.openid.token("alice")).status == 307  # no page's data without the login
+        else:
+            lets_browsers_in_by_the_login(here, path)
+        serves_mlflows_client(here, path, f"client-{door}")
+    finally:
+        if door == "nebariapp":
+            kubectl("-n", NAMESPACE, "delete", "httproute", "app", "app-public", "--ignore-not-found")
+
+
+def test_deploy_tried_the_address_through_the_controller(here: Here) -> None:
+    here.behind("ingress")
+    assert here.played is not None
+    assert "asks for a login" in here.played.stdout
+
+
+# The provider's tokens, all through the public address
+
+
+def test_programs_and_people_have_their_own_names(here: Here) -> None:
+    path = here.behind("ingress")
+    for token, name, admin in [
+        (here.openid.token("alice"), "alice", False),
+        (here.openid.token("root"), "root", True),
+        (here.openid.token(), "service-account-mlflow", False),
+    ]:
+        user = json.loads(here.ask(f"{path}{WHO}", token).body)["user"]
+        assert (user["username"], user["is_admin"]) == (name, admin)
+
+
+def test_200_groups_fit_through_the_door(here: Here) -> None:
+    token = here.openid.token("many")
+    assert len(token) > 12_000
+    assert here.status(token) == 200
+
+
+def test_the_name_of_our_own_pods_is_nobodys(here: Here) -> None:
+    here.behind("ingress")
+    assert here.status(here.openid.token("nebari-mlflow")) == 403
+
+
+def test_token_of_a_login_lets_nobody_in(here: Here) -> None:
+    found = here.openid.login("alice")
+    assert here.status(found["access_token"]) == 200
+    assert here.status(found["id_token"]) == 401
+
+
+@pytest.mark.parametrize(
+    ("ahead", "lifetime", "status"),
+    [(0, -30, 200), (0, -120, 401), (30, 300, 200), (300, 300, 401), (-300, 300, 200), (-300, 120, 401)],
+)
+def test_clocks_may_differ_by_a_minute(here: Here, ahead: int, lifetime: int, status: int) -> None:
+    here.behind("ingress")
+    here.openid.set_clock(ahead, lifetime)
+    try:
+        assert here.status(here.openid.token("alice")) == status
+    finally:
+        here.openid.set_clock()
+
+
+def test_unsigned_and_symmetric_tokens_are_refused(here: Here) -> None:
+    here.behind("ingress")
+    token = here.openid.token("alice")
+    kid = jwt.get_unverified_header(token)["kid"]
+    claims = jwt.decode(token, options={"verify_signature": False})
+    (published,) = [each for each in here.openid.certificates() if each["kid"] == kid]
+    public = RSAAlgorithm.from_jwk(published).public_bytes(  # type: ignore[union-attr]
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    unsigned = jwt.encode(claims, "", "none", headers={"kid": kid})
+    assert here.status(unsigned) == 401
+    for key in (public, published["n"].encode()):
+        assert here.status(hmac_token(claims, kid, key)) == 401
+
+
+def hmac_token(claims: dict[str, Any], kid: str, key: bytes) -> str:
+    """A token signed with the public key as if it were a secret; PyJWT refuses to make one."""
+
+    def part(value: bytes) -> str:
+        return base64.urlsafe_b64encode(value).decode().rstrip("=")
+
+    head = part(json.dumps({"alg": "HS256", "typ": "JWT", "kid": kid}).encode())
+    signed = f"{head}.{part(json.dumps(claims).encode())}"
+    return f"{signed}.{part(hmac.new(key, signed.encode(), hashlib.sha256).digest())}"
+
+
+def test_new_key_of_the_provider_is_used_at_once(here: Here) -> None:
+    here.behind("ingress")
+    old = here.openid.token("alice")
+    assert here.status(old) == 200
+    here.openid.change_key()
+    assert here.status(here.openid.token("alice")) == 200
+    assert here.status(old) == 401
+
+
+def test_provider_that_is_down_lets_nobody_new_in(here: Here) -> None:
+    """Last, since it takes the provider away. Tokens of known keys go on, for they are checked here."""
+    path = here.behind("ingress")
+    token = here.openid.token("alice")
+    kid = jwt.get_unverified_header(token)["kid"]
+    assert here.status(token) == 200
+    kubectl("-n", NAMESPACE, "delete", "pod", "openid", "--grace-period=1", "--timeout=120s")
+    assert here.status(token) == 200
+    claims = jwt.decode(token, options={"verify_signature": False})
+    unknown = jwt.encode(claims, rsa.generate_private_key(65537, 2048), "RS256", headers={"kid": f"{kid}-new"})
+    end = time.monotonic() + 60
+    while (answer := here.ask(f"{path}{SEARCH}", unknown)).status != 503:
+        assert answer.status == 401
+        assert time.monotonic() < end
+        time.sleep(1)
+    assert "Nobody is let in unchecked" in answer.body
