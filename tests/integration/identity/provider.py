@@ -27,6 +27,7 @@ SECRET = os.environ["CLIENT_SECRET"]
 PASSWORD = os.environ["PASSWORD"]
 GROUPS = {
     "alice": ["/data"],
+    "bob": ["/ops"],
     "root": ["/admin"],
     "nebari-mlflow": ["/admin"],
     "many": [f"/a-department-with-a-long-name/project-{n:03}" for n in range(200)],

@@ -108,6 +108,14 @@ class Here:
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.edge.request(path, headers={**given, **({"Authorization": f"Bearer {token}"} if token else {})})
 
+    def call(self, name: str, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        """One call of MLflow's API with a person's token."""
+        given = {key.replace("_", "-"): value for key, value in headers.items()}
+        given["Authorization"] = f"Bearer {self.openid.token(name)}"
+        text = None if body is None else json.dumps(body)
+        answer = self.edge.request(f"{self.behind('ingress')}{path}", text, given, method)
+        return answer.status, json.loads(answer.body) if answer.body.startswith("{") else answer.body
+
     def status(self, token: str) -> int:
         return self.ask(f"{self.behind('ingress')}{SEARCH}", token).status
 
@@ -349,6 +357,84 @@ def hmac_token(claims: dict[str, Any], kid: str, key: bytes) -> str:
     head = part(json.dumps({"alg": "HS256", "typ": "JWT", "kid": kid}).encode())
     signed = f"{head}.{part(json.dumps(claims).encode())}"
     return f"{signed}.{part(hmac.new(key, signed.encode(), hashlib.sha256).digest())}"
+
+
+# Who is written down
+
+
+def experiment(here: Here, person: str, name: str) -> str:
+    status, made = here.call(person, "POST", "/api/2.0/mlflow/experiments/create", {"name": name})
+    assert status == 200, made
+    return str(made["experiment_id"])
+
+
+def send(here: Here, person: str, experiment_id: str, trace: str) -> int:
+    """Send one span as an application does by OTLP, which claims another user."""
+    span = {
+        "traceId": trace,
+        "spanId": os.urandom(8).hex(),
+        "name": "work",
+        "kind": 1,
+        "startTimeUnixNano": "1700000000000000000",
+        "endTimeUnixNano": "1700000001000000000",
+        "attributes": [{"key": "user.id", "value": {"stringValue": "mallory"}}],
+    }
+    body = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
+    return here.call(person, "POST", "/v1/traces", body, x_mlflow_experiment_id=experiment_id)[0]
+
+
+def test_spans_have_their_real_sender(here: Here) -> None:
+    shared, other = experiment(here, "bob", "spans"), experiment(here, "bob", "other spans")
+    trace = os.urandom(16).hex()
+
+    def metadata() -> dict[str, str]:
+        status, found = here.call("alice", "GET", f"/api/3.0/mlflow/traces/tr-{trace}")
+        assert status == 200, found
+        return dict(found["trace"]["trace_info"]["trace_metadata"])
+
+    assert send(here, "alice", shared, trace) == 200
+    assert (metadata()["mlflow.user"], metadata()["mlflow.trace.user"]) == ("alice", "mallory")
+    assert send(here, "bob", shared, trace) == 200
+    assert metadata()["mlflow.user"] == "alice"
+    assert send(here, "bob", other, trace) == 403
+
+
+def test_feedback_says_who_gave_it_and_stays_theirs(here: Here) -> None:
+    shared, trace = experiment(here, "bob", "feedback"), os.urandom(16).hex()
+    assert send(here, "bob", shared, trace) == 200
+    path = f"/api/3.0/mlflow/traces/tr-{trace}/assessments"
+    source = {"source_type": "HUMAN", "source_id": "bob"}
+    given = {"assessment": {"assessment_name": "good", "source": source, "feedback": {"value": True}}}
+    status, made = here.call("alice", "POST", path, given)
+    assert status == 200, made
+    assert made["assessment"]["source"]["source_id"] == "alice"
+    change = {"assessment": {"rationale": "no"}, "update_mask": "rationale"}
+    own = f"{path}/{made['assessment']['assessment_id']}"
+    assert [here.call(name, "PATCH", own, change)[0] for name in ("bob", "alice", "root")] == [403, 200, 200]
+
+
+def test_author_of_runs_and_models_cannot_be_changed(here: Here) -> None:
+    api = "/api/2.0/mlflow"
+    assert here.call("bob", "POST", f"{api}/registered-models/create", {"name": "authored"})[0] == 200
+    claimed = [{"key": "mlflow.user", "value": "mallory"}]
+    new = {"experiment_id": experiment(here, "bob", "authored"), "start_time": 1, "user_id": "mallory", "tags": claimed}
+    status, run = here.call("bob", "POST", f"{api}/runs/create", new)
+    assert status == 200, run
+    info = run["run"]["info"]
+    tags = {tag["key"]: tag["value"] for tag in run["run"]["data"]["tags"]}
+    assert (info["user_id"], tags["mlflow.user"]) == ("bob", "bob")
+    version = {"name": "authored", "source": f"{info['artifact_uri']}/model", "run_id": info["run_id"], "tags": claimed}
+    status, made = here.call("bob", "POST", f"{api}/model-versions/create", version)
+    assert status == 200, made
+    assert {tag["key"]: tag["value"] for tag in made["model_version"]["tags"]}["mlflow.user"] == "bob"
+    changes = {
+        "runs/set-tag": {"run_id": info["run_id"], **claimed[0]},
+        "runs/log-batch": {"run_id": info["run_id"], "tags": claimed},
+        "model-versions/set-tag": {"name": "authored", "version": "1", **claimed[0]},
+    }
+    for endpoint, change in changes.items():
+        statuses = [here.call(name, "POST", f"{api}/{endpoint}", change)[0] for name in ("alice", "bob", "root")]
+        assert statuses == [403, 403, 200], endpoint
 
 
 def test_new_key_of_the_provider_is_used_at_once(here: Here) -> None:

@@ -401,7 +401,7 @@ def served(
         if scope["type"] == "http":
             await send({"type": "http.response.start", "status": 200, "headers": []})
 
-        if find is not None:
+    if find is not None:
         keeper = SimpleNamespace(person=lambda _scope: asyncio.to_thread(find), way_in=no_way_in)
     sent = Sent()
 

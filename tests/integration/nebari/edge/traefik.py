@@ -40,8 +40,10 @@ class Edge:
     def address(self) -> str:
         return f"https://{self.domain}"
 
-    def request(self, path: str, body: str | None = None, headers: Mapping[str, str] | None = None) -> Response:
-        """Ask as a program does, which follows no redirect and keeps no cookie. With a body it is a POST."""
+    def request(
+        self, path: str, body: str | None = None, headers: Mapping[str, str] | None = None, method: str = ""
+    ) -> Response:
+        """Ask as a program does, which follows no redirect and keeps no cookie. With a body it is a POST by default."""
         connection = http.client.HTTPSConnection(
             "127.0.0.1",
             self.port,
@@ -50,7 +52,7 @@ class Edge:
         )
         given = {"Host": self.domain, "Content-Type": "application/json", **(headers or {})}
         try:
-            connection.request("GET" if body is None else "POST", path, body, given)
+            connection.request(method or ("GET" if body is None else "POST"), path, body, given)
             answer = connection.getresponse()
             return Response(answer.status, answer.headers["Location"] or "", answer.read().decode(errors="replace"))
         finally:
