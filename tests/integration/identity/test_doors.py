@@ -174,6 +174,7 @@ def nebari_app() -> None:
 @pytest.fixture(scope="module")
 def here() -> Iterator[Here]:
     kubectl("create", "namespace", NAMESPACE)
+    kubectl("-n", NAMESPACE, "wait", "--for=create", "serviceaccount/default", "--timeout=60s")
     doors = Template((Path(__file__).parent / "doors.yaml").read_text()).substitute(name=NAMESPACE, namespace=NAMESPACE)
     try:
         kubectl("-n", NAMESPACE, "apply", "-f", "-", stdin=json.dumps(certificate()))

@@ -110,3 +110,25 @@ hub.jupyter.org/network-access-hub: "true"
 {{- end -}}
 {{- end -}}
 {{- end }}
+
+{{/* Without a login in front of it, a route would be open to everyone, unless the server itself knows people. */}}
+{{- define "mlflow.validate.login" -}}
+{{- $route := .Values.route -}}
+{{- $login := or $route.externalAuthentication (and (eq $route.type "traefik") $route.traefik.forwardAuth.name) -}}
+{{- $login = or $login (and (eq $route.type "nebariapp") $route.nebariapp.auth.enabled) -}}
+{{- if not (or $login (include "mlflow.access.users" .)) -}}
+{{- $way := get (dict "traefik" "set route.traefik.forwardAuth.name" "nebariapp" "set route.nebariapp.auth.enabled" "ingress" "have the Ingress controller ask for a login (route.ingress.annotations)" "gateway" "attach a policy to the HTTPRoute that asks for a login") $route.type -}}
+{{- fail (printf "route.type %q would open MLflow to everyone who reaches %s: %s. Where something that the chart cannot see asks for the login, set route.externalAuthentication to true." $route.type $route.domain $way) -}}
+{{- end -}}
+{{- end }}
+
+{{/* An Ingress has one rule for all requests to a path. */}}
+{{- define "mlflow.warnings.tokens" -}}
+{{- if and (eq .Values.route.type "ingress") (include "mlflow.access.users" .) }}
+{{- range $name, $_ := .Values.route.ingress.annotations }}
+{{- if regexMatch "(auth-url|auth-signin|auth-type|router\\.middlewares|/middlewares|auth-tls-secret)$" $name }}
+route.ingress.annotations has {{ $name }}: an Ingress cannot tell programs with a token from browsers, so if this asks for a login, it refuses their tokens. The server itself can send browsers to the login: set access.login.url, and remove the annotation.
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}

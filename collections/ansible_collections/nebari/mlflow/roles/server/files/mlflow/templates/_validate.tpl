@@ -1,5 +1,5 @@
 {{/*
-Refusals of what the schema cannot express, each with the key, the value and the way out.
+Refusals of what the schema cannot express, each with the key, the value and the way out, and warnings.
 */}}
 {{- define "mlflow.validate.version" -}}
 {{- $version := regexFind "^v?[0-9]+\\.[0-9]+\\.[0-9]+" .Values.image.tag | trimPrefix "v" -}}
@@ -107,17 +107,6 @@ Refusals of what the schema cannot express, each with the key, the value and the
 {{- end -}}
 {{- end }}
 
-{{/* Without a login in front of it, a route would be open to everyone, unless the server itself knows people. */}}
-{{- define "mlflow.validate.login" -}}
-{{- $route := .Values.route -}}
-{{- $login := or $route.externalAuthentication (and (eq $route.type "traefik") $route.traefik.forwardAuth.name) -}}
-{{- $login = or $login (and (eq $route.type "nebariapp") $route.nebariapp.auth.enabled) -}}
-{{- if not (or $login (include "mlflow.access.users" .)) -}}
-{{- $way := get (dict "traefik" "set route.traefik.forwardAuth.name" "nebariapp" "set route.nebariapp.auth.enabled" "ingress" "have the Ingress controller ask for a login (route.ingress.annotations)" "gateway" "attach a policy to the HTTPRoute that asks for a login") $route.type -}}
-{{- fail (printf "route.type %q would open MLflow to everyone who reaches %s: %s. Where something that the chart cannot see asks for the login, set route.externalAuthentication to true." $route.type $route.domain $way) -}}
-{{- end -}}
-{{- end }}
-
 {{/* On GKE, a service account's annotation is worth nothing without the metadata server. */}}
 {{- define "mlflow.validate.identity" -}}
 {{- $annotations := merge (dict) (.Values.storage.serviceAccountAnnotations | default dict) (.Values.serviceAccount.annotations | default dict) -}}
@@ -192,4 +181,43 @@ Refusals of what the schema cannot express, each with the key, the value and the
 {{- fail (printf "tracking.extraEnvVars sets PYTHONPATH without %s, where the server's application is found: set it to %s:%s." $folder $folder (.value | default "/your/modules")) -}}
 {{- end -}}
 {{- end -}}
+{{- end }}
+
+{{/* Allowed choices that may surprise, one a line. NOTES.txt shows them. */}}
+{{- define "mlflow.warnings" -}}
+{{- if not .Values.networkPolicy.enabled }}
+networkPolicy.enabled is false: every pod of the cluster can read and change everything in MLflow, which has no login.
+{{- end }}
+{{- if .Values.route.externalAuthentication }}
+route.externalAuthentication is true: nothing that this chart creates asks for a login at {{ .Values.route.domain }}.
+{{- end }}
+{{- if and .Values.networkPolicy.enabled (hasPrefix "gs://" .Values.storage.uri) (not .Values.storage.secret) (not .Values.storage.network.metadata) }}
+storage.network.metadata is empty and storage.secret too: on GKE, the server reaches no metadata server, so it gets no identity. The README has the addresses.
+{{- end }}
+{{- if eq .Values.tracking.strategy.type "RollingUpdate" }}
+tracking.strategy.type is RollingUpdate: an upgrade to another database schema waits until the server is scaled to 0.
+{{- end }}
+{{- if .Values.tracking.modelCodeExecution }}
+tracking.modelCodeExecution is true: anyone who can register a model can run code in the server.
+{{- end }}
+{{- include "mlflow.warnings.tokens" . }}
+{{- include "mlflow.warnings.database" . }}
+{{- if ne .Values.tracking.service.type "ClusterIP" }}
+tracking.service.type is {{ .Values.tracking.service.type }}: the server is reachable from outside the cluster without a login, as far as networkPolicy lets it.
+{{- end }}
+{{- end }}
+
+{{- define "mlflow.warnings.database" -}}
+{{- $external := .Values.externalDatabase -}}
+{{- if not .Values.postgresql.enabled }}
+{{- if not (or (eq $external.sslMode "verify-full") (and (or $external.caSecret $external.caConfigMap) (has $external.sslMode (list "require" "verify-ca")))) }}
+externalDatabase.sslMode is {{ $external.sslMode }}: whoever answers at the database's address can read and change everything in it. Use verify-full, with the authority's certificate in caSecret or caConfigMap if it is your own.
+{{- end }}
+{{- if ne $external.requireAuth "scram-sha-256" }}
+externalDatabase.requireAuth is {{ $external.requireAuth | default "empty" }}: a server that is not the database may get the password, or enough to guess it. Store it as SCRAM and use scram-sha-256.
+{{- end }}
+{{- end }}
+{{- if .Values.secrets.acceptLostKeys }}
+secrets.acceptLostKeys is true: a migration disables webhooks whose secret it cannot decrypt. Remove it once the server is ready.
+{{- end }}
 {{- end }}
