@@ -21,9 +21,16 @@ CATEGORIES = {
 
 def restructured(text: str) -> str:
     """Return a line of Markdown as reStructuredText, which antsibull-changelog expects."""
-    text = re.sub(r"\[([^]]+)\]\((https?:[^)]+)\)", r"`\1 <\2>`__", text)
-    text = re.sub(r"\[([^]]+)\]\([^)]+\)", r"\1", text)
-    return re.sub(r"(?<!`)`([^`<>]+)`(?![`_])", r"``\1``", text)
+    parts = re.split(r"(\[[^]]+\]\([^)]+\)|`[^`]+`)", text)
+    for number in range(1, len(parts), 2):
+        link = re.fullmatch(r"\[([^]]+)\]\(([^)]+)\)", parts[number])
+        if link:
+            parts[number] = f"`{link[1]} <{link[2]}>`__" if link[2].startswith("http") else link[1]
+        else:
+            parts[number] = f"`{parts[number]}`"
+        if parts[number].endswith(("`", "_")) and re.match(r"\w", parts[number + 1]):
+            parts[number] += "\\ "  # markup must end at a word's end
+    return "".join(parts)
 
 
 def entries(section: str) -> list[str]:

@@ -32,7 +32,7 @@ Text in between.
 
 ### Fixed
 
-- A bug.
+- `<a>`s bug and `b c`.
 """
 
 
@@ -50,7 +50,7 @@ def test_sections_become_categories_and_entries_one_line() -> None:
                 },
                 "release_date": "2026-03-04",
             },
-            "0.1.0": {"changes": {"bugfixes": ["A bug."]}, "release_date": "2026-01-02"},
+            "0.1.0": {"changes": {"bugfixes": ["``<a>``\\ s bug and ``b c``."]}, "release_date": "2026-01-02"},
         },
     }
 
