@@ -69,7 +69,7 @@ campaign: $(VENV)/.done up edge  ## Run the long campaigns: kills, faults, in fu
 	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v tests/campaign/test_make_up_from_registry.py
 	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v -n 2 tests/campaign --ignore tests/campaign/test_make_up_from_registry.py tests/integration/test_molecule.py \
 	  tests/integration/clouds/test_faults.py tests/integration/clouds/test_every_cloud.py tests/integration/clouds/test_printed.py \
-	  tests/integration/test_adopt.py tests/integration/backup tests/integration/test_pages.py \
+	  tests/integration/test_adopt.py tests/integration/backup tests/integration/rotate tests/integration/test_pages.py \
 	  tests/integration/security/test_data.py tests/integration/nebari/test_compatibility.py \
 	  tests/integration/identity/test_doors.py
 

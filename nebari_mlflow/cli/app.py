@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 import click
 import typer
@@ -55,6 +55,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+SECRETS = ("keys", "postgresql", "access")  # by the part that each plays
 COMPONENTS = ("tracking", "postgresql", "migrate", "verify", "backup")
 
 
@@ -181,6 +182,30 @@ def adopt(
     show_adopted(console, result.outputs.get("adopted") or {})
     if not check:
         show_summary(console, result.outputs, result)
+
+
+@command(app)
+def rotate(
+    options: Options,
+    what: Optional[list[str]] = typer.Argument(  # noqa: UP045, B008 (typer 0.9)
+        None, metavar="[WHAT]...", help="Some of keys, postgresql, access. Defaults to all that were generated."
+    ),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Only show what would be replaced and restarted."),
+) -> None:
+    """Replace passwords and keys while MLflow runs."""
+    from ansible_collections.nebari.mlflow.plugins.filter.report import rotated
+
+    from ..names import ROTATE
+
+    console = options.console()
+    if unknown := sorted(set(what or []) - set(SECRETS)):
+        raise InputError("NML104", f"{unknown[0]!r} is nothing that is rotated.", f"Give some of {', '.join(SECRETS)}.")
+    result = play(options.target(), ROTATE, console, check=dry_run, extra={"mlflow_rotate": what} if what else {})
+    if options.as_json:
+        print_json("rotate", outputs=result.outputs, seconds=round(result.elapsed, 1), log=result.log)
+        return
+    for line in rotated(result.outputs, dry_run):
+        console.print(line, markup=False)
 
 
 @command(app)

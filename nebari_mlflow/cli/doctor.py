@@ -16,14 +16,18 @@ from .. import helm
 from ..errors import MlflowError, SetupError, UntrustedError
 from ..play import workspace
 from ..play.kubeconfig import named, read
-from . import cluster, upkeep
+from . import cluster, room, upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
+    from ansible_collections.nebari.mlflow.plugins.module_utils.kube.api import Api
+
     from .context import Target
 
+SOON_FULL = 30
+"""Days."""
 PLACES = "NEBARI_MLFLOW_DATABASE_PLACES"
 ENOUGH_PLACES = 10
 """What the chart gives a worker if the connections allow it."""
@@ -147,6 +151,10 @@ def _cluster(target: Target) -> Iterator[Check]:
     if found.state != status.ABSENT:
         with cluster.asking():
             yield from backups(upkeep.look(api, target), api.now(), target)
+            yield from _rotation(api, target)
+        if found.database.get("kind") == "in-cluster":
+            pod = f"{target.release}-postgresql-0"
+            yield from space(room.of_database(target, pod), pod, target)
 
 
 def backups(found: upkeep.Upkeep, now: datetime, target: Target) -> Iterator[Check]:
@@ -172,6 +180,35 @@ def backups(found: upkeep.Upkeep, now: datetime, target: Target) -> Iterator[Che
     if found.drill.failure:
         cause = f"The last one failed at {found.drill.failed_at}: {found.drill.failure}"
         yield Check("drill", WARN, cause, f"{target.command('restore')} --drill")
+
+
+def space(found: room.Room | None, pod: str, target: Target) -> Iterator[Check]:
+    """Say if the database's volume will soon be full, and if an index wastes its room."""
+    if found is None:
+        return
+    days = found.full_in_days
+    if days is not None and days < SOON_FULL:
+        cause = f"At the pace of the last runs, the database's volume is full in {days} days."
+        fix = "Raise postgresql.primary.persistence.size and deploy, or remove what is not needed: nebari-mlflow gc."
+        yield Check("database volume", WARN, cause, fix)
+    if found.is_bloated:
+        cause = "The index of metrics is more than twice as large as its rows need. The cure runs while MLflow does."
+        psql = ("psql", "-U", "postgres", "-d", "mlflow", "-c", "REINDEX TABLE CONCURRENTLY metrics")
+        fix = target.told_kubectl("-n", target.namespace, "exec", pod, "-c", "postgresql", "--", *psql)
+        yield Check("index of metrics", WARN, cause, fix)
+
+
+def _rotation(api: Api, target: Target) -> Iterator[Check]:
+    """Say if a rotation was cut off; it may also be running."""
+    from ansible_collections.nebari.mlflow.plugins.module_utils.release.rotation import state_of
+
+    folder = f"/api/v1/namespaces/{target.namespace}/secrets/{target.release}"
+    for part in ("keys", "postgresql", "access"):
+        secret = api.find(f"{folder}-{part}")
+        if secret is not None and (state := state_of(secret)):
+            cause = f"A rotation of Secret {target.release}-{part} runs or was cut off ({state})."
+            yield Check("rotation", WARN, cause, target.command("rotate"))
+            return
 
 
 def _connections(server: dict[str, Any] | None) -> Iterator[Check]:

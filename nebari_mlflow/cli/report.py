@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from ..play.view import show_kept
+from .room import DAYS
 from .status import ACCESS
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from .status import Status
 
 COLOURS = {"Active": "green", "Waiting": "yellow", "Blocked": "red", "Absent": "dim"}
+LONG = 3650  # days; a forecast beyond is none
 SIGNS = {"ok": "[green]✓[/green]", "warning": "[yellow]![/yellow]", "failed": "[red]✗[/red]"}
 
 
@@ -40,7 +42,7 @@ def show_status(console: Console, found: Status) -> None:
         console.print(f"  [bold]Fix:[/bold] {escape(found.fix)}")
     if not found.release:
         return
-    database = [found.database.get("kind"), size(found.database.get("bytes")), _volume(found.database)]
+    database = [found.database.get("kind"), size(found.database.get("bytes")), *_volume(found.database)]
     rows = {
         "release": f"{found.release['name']} in {found.release['namespace']}, "
         f"revision {found.release['revision']} ({found.release['status']})",
@@ -50,7 +52,7 @@ def show_status(console: Console, found: Status) -> None:
         "UI": found.ui_url,
         "access": ACCESS[found.access],
         "reached": found.route.get("says", ""),
-        "artifacts": " ".join(filter(None, (found.storage.get("uri"), _volume(found.storage)))),
+        "artifacts": ", ".join(filter(None, (found.storage.get("uri"), *_volume(found.storage)))),
         "database": ", ".join(part for part in database if part),
         "backup": _task(found.backup) or "none",
         "drill": _task(found.drill),
@@ -72,8 +74,15 @@ def _task(facts: dict[str, Any]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _volume(facts: dict[str, Any]) -> str:
-    return f"on {facts['claim']} ({facts['size']}, {facts['phase']})" if facts.get("claim") else ""
+def _volume(facts: dict[str, Any]) -> list[str]:
+    """Return the claim, what is free on it, and how long that lasts."""
+    parts = [f"on {facts['claim']} ({facts['size']}, {facts['phase']})"] if facts.get("claim") else []
+    parts += [f"{size(facts['free'])} free"] if facts.get("free") is not None else []
+    if facts.get("daily"):
+        days = int(facts["full_in_days"])
+        ends = f"{days} days" if days < LONG else "more than 10 years"
+        parts.append(f"grows by {size(facts['daily'])} a day, full in {ends} (by the runs of the last {DAYS} days)")
+    return parts
 
 
 def show_check(console: Console, check: Check) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .. import names
 from ..errors import ClusterError, SetupError
-from . import cluster
+from . import cluster, room
 
 if TYPE_CHECKING:
     from ansible_collections.nebari.mlflow.plugins.module_utils.kube.api import Api
@@ -21,7 +20,6 @@ ACCESS = {
     "open": "open to everyone whom the network lets in",
     "users": "users, each by a credential",
 }
-SIZE_QUERY = "select pg_database_size(current_database())"
 
 
 @dataclass
@@ -101,7 +99,7 @@ def _deployed(api: Api, target: Target, record: Record, *, sizes: bool) -> Statu
             "wanted": int((deployment.get("spec") or {}).get("replicas") or 0),
             "ready": int((deployment.get("status") or {}).get("readyReplicas") or 0),
         },
-        storage=_storage(api, root, target, record),
+        storage=_storage(api, root, target, record, sizes=sizes),
         database=_database(api, root, target, record, sizes=sizes),
     )
     _upkeep(api, target, status)
@@ -193,9 +191,13 @@ def _claim(api: Api, root: str, name: str) -> dict[str, Any]:
     return {"claim": name, "size": str(capacity.get("storage", "")), "phase": str(found["status"].get("phase", ""))}
 
 
-def _storage(api: Api, root: str, target: Target, record: Record) -> dict[str, Any]:
+def _storage(api: Api, root: str, target: Target, record: Record, *, sizes: bool) -> dict[str, Any]:
     uri = str((_merged(record).get("storage") or {}).get("uri", ""))
-    return {"uri": uri, **({} if "://" in uri else _claim(api, root, f"{target.release}-artifacts"))}
+    if "://" in uri:
+        return {"uri": uri}
+    free = room.free_for_artifacts(target, uri) if sizes else None
+    found = {"uri": uri, **_claim(api, root, f"{target.release}-artifacts")}
+    return {**found, **({} if free is None else {"free": free})}
 
 
 def _database(api: Api, root: str, target: Target, record: Record, *, sizes: bool) -> dict[str, Any]:
@@ -203,14 +205,7 @@ def _database(api: Api, root: str, target: Target, record: Record, *, sizes: boo
         return {"kind": "external"}
     pod = f"{target.release}-postgresql-0"
     found: dict[str, Any] = {"kind": "in-cluster", **_claim(api, root, f"data-{pod}")}
-    return {**found, "bytes": _size(target, pod)} if sizes else found
-
-
-def _size(target: Target, pod: str) -> int | None:
-    """Bytes of the database; None when its pod cannot be asked. kubectl asks in a tenth of the library's time."""
-    command = ["exec", pod, "-c", "postgresql", "--", "psql", "-U", "postgres", "-d", "mlflow", "-Atc", SIZE_QUERY]
-    line = target.kubectl("-n", target.namespace, *command)
-    try:
-        return int(subprocess.run(line, capture_output=True, check=True, timeout=5).stdout)
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
+    if not sizes:
+        return found
+    space = room.of_database(target, pod)
+    return {**found, **(space.report() if space else {"bytes": None})}

@@ -23,6 +23,7 @@ GROUPS = {
     "security/clouds": "clouds",
     "backup/test_upgrade.py": "upgrade",
     "backup": "backup",  # one deployed project with backups serves them all
+    "rotate": "rotate",  # one deployed project serves them all
     "clouds": "clouds",  # one simulated account of each cloud serves them all
 }
 # The order in which groups begin: the long ones, and beside them what waits much and computes little. The others come

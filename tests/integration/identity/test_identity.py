@@ -312,6 +312,46 @@ def test_no_token_reaches_a_log_or_an_object(here: Here) -> None:
         assert token not in seen
 
 
+def test_clean_up_deletes_artifacts_by_the_releases_own_token(here: Here) -> None:
+    script = (
+        "import mlflow\n"
+        "mlflow.set_experiment('to clean up')\n"
+        "with mlflow.start_run() as run: mlflow.log_text('hello', 'a.txt')\n"
+        "mlflow.delete_run(run.info.run_id)\n"
+        "print(run.info.experiment_id, run.info.run_id)"
+    )
+    experiment_id, run = here.hub.run("jupyter-alice", script).splitlines()[-1].split()
+    listing = (
+        "exec",
+        f"deploy/{PROJECT}-mlflow-tracking",
+        "-c",
+        "tracking",
+        "--",
+        "ls",
+        f"/mlflow/artifacts/{experiment_id}",
+    )
+    assert run in kubectl("-n", NAMESPACE, *listing)
+    played = play("gc", **VARIABLES, mlflow_access=ACCESS, mlflow_gc_days="0", mlflow_gc_delete=True)
+    assert played.returncode == 0, played.failure
+    assert played.mlflow["runs"] >= 1
+    left = kubectl(
+        "-n",
+        NAMESPACE,
+        "exec",
+        listing[1],
+        "-c",
+        "tracking",
+        "--",
+        "find",
+        "/mlflow/artifacts",
+        "-path",
+        f"*{run}*",
+        "-type",
+        "f",
+    )
+    assert left.strip() == ""
+
+
 def test_a_hub_that_is_down_means_503_and_never_open(here: Here) -> None:
     """Last, since it takes the hub away."""
     kubectl("-n", NAMESPACE, "delete", "pod", "hub", "--grace-period=1", "--timeout=120s")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import mlflow_keys
@@ -41,7 +40,7 @@ class Tables(Database):
 @pytest.fixture(autouse=True)
 def keys(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(mlflow_keys, "ITERATIONS", 1)
-    monkeypatch.setattr(mlflow_keys, "_derived", {})
+    mlflow_keys._key.cache_clear()
     monkeypatch.setenv("MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", NEW)
     monkeypatch.setenv("MLFLOW_CRYPTO_KEK_PASSPHRASE", "new")
     monkeypatch.setenv("CREDENTIALS_FROM", "Secret demo-mlflow-keys")
@@ -53,13 +52,8 @@ def webhook(key: str) -> str:
 
 
 def gateway(passphrase: str, version: int = 1) -> tuple[bytes, int]:
-    mine, os.environ["MLFLOW_CRYPTO_KEK_PASSPHRASE"] = os.environ["MLFLOW_CRYPTO_KEK_PASSPHRASE"], passphrase
-    mlflow_keys._derived.clear()
     nonce = b"n" * mlflow_keys.NONCE
-    wrapped = nonce + AESGCM(mlflow_keys._key(version)).encrypt(nonce, b"dek", None)
-    os.environ["MLFLOW_CRYPTO_KEK_PASSPHRASE"] = mine
-    mlflow_keys._derived.clear()
-    return wrapped, version
+    return nonce + AESGCM(mlflow_keys._key(passphrase, version)).encrypt(nonce, b"dek", None), version
 
 
 @pytest.mark.parametrize(
@@ -110,3 +104,11 @@ def test_an_accepted_loss_disables_only_what_no_key_opens(keys: pytest.MonkeyPat
     mlflow_keys.require(database)
     mlflow_keys.give_up(database)
     assert database.disabled == [0]
+
+
+def test_rows_of_the_other_key_open_during_a_rotation(keys: pytest.MonkeyPatch) -> None:
+    database = Tables([webhook(OLD)], [gateway("old", 3)])
+    assert len(list(mlflow_keys.lost(database))) == 2
+    keys.setenv("NEBARI_MLFLOW_OTHER_MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", OLD)
+    keys.setenv("NEBARI_MLFLOW_OTHER_MLFLOW_CRYPTO_KEK_PASSPHRASE", "old")
+    assert list(mlflow_keys.lost(database)) == []

@@ -23,6 +23,7 @@ PLUGINS = ROOT / "collections/ansible_collections/nebari/mlflow/plugins"
 NAMES = (
     *("job_completed", "cluster_info", "database_info", "volume_claim_name", "old_release", "route_info"),
     *("generated_secret", "helm_release", "helm_test", "release_lease", "release_removal", "workloads_ready"),
+    *("rotated_secret", "workloads_restarted"),
 )
 OF_A_RELEASE = ("helm_release", "helm_test", "workloads_ready")
 

@@ -101,6 +101,11 @@ def _collected(facts: Mapping[str, Any]) -> list[str]:
     lines = [f"{done}: {_counted(words)}, deleted in MLflow more than {facts['days']} days ago"]
     if facts["referenced"]:
         lines.append(f"kept: {facts['referenced']} that registered models still refer to")
+    if any(facts.get("orphans", {}).values()):
+        lines.append(f"not in the database: artifacts of {_counted(facts['orphans'])}. Nothing deletes them:")
+        lines += [f"  {path}" for path in facts.get("orphan_paths", [])]
+    if facts.get("orphans_unknown"):
+        lines.append(f"the artifacts were not compared with the database: {facts['orphans_unknown']}")
     return [*lines, *([facts["bloat"]] if facts.get("bloat") else [])]
 
 

@@ -12,7 +12,7 @@ version_added: 0.1.0
 short_description: Say where MLflow is and what a deploy changed
 description:
   - Returns lines for a person, from the facts that the role P(nebari.mlflow.server#role) returns.
-  - The same plugin file holds P(nebari.mlflow.removed#filter).
+  - The same plugin file holds P(nebari.mlflow.removed#filter) and P(nebari.mlflow.rotated#filter).
 options:
   _input:
     description: The fact C(server_facts).
@@ -40,6 +40,12 @@ _value:
 ACCESS = {
     "open": "open: everyone whom the network lets in may read and change everything",
     "users": "users: every request needs a person's or a program's credential",
+}
+IN_DATABASE = {
+    "passwords": "passwords set",
+    "connections_ended": "connections of the former ones ended",
+    "webhooks": "secrets of webhooks encrypted again",
+    "gateway_secrets": "secrets of the AI gateway encrypted again",
 }
 PAST = {"create": "created", "update": "updated", "delete": "deleted", "recover": "recovered", "verify": "tested"}
 
@@ -78,6 +84,22 @@ def removed(facts: Mapping[str, Any], project: str, check: bool = False) -> list
     return lines + kept
 
 
+def rotated(facts: Mapping[str, Any], check: bool = False) -> list[str]:
+    """Return which values were replaced, what was done in the database, and the next command."""
+    done = "would be rotated" if check else "rotated"
+    lines = []
+    for secret in facts["secrets"]:
+        named = [field for change in facts["changes"] if change["name"] == secret for field in change.get("fields", [])]
+        keys = sorted({field.removeprefix("data.").removeprefix("other.") for field in named})
+        lines.append(f"{done}: Secret {secret} ({', '.join(keys)})")
+    if check:
+        restarts = sorted({change["name"] for change in facts["changes"] if change["kind"] != "Secret"})
+        return [*lines, *(f"would be restarted: {name}" for name in restarts)]
+    counted = {word: facts["database"].get(name) for name, word in IN_DATABASE.items()}
+    told = ", ".join(f"{number} {word}" for word, number in counted.items() if number)
+    return [*lines, *([f"in the database: {told}"] if told else []), "next: make a backup: nebari-mlflow backup"]
+
+
 def _why(item: Mapping[str, Any]) -> str:
     """Return why an object stays even if deletion was asked for."""
     return f" ({item['reason']})" if item.get("reason") else ""
@@ -94,4 +116,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., list[str]]]:
         """Return the filters by name."""
-        return {"deployed": deployed, "removed": removed}
+        return {"deployed": deployed, "removed": removed, "rotated": rotated}

@@ -29,6 +29,7 @@ class SecretSpec:
     keys: dict[str, str]
     opens: str = ""
     loss: str = ""
+    both: list[str] = field(default_factory=list)  # keys of which workloads know two values while they are rotated
 
     @property
     def claim(self) -> str:
@@ -62,6 +63,8 @@ class Options:
     assume_changed: bool = False
     again: bool = False
     revision: int = 0
+    of_secrets: tuple[str, ...] = ()
+    rolling_only: bool = False
 
     @classmethod
     def from_params(cls, params: dict[str, Any]) -> Options:
@@ -71,7 +74,8 @@ class Options:
         given = {key: value for key, value in params.items() if key in known and value is not None}
         specs = ({key: value for key, value in spec.items() if value} for spec in given.get("secrets", ()))
         given["secrets"] = tuple(SecretSpec(**{"keys": {}, **spec}) for spec in specs)
-        given["new_secrets"] = tuple(given.get("new_secrets", ()))
+        for name in ("new_secrets", "of_secrets"):
+            given[name] = tuple(given.get(name, ()))
         options = cls(**given)
         options.check()
         return options

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+INFORMED = "mlflow.nebari.dev/informed-at"  # of a workload: it knows what its Secrets held then, without a restart
 FIRST = frozenset({"StatefulSet"})  # databases, before those who log in to them
 STAMP = "%Y-%m-%dT%H:%M:%SZ"  # as Kubernetes writes it; in the order of time when sorted as text
 
@@ -127,5 +128,5 @@ def _names(value: Any) -> Iterable[str]:
 
 
 def _is_outdated(live: Object, when: str) -> bool:
-    told = annotation(live["spec"]["template"], RENEWED)
+    told = max(annotation(live["spec"]["template"], RENEWED), annotation(live, INFORMED))
     return str(live["metadata"].get("creationTimestamp", "")) < when and told < when

@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 from mlflow_schema import Database, SchemaError
@@ -13,6 +14,8 @@ from mlflow_schema import Database, SchemaError
 WEBHOOKS = "SELECT secret FROM webhooks WHERE secret IS NOT NULL AND deleted_timestamp IS NULL"
 GATEWAY = "SELECT wrapped_dek, kek_version FROM secrets"
 ACCEPTED = "ACCEPT_UNREADABLE_ROWS"
+OTHER = "NEBARI_MLFLOW_OTHER_"
+"""Prefix of the environment variable that holds a key's other value."""
 
 # As MLflow's utils/crypto.py has them; a test compares the two.
 SALT = b"mlflow-secrets-kek-v1-2025"
@@ -20,11 +23,21 @@ ITERATIONS = 600_000
 NONCE = 12
 
 
+def values(name: str) -> list[str]:
+    """Return the value of a key, and the other one as long as a rotation runs."""
+    return [value for each in (name, OTHER + name) if (value := os.environ.get(each, ""))]
+
+
 def opens_webhook(token: str) -> bool:
     """Say whether MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY opens the secret of a webhook."""
+    return any(opens_fernet(token, key) for key in values("MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY"))
+
+
+def opens_fernet(token: str, key: str) -> bool:
+    """Say whether one key opens the secret of a webhook."""
     fernet = importlib.import_module("cryptography.fernet")
     try:
-        fernet.Fernet(os.environ.get("MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY", "")).decrypt(token.encode())
+        fernet.Fernet(key).decrypt(token.encode())
     except (fernet.InvalidToken, ValueError):
         return False
     return True
@@ -32,24 +45,24 @@ def opens_webhook(token: str) -> bool:
 
 def opens_gateway(wrapped: bytes, version: int) -> bool:
     """Say whether MLFLOW_CRYPTO_KEK_PASSPHRASE opens the key of a gateway secret."""
+    return any(opens_wrapped(wrapped, version, each) for each in values("MLFLOW_CRYPTO_KEK_PASSPHRASE"))
+
+
+def opens_wrapped(wrapped: bytes, version: int, passphrase: str) -> bool:
+    """Say whether one passphrase opens the key of a gateway secret."""
     aead = importlib.import_module("cryptography.hazmat.primitives.ciphers.aead")
     invalid = importlib.import_module("cryptography.exceptions").InvalidTag
     try:
-        aead.AESGCM(_key(version)).decrypt(wrapped[:NONCE], wrapped[NONCE:], None)
+        aead.AESGCM(_key(passphrase, version)).decrypt(wrapped[:NONCE], wrapped[NONCE:], None)
     except (invalid, ValueError):
         return False
     return True
 
 
-_derived: dict[int, bytes] = {}
-
-
-def _key(version: int) -> bytes:
-    if version not in _derived:
-        passphrase = os.environ.get("MLFLOW_CRYPTO_KEK_PASSPHRASE", "").encode()
-        salt = SALT + version.to_bytes(4, "big")
-        _derived[version] = hashlib.pbkdf2_hmac("sha256", passphrase, salt, ITERATIONS, 32)
-    return _derived[version]
+@cache
+def _key(passphrase: str, version: int) -> bytes:
+    salt = SALT + version.to_bytes(4, "big")
+    return hashlib.pbkdf2_hmac("sha256", passphrase.encode(), salt, ITERATIONS, 32)
 
 
 def lost(database: Database) -> Iterator[str]:

@@ -29,6 +29,11 @@ DEFINITE = 78
 
 PROGRESS_SECONDS = 10.0
 
+OTHER = "NEBARI_MLFLOW_OTHER_PGPASSWORD"
+"""Environment variable: the other password that the database may have, as long as a rotation runs."""
+
+REFUSED = "password authentication failed"
+
 
 class SchemaError(Exception):
     """A failure that no further try cures; `fix` says what to change."""
@@ -229,13 +234,13 @@ def connect(clock: Clock) -> Database:
     migrations = installed_migrations()
     driver()
     try:
-        settled = {**given, **mlflow_tls.settle(given)}
+        settled: Mapping[str, str] = {**given, **mlflow_tls.settle(given)}
     except mlflow_tls.TlsError as error:
         raise SchemaError(str(error)) from None
     clock.tell("waiting for the database: connecting")
     doubtful = None
     while True:
-        connection, cause = attempt(settled)
+        connection, settled, cause = attempt_each(settled)
         if not cause:
             return Database(connection, migrations, settled, hidden)
         found = mlflow_causes.judge(cause)
@@ -250,6 +255,18 @@ def connect(clock: Clock) -> Database:
                 raise SchemaError(f"The database cannot be used: {told}.", cure)
         clock.tell(f"waiting for the database: {told}{f' ({cure})' if cure else ''}")
         time.sleep(1)
+
+
+def attempt_each(settled: Mapping[str, str]) -> tuple[Any, Mapping[str, str], str]:
+    """Try the other password too, as long as a rotation runs; return what was used."""
+    connection, cause = attempt(settled)
+    other = os.environ.get(OTHER, "")
+    if other and REFUSED in cause:
+        second = {**settled, "password": other}
+        found, why = attempt(second)
+        if not why:
+            return found, second, ""
+    return connection, settled, cause
 
 
 def attempt(settled: Mapping[str, str]) -> tuple[Any, str]:

@@ -75,15 +75,20 @@ Backup, restore and drill: where backups are kept, what is in them, and when the
 {{ regexFind "[0-9]+\\.[0-9]+\\.[0-9]+" .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
-{{/* The release's own Secrets, by the part that they play: in another release they have other names. */}}
+{{/*
+The release's own Secrets, by the part that they play: in another release they have other names. `other` are the keys that
+a rotation adds for as long as it runs.
+*/}}
 {{- define "mlflow.backup.secrets" -}}
 keys:
   name: {{ include "mlflow.keysSecret" . }}
   keys: [MLFLOW_CRYPTO_KEK_PASSPHRASE, MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY, MLFLOW_FLASK_SERVER_SECRET_KEY]
+  other: [MLFLOW_CRYPTO_KEK_PASSPHRASE, MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY]
 {{- if .Values.postgresql.enabled }}
 postgresql:
   name: {{ include "mlflow.postgresqlSecret" . }}
   keys: [postgres-password, password]
+  other: [postgres-password, password]
 {{- end }}
 {{- end }}
 

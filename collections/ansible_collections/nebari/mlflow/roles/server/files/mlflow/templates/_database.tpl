@@ -29,6 +29,7 @@ itself never enters a URI: it comes as PGPASSWORD, so no character needs escapin
   value: postgresql+psycopg2://{{ $auth.username }}@{{ include "mlflow.fullname" . }}-postgresql:5432/{{ $auth.database }}
 - name: PGPASSWORD
   valueFrom: {secretKeyRef: {name: {{ include "mlflow.postgresqlSecret" . }}, key: password}}
+{{ include "mlflow.environment.other" (list "PGPASSWORD" (include "mlflow.postgresqlSecret" .) "password") }}
 {{- else if include "mlflow.database.byUri" . }}
 - name: MLFLOW_BACKEND_STORE_URI
   valueFrom: {secretKeyRef: {name: {{ $external.existingSecret }}, key: {{ $external.existingSecretUriKey }}}}
@@ -129,6 +130,17 @@ postgresql://{{ $login }}{{ $host }}:{{ $external.port }}/{{ include "mlflow.dat
 - name: {{ . }}
   valueFrom: {secretKeyRef: {name: {{ $secret }}, key: {{ . }}}}
 {{- end }}
+{{- range list "MLFLOW_CRYPTO_KEK_PASSPHRASE" "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY" }}
+{{ include "mlflow.environment.other" (list . $secret .) }}
+{{- end }}
+{{- end }}
+
+{{/*
+A value's other one, as long as a rotation runs: the next one first, then the one before. Call with (list NAME Secret key).
+*/}}
+{{- define "mlflow.environment.other" -}}
+- name: NEBARI_MLFLOW_OTHER_{{ first . }}
+  valueFrom: {secretKeyRef: {name: {{ index . 1 }}, key: other.{{ last . }}, optional: true}}
 {{- end }}
 
 {{/* The scripts of files/ that touch the database. */}}

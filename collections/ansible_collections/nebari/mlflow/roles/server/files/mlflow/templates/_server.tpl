@@ -115,7 +115,7 @@ entry_points.txt: |
 - {key: {{ . }}, path: nebari_mlflow_server-{{ $.Chart.Version }}.dist-info/{{ . }}}
 {{- end }}
 {{- range $path, $_ := .Files.Glob "files/nebari_mlflow_server/*.py" }}
-- {key: {{ base $path }}, path: nebari_mlflow_server/{{ base $path }}}
+- {key: {{ base $path }}, path: {{ ternary "" "nebari_mlflow_server/" (eq (base $path) "sitecustomize.py") }}{{ base $path }}}
 {{- end }}
 {{- end }}
 

@@ -14,7 +14,7 @@ import mlflow_schema
 import mlflow_uri
 from mlflow_schema import DEFINITE, Clock, Database, SchemaError, connect
 
-from nebari_mlflow_backup import backup, collect, restore, sets, tables, upgrade
+from nebari_mlflow_backup import backup, collect, rekey, restore, sets, tables, upgrade
 from nebari_mlflow_backup.exchange import Exchange, ProgramError
 from nebari_mlflow_backup.report import Progress, RefusedError, end
 from nebari_mlflow_backup.sets import Retention
@@ -31,6 +31,7 @@ VERBS = (
     "discard",
     "drill",
     "gc",
+    "rekey",
     "examine",
     "upgrade",
     "revert",
@@ -141,7 +142,17 @@ class Run:
 
     def gc(self) -> dict[str, Any]:
         with tables.locked(self.connect(), self.progress, shared=False):
-            return collect.collect(self.connect(), self.progress, self.given.days, delete=self.given.delete)
+            return collect.collect(
+                self.connect(),
+                self.progress,
+                self.given.days,
+                delete=self.given.delete,
+                store=lambda: Store(os.environ["ARTIFACTS_DESTINATION"]),
+            )
+
+    def rekey(self) -> dict[str, Any]:
+        with tables.locked(self.connect(), self.progress, shared=False):  # a backup must hold the keys of its rows
+            return rekey.rekey(self.connect(), self.progress)
 
     def examine(self) -> dict[str, Any]:
         uri = self.given.source or upgrade.place(os.environ)

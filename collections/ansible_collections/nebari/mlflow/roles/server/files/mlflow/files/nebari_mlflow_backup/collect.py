@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mlflow_schema import SERVICE, Database, hand_over, service_file
 
-from nebari_mlflow_backup.report import Progress
+from nebari_mlflow_backup import orphans
+from nebari_mlflow_backup.report import Progress, size
+from nebari_mlflow_backup.store import StoreError
 
 DAY = 86_400_000  # milliseconds
 TOGETHER = 50  # runs that are deleted between two lines of progress
@@ -33,7 +36,17 @@ SELECT m.model_id, EXISTS (SELECT FROM model_versions v WHERE v.source = 'models
 FROM logged_models m
 WHERE m.lifecycle_stage = 'deleted' AND coalesce(m.last_updated_timestamp_ms, 0) < %s ORDER BY 1
 """
-SIZES = "SELECT pg_database_size(current_database()), pg_table_size('metrics'), pg_indexes_size('metrics')"
+SIZE = "SELECT pg_database_size(current_database())"
+INDEX = """
+SELECT pg_relation_size(i.indexrelid), greatest(c.reltuples, 0) * (12 + (
+    SELECT sum(avg_width) FROM pg_stats
+    WHERE schemaname = n.nspname AND tablename = c.relname
+    AND attname IN ('key', 'value', 'timestamp', 'run_uuid', 'step', 'is_nan'))) / 0.7
+FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE i.indrelid = 'metrics'::regclass AND i.indisprimary
+"""
+"""Size of the index that holds every column of the metrics, and what its rows need with 30 % left free."""
+
 BLOATED = 64 * 1024 * 1024
 
 
@@ -64,20 +77,36 @@ def look(database: Database, days: int) -> Found:
 
 
 def sizes(database: Database) -> dict[str, Any]:
-    """Return the database's size, and the cure if the index of the metrics has outgrown them."""
-    ((whole, table, index),) = database.query(SIZES)
+    """Return the database's size, and the cure if the index of the metrics is twice as large as they need."""
+    ((whole,),) = database.query(SIZE)
     report: dict[str, Any] = {"database_bytes": int(whole)}
-    if index > table and index > BLOATED:
-        report["bloat"] = f"the index of metrics has {index} bytes, its table {table}: VACUUM FULL metrics cures it"
+    for index, needed in database.query(INDEX):
+        if needed and index > BLOATED and index > 2 * needed:
+            report["bloat"] = (
+                f"the index of metrics has {size(int(index))}, its rows need {size(int(needed))}: "
+                "REINDEX TABLE CONCURRENTLY metrics cures it, while MLflow runs"
+            )
     return report
 
 
-def collect(database: Database, progress: Progress, days: int, *, delete: bool) -> dict[str, Any]:
+def collect(
+    database: Database,
+    progress: Progress,
+    days: int,
+    *,
+    delete: bool,
+    store: Callable[[], orphans.Listed] | None = None,
+) -> dict[str, Any]:
     """Say what would go; with `delete`, remove it. What is cut off goes on with the next run."""
     found = look(database, days)
     result = {**found.counts(), "days": days, "deleted": delete, **sizes(database)}
     if delete and (found.runs or found.experiments or found.logged_models):
         _delete(database, found, progress)
+    if not delete and store is not None:
+        try:
+            result |= orphans.find(database, store(), progress).report()
+        except StoreError as error:
+            result["orphans_unknown"] = str(error)
     return result
 
 

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from nebari_mlflow_server import authors, database, members, metrics
+from nebari_mlflow_server import authors, database, members, metrics, rotation
 from nebari_mlflow_server.doors import Doorkeeper, Doors
 from nebari_mlflow_server.gate import Gate
 from nebari_mlflow_server.identity import Identity
@@ -50,6 +50,7 @@ def create_app() -> Any:
     gate = Gate(int(os.environ[PLACES]))
     database.install(gate)
     database.share_pool()
+    rotation.install()
     app = known_people(access) if access else anyone()
     # Now, and not at the first request: while the database is away, MLflow's first connection is retried for minutes.
     handlers._get_tracking_store()
