@@ -20,6 +20,7 @@ from nebari_mlflow_backup.parts import Part
 from nebari_mlflow_backup.report import Progress, RefusedError, size
 from nebari_mlflow_backup.store import Store
 
+PART = 8 << 20  # bytes of a file that are in memory while it is uploaded
 WRITING = ".mlflow-writing-"  # what a run that was cut off left is no artifact
 
 
@@ -99,7 +100,11 @@ class S3Files:
         return body
 
     def write(self, path: str, content: IO[bytes]) -> None:
-        self._client.upload_fileobj(content, self._bucket, f"{self._root}{path}")
+        from boto3.s3.transfer import TransferConfig
+
+        # Its threads would hold ten parts of each file in memory.
+        one_part = TransferConfig(use_threads=False)
+        self._client.upload_fileobj(content, self._bucket, f"{self._root}{path}", Config=one_part)
 
 
 class GcsFiles:
@@ -119,7 +124,7 @@ class GcsFiles:
         return stream
 
     def write(self, path: str, content: IO[bytes]) -> None:
-        with self._bucket.blob(f"{self._root}{path}").open("wb") as stream:
+        with self._bucket.blob(f"{self._root}{path}").open("wb", chunk_size=PART) as stream:
             while piece := content.read(1 << 20):
                 stream.write(piece)
 

@@ -1,0 +1,134 @@
+"""Dump and load of a backup against bare pg_dump and pg_restore, in turn, in the same pods on the same volume.
+
+RUNS and POINTS change the size. Ours is the time in which the database is dumped, cut into parts, checked and written,
+and in which it is read, checked and loaded; the baseline is the program alone, writing one file and reading it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from datetime import datetime
+from typing import Any
+
+from benchmarks.ratio import report, run, say
+
+NAMESPACE, RELEASE = "bench-backup", "bench-mlflow"
+RUNS, POINTS = int(os.environ.get("RUNS", "10000")), int(os.environ.get("POINTS", "1000000"))
+PAIRS = int(os.environ.get("PAIRS", "3"))
+AIM = "aim at most 1.10"
+INPUTS = {
+    "mlflow_provider": "local",
+    "mlflow_project_name": "bench",
+    "mlflow_namespace": NAMESPACE,
+    "mlflow_kubeconfig": os.environ["KUBECONFIG"],
+    "mlflow_verify": False,
+    "mlflow_overrides": {"tracking": {"workers": 1}, "backup": {"volume": {"create": True}}},
+}
+FILL = f"""
+SET synchronous_commit = off;
+INSERT INTO experiments (name, artifact_location, lifecycle_stage)
+  VALUES ('bench', 'mlflow-artifacts:/bench', 'active');
+INSERT INTO runs (run_uuid, name, status, lifecycle_stage, artifact_uri, experiment_id)
+  SELECT md5('run' || i), 'run-' || i, 'FINISHED', 'active', 'mlflow-artifacts:/bench/' || i, experiment_id
+  FROM generate_series(1, {RUNS}) i, experiments WHERE experiments.name = 'bench';
+INSERT INTO params SELECT 'p' || k, md5((i * k)::text), md5('run' || i)
+  FROM generate_series(1, {RUNS}) i, generate_series(0, 4) k;
+INSERT INTO metrics SELECT 'loss', (i::bigint * 2654435761 + s) % 100000 / 100000.0, s, md5('run' || i), s, false
+  FROM generate_series(1, {RUNS}) i, generate_series(1, {POINTS // RUNS}) s;
+VACUUM ANALYZE;
+"""  # noqa: S608
+# What bare programs need: the database's way, and for a load a server with the settings of a drill's.
+DUMP = f"""
+began=$(date +%s%N)
+pg_dump -Fc -h {RELEASE}-postgresql -U mlflow -d mlflow -f /mlflow/backups/bare.dump
+echo "took $(( ($(date +%s%N) - began) / 1000000 ))"
+"""
+LOAD = """
+s=/mlflow/scratch
+mkdir -p $s/run
+initdb -D $s/data --username=postgres --auth=trust --no-sync >/dev/null
+pg_ctl -D $s/data -w -l $s/log start -o "-p 5433 -k $s/run -c listen_addresses= -c fsync=off -c full_page_writes=off \
+  -c synchronous_commit=off -c max_wal_size=1GB" >/dev/null
+export PGHOST=$s/run PGPORT=5433 PGUSER=postgres
+createdb mlflow
+began=$(date +%s%N)
+pg_restore -d mlflow --no-owner --no-privileges --single-transaction --exit-on-error /mlflow/backups/bare.dump
+echo "took $(( ($(date +%s%N) - began) / 1000000 ))"
+pg_ctl -D $s/data -m immediate -w stop >/dev/null
+"""
+
+
+def kubectl(*arguments: str, stdin: str | None = None) -> str:
+    return run("kubectl", "-n", NAMESPACE, *arguments, stdin=stdin)
+
+
+def sql(statement: str) -> str:
+    pod = ("exec", "-i", f"{RELEASE}-postgresql-0", "-c", "postgresql", "--")
+    return kubectl(*pod, "psql", "-v", "ON_ERROR_STOP=1", "-qAt", "-U", "postgres", "-d", "mlflow", stdin=statement)
+
+
+def job(name: str, verb: str = "", script: str = "") -> str:
+    """Run a Job made from the release's own: with a verb of ours, or a script in the container of the programs."""
+    cronjob = json.loads(kubectl("get", "cronjob", f"{RELEASE}-drill", "-o", "json"))
+    spec: dict[str, Any] = {**cronjob["spec"]["jobTemplate"]["spec"], "backoffLimit": 0}
+    spec.pop("podFailurePolicy", None)
+    pod = spec["template"]["spec"]
+    driver, programs = pod["containers"]
+    if verb:
+        driver["args"] = [verb]
+    else:
+        password = {"secretKeyRef": {"name": f"{RELEASE}-postgresql", "key": "password"}}
+        programs["env"] = [*programs["env"], {"name": "PGPASSWORD", "valueFrom": password}]
+        programs["command"] = ["bash", "-euc", script]
+        programs["volumeMounts"].append({"name": "backups", "mountPath": "/mlflow/backups"})
+        pod["containers"] = [programs]
+    whole = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": spec}
+    kubectl("delete", "job", name, "--ignore-not-found", "--wait=true")
+    kubectl("apply", "-f", "-", stdin=json.dumps(whole))
+    kubectl("wait", f"job/{name}", "--for=condition=Complete", "--timeout=1800s")
+    container = "backup" if verb else "postgresql"
+    return kubectl("logs", f"job/{name}", "-c", container, "--timestamps")
+
+
+def between(log: str, first: str, last: str) -> float:
+    """Return the seconds from the first line that begins with some words to the next one that does with others."""
+    times: dict[str, datetime] = {}
+    for line in log.splitlines():
+        stamp, _, text = line.partition(" ")
+        for words in (first, last):
+            if text.startswith(words) and (words == first or first in times):
+                times.setdefault(words, datetime.fromisoformat(f"{stamp[:26].rstrip('Z')}+00:00"))
+    return (times[last] - times[first]).total_seconds()
+
+
+def bare(name: str, script: str) -> float:
+    return int(re.findall(r"took (\d+)", job(name, script=script))[0]) / 1000
+
+
+def main() -> None:
+    """Print the ratios of a dump and of a load."""
+    dumps: list[tuple[float, float]] = []
+    loads: list[tuple[float, float]] = []
+    try:
+        run("ansible-playbook", "playbooks/mlflow.yml", "-e", json.dumps(INPUTS))
+        began = time.monotonic()
+        sql(FILL)
+        say(f"  {RUNS} runs, {POINTS} metric points: filled in {time.monotonic() - began:.0f} s")
+        job("warm", script=DUMP)
+        for number in range(1, PAIRS + 1):
+            made = between(job("ours-dump", verb="backup"), "dumping the database", "{")
+            dumps.append((made, bare("bare-dump", DUMP)))
+            loaded = between(job("ours-load", verb="drill"), "restoring the database", "comparing every table")
+            loads.append((loaded, bare("bare-load", LOAD)))
+            say(f"  pair {number} of {PAIRS}: dump {dumps[-1]}, load {loads[-1]}")
+        report("dump into a backup, s, ours / pg_dump", dumps, AIM)
+        report("load from a backup, s, ours / pg_restore", loads, AIM)
+    finally:
+        run("kubectl", "delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
+
+
+if __name__ == "__main__":
+    main()
