@@ -128,7 +128,17 @@ def before() -> Iterator[dict[str, Any]]:
     """An old release with runs, and what MLflow reads from it."""
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
     chart = str(ROOT / "tests/integration/charts/peer")
-    line = ["helm", "install", "old-mlflow", chart, "--namespace", NAMESPACE, "--create-namespace", "--wait"]
+    line = [
+        "helm",
+        "install",
+        "old-mlflow",
+        chart,
+        "--namespace",
+        NAMESPACE,
+        "--create-namespace",
+        "--wait",
+        "--timeout=15m",
+    ]
     values = f"real=true,minio.enabled=true,minio.image={stores()}"
     subprocess.run([*line, "--set", values], check=True, capture_output=True)
     run_pod(NAMESPACE, "seed", SEED, timeout=420, MLFLOW_TRACKING_URI=OLD_URI, **OLD_STORE)
