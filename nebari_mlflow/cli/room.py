@@ -52,6 +52,7 @@ class Room:
 
     @property
     def full_in_days(self) -> int | None:
+        """Return the days until the volume is full; None if that cannot be said."""
         return int(self.free / self.daily) if self.daily else None
 
     @property
@@ -60,6 +61,7 @@ class Room:
         return bool(self.index_needs) and self.index_bytes > max(BLOATED, 2 * self.index_needs)
 
     def report(self) -> dict[str, Any]:
+        """Return the fields that are known, as `--json` prints them; sizes in bytes."""
         given = {"bytes": self.bytes, "free": self.free, "daily": self.daily, "full_in_days": self.full_in_days}
         return {name: value for name, value in given.items() if value is not None}
 

@@ -190,7 +190,7 @@ def test_a_new_version_that_does_not_start_is_taken_back(
     old.do("restore", "--discard", "--yes")
 
 
-def test_a_lock_of_another_program_ends_the_upgrade_and_is_named(
+def test_another_programs_lock_ends_the_upgrade_and_is_named(
     kept: tuple[Backed, dict[str, Any], str], old: Backed
 ) -> None:
     _, before, schema = kept
@@ -203,7 +203,7 @@ def test_a_lock_of_another_program_ends_the_upgrade_and_is_named(
     assert old.read() == before
 
 
-def test_an_older_version_on_a_newer_schema_is_refused_before_anything_changes(
+def test_an_older_version_is_refused_before_anything_changes(
     kept: tuple[Backed, dict[str, Any], str], old: Backed
 ) -> None:
     _, before, _ = kept

@@ -118,7 +118,7 @@ def test_a_broken_link_is_said_with_page_and_line(tmp_path: Path, text: str, sai
     assert list(broken_links(page)) == [f"{tmp_path}/{said}"]
 
 
-def test_a_code_without_a_page_is_said_with_file_and_line(tmp_path: Path) -> None:
+def test_a_code_without_a_page_is_located(tmp_path: Path) -> None:
     source = tmp_path / "errors.py"
     source.write_text('OLD = "NML101"\nNEW = "NML999"\n')
     assert list(codes_without_a_page([source], ERRORS)) == [f"{source}:2: NML999 has no page"]

@@ -101,7 +101,7 @@ def test_the_example_of_a_block_is_accepted_and_sets_it(block: str) -> None:
     assert found.model_fields_set
 
 
-def test_every_block_has_an_example_of_its_own_or_in_the_block_above() -> None:
+def test_every_block_has_an_example() -> None:
     page = reference.markdown()
     for section in re.findall(r"^## `(mlflow[^`]*)`$", page, re.M):
         last = section.rpartition(".")[2]

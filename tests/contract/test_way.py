@@ -19,7 +19,7 @@ WAY = [
     f"{COLLECTION}/playbooks/mlflow.yml",
     f"{COLLECTION}/roles/local/tasks/main.yml",
     f"{COLLECTION}/roles/server/tasks/main.yml",
-    f"{COLLECTION}/roles/server/tasks/use.yml",
+    f"{COLLECTION}/roles/server/tasks/release.yml",
     VALUES,
 ]
 

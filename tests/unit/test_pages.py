@@ -83,7 +83,7 @@ def test_what_is_wrong_is_said_with_page_and_line(tmp_path: Path, change: str, t
         play(tmp_path, FINE.replace(change, to))
 
 
-def test_a_file_that_a_page_writes_twice_has_each_content_in_turn(tmp_path: Path) -> None:
+def test_a_file_written_twice_has_each_content_in_turn(tmp_path: Path) -> None:
     part = "Save this as `x`:\n\n```yaml\n{0}\n```\n\n```bash\ncat x\n```\n\n```\n{0}\n```\n\n"
     play(tmp_path, part.format("one") + part.format("two"))
 

@@ -444,7 +444,7 @@ BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
         ({**BROWSER, "authorization": "Bearer wrong"}, 401),
     ],
 )
-def test_only_a_browser_that_opens_a_page_is_sent_to_the_login(headers: dict[str, str], status: int) -> None:
+def test_only_browsers_opening_a_page_are_sent_to_login(headers: dict[str, str], status: int) -> None:
     to = {"Location": "https://kc/auth", "Set-Cookie": ("csrf=1; Secure", "state=2"), "X-Forwarded-User": "root"}
     answers = {"http://login": (307, {"headers": to})}
     login = Login("http://login", "x.org", path="/mlflow/", ask=answering(answers))

@@ -82,7 +82,7 @@ def test_a_larger_database_is_announced_with_more_downtime() -> None:
     assert 100 < upgrade.downtime(2**30) < 120
 
 
-def test_a_failed_statement_is_told_in_the_database_s_own_words() -> None:
+def test_a_failed_statement_is_told_in_postgresqls_words() -> None:
     class OfDatabase(Exception):
         pgcode = "42P07"
 

@@ -48,7 +48,7 @@ def test_the_pace_is_that_of_the_last_runs(room: Room, daily: int | None, days: 
     ("index", "needs", "bloated"),
     [(300 * MIB, 100 * MIB, True), (199 * MIB, 100 * MIB, False), (60 * MIB, MIB, False), (300 * MIB, 0, False)],
 )
-def test_an_index_twice_as_large_as_its_rows_need_is_bloated(index: int, needs: int, bloated: bool) -> None:
+def test_an_index_twice_its_needed_size_is_bloated(index: int, needs: int, bloated: bool) -> None:
     assert Room(GIB, index, needs).is_bloated is bloated
 
 

@@ -105,7 +105,7 @@ def test_the_cause_of_a_failed_task_is_one_sentence(result: dict[str, Any], caus
     assert failures.from_event("Do it", "server", result, "/log").cause == cause
 
 
-def test_what_a_play_did_about_a_failure_is_told_with_it() -> None:
+def test_a_failure_says_what_the_play_did_about_it() -> None:
     record = runner._Record()
     for action, result in (
         ("nebari.mlflow.job_completed", {"msg": "It failed. Do this.", "cause": "It failed.", "code": "NML432"}),

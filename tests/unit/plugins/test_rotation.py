@@ -62,7 +62,7 @@ def test_pods_of_two_steps_open_what_each_other_writes() -> None:
         assert other["data"]["data"] in known[0]
 
 
-def test_what_protects_no_data_is_new_only_with_the_second_step() -> None:
+def test_what_protects_no_data_changes_with_the_second_step() -> None:
     before, told, used, after = walk(secret())
     assert before["data"]["form"] == told["data"]["form"] != used["data"]["form"] == after["data"]["form"]
 
