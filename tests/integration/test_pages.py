@@ -51,6 +51,9 @@ PAGES = [page for page in tracked() if with_commands(page) and page not in CLOUD
 @pytest.fixture
 def _clean() -> Iterator[None]:
     """Namespaces that do not exist before the page, and are gone after it."""
+    going = "jsonpath={.items[?(@.status.phase=='Terminating')].metadata.name}"
+    for name in set(kubectl("get", "namespaces", "-o", going).split()) & set(NAMESPACES):
+        kubectl("wait", "--for=delete", f"namespace/{name}", "--timeout=300s")
     there = kubectl("get", "namespaces", "-o", "name").split()
     assert not {f"namespace/{name}" for name in NAMESPACES} & set(there), "left by another run: delete them"
     yield
