@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SPARE = 600  # seconds beyond twice the deploy's own limit, until the whole run is ended
+JOBS = 21_600  # seconds more for the backup of an upgrade: backup.timeoutSeconds in the chart
 NOISY = ("ansible_runner", "kubernetes", "urllib3", "botocore", "boto3", "azure", "google", "msal")
 
 
@@ -52,6 +53,6 @@ def execute(
             name=names.release(str(variables["mlflow_project_name"])),
             provider=provider or str(variables["mlflow_provider"]),
             check=check,
-            deadline=None if unlimited else 2 * int(variables.get("mlflow_timeout", 600)) + SPARE,
+            deadline=None if unlimited else 2 * int(variables.get("mlflow_timeout", 600)) + SPARE + JOBS,
             on_event=progress,
         )

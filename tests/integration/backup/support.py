@@ -49,6 +49,7 @@ class Backed:
             "mlflow_namespace": self.namespace,
             "mlflow_kubeconfig": self.kubeconfig,
             "mlflow_overrides": values,
+            "mlflow_timeout": 1500,
         }
         (self.folder / "vars.yml").write_text(yaml.safe_dump(variables))
 
