@@ -31,7 +31,7 @@ class Cluster:
     def request(self, _method: str, path: str, **_: Any) -> dict[str, Any]:
         if path.endswith("/pods"):
             return {"items": self.pods}
-        return {"status": {"conditions": [self.condition] if self.condition else []}}
+        return {"spec": {}, "status": {"conditions": [self.condition] if self.condition else []}}
 
     def text(self, _path: str, _query: dict[str, Any]) -> str:
         return self.log
@@ -54,6 +54,18 @@ def follow(cluster: Any) -> dict[str, Any]:
 )
 def test_the_result_of_a_job(pods: list[dict[str, Any]], log: str, result: dict[str, Any]) -> None:
     assert follow(Cluster(COMPLETE, pods, log)) == result
+
+
+def test_a_pod_that_has_succeeded_is_enough() -> None:
+    """A controller that is busy or gone notes the end on the Job much later."""
+    assert follow(Cluster(None, [pod("1", '{"id": "x"}')])) == {"id": "x"}
+
+
+def test_the_code_of_an_upgrade_is_its_own() -> None:
+    told = json.dumps({"cause": "It failed.", "code": "NML432"})
+    with pytest.raises(JobFailed) as caught:
+        follow(Cluster(FAILED, [pod("1", told, "Failed")]))
+    assert caught.value.code == "NML432"
 
 
 @pytest.mark.parametrize(

@@ -34,10 +34,10 @@ def follow(api: Api, namespace: str, name: str, container: str, progress: Progre
         job = api.request("GET", f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}")
         pods = pods_of(api, namespace, name)
         conditions = {c["type"]: c for c in job["status"].get("conditions") or [] if c["status"] == "True"}
-        if "Complete" in conditions:
-            return said(api, pods, container) or result(pods, container)
         if "Failed" in conditions:
             raise failure(api, name, conditions["Failed"], pods, container)
+        if "Complete" in conditions or _is_done(job, pods):
+            return said(api, pods, container) or result(pods, container)
         problems = [problem for pod in pods if not _has_ended(pod) for problem in of_pod(pod) if problem.cause]
         patience.note(problems)
         for problem in problems:
@@ -96,6 +96,12 @@ def failure(api: Api, name: str, condition: Json, pods: list[Json], container: s
     lines = _log(api, pods[-1], container, LINES) if pods else ""
     last = f" Its last lines:\n{lines}\n" if lines else ""
     return JobFailed(f"Job/{name} failed: {reason}.{last}", "Remove that cause and run the same command again.")
+
+
+def _is_done(job: Json, pods: list[Json]) -> bool:
+    """Whether the one pod that the Job needs has succeeded, which a busy cluster notes on the Job much later."""
+    succeeded = any((pod.get("status") or {}).get("phase") == "Succeeded" for pod in pods)
+    return succeeded and int(job["spec"].get("completions") or 1) == 1
 
 
 def _has_ended(pod: Json) -> bool:
