@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from nebari_mlflow_server import authors, database, members, metrics, rotation
+from nebari_mlflow_server import authors, database, lookups, members, metrics, rotation
 from nebari_mlflow_server.doors import Doorkeeper, Doors
 from nebari_mlflow_server.gate import Gate
 from nebari_mlflow_server.identity import Identity
@@ -90,6 +90,7 @@ def known_people(access: dict[str, Any]) -> Any:
     if access.get("openid"):
         importlib.import_module("jwt")  # an image without PyJWT fails now, and not at the first token
     app = auth.create_app(flask_app)
+    lookups.spare(auth, access["remember_seconds"])
     authors.write_down(Tracking, Registry)
     known = members.Members(auth.store, DEFAULT_WORKSPACE_NAME, access["teams"])
     members.keep_new_ones(flask_app, known)

@@ -1,0 +1,108 @@
+"""Spare MLflow's checks of permissions what cannot have changed since they last looked.
+
+Each check reads the person several times and, for a run, all that was logged to it, to learn in which experiment it is.
+What people have been granted is read anew each time, so a grant or a denial counts at once in every worker.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import SimpleNamespace
+from typing import Any, Generic, TypeVar
+
+from nebari_mlflow_server.people import current
+
+RUNS = 50_000
+"""Runs whose experiment a worker remembers; some 10 MB."""
+
+Found = TypeVar("Found")
+
+
+class Recent(Generic[Found]):
+    """At most `size` entries, each for `seconds`, for threads."""
+
+    def __init__(self, seconds: float, size: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.seconds, self.size, self.clock = seconds, size, clock
+        self._known: OrderedDict[str, tuple[float, Found]] = OrderedDict()
+
+    def get(self, key: str) -> Found | None:
+        """Return what is known; None if nothing is, or no longer."""
+        known = self._known.get(key)
+        return known[1] if known and self.clock() < known[0] else None
+
+    def keep(self, key: str, found: Found) -> None:
+        """Remember something."""
+        self._known[key] = (self.clock() + self.seconds, found)
+        while len(self._known) > self.size:
+            self._known.popitem(last=False)
+
+    def forget(self, key: str) -> None:
+        """Forget something that is about to change."""
+        self._known.pop(key, None)
+
+
+def spare(auth: Any, seconds: float) -> None:
+    """Wrap MLflow's lookups. A release that has lost one of these functions ends here."""
+    _own_user(auth.store, seconds)
+    _home_of_a_run(auth)
+
+
+def _own_user(store: Any, seconds: float) -> None:
+    """Read the person whose request is served once in `seconds`, unless this worker changes the person meanwhile."""
+    users: Recent[Any] = Recent(seconds, 10_000)
+    get, update, delete = store.get_user, store.update_user, store.delete_user
+
+    @functools.wraps(get)
+    def get_user(username: str) -> Any:
+        person = current.get()
+        if person is None or person.name != username:
+            return get(username)
+        found = users.get(username)
+        if found is None:
+            found = get(username)
+            users.keep(username, found)
+        return found
+
+    def forgetting(call: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(call)
+        def called(username: str, *arguments: Any, **named: Any) -> Any:
+            users.forget(username)
+            try:
+                return call(username, *arguments, **named)
+            finally:
+                users.forget(username)
+
+        return called
+
+    store.get_user, store.update_user, store.delete_user = get_user, forgetting(update), forgetting(delete)
+
+
+def _home_of_a_run(auth: Any) -> None:
+    """Remember in which experiment a run is, which never changes. Whether it still exists, the request finds out."""
+    homes: Recent[str] = Recent(float("inf"), RUNS)
+    known: ContextVar[Any] = ContextVar("home of the run", default=None)
+    requirement, fetch = auth._run_requirement, auth._fetch_or_none
+
+    @functools.wraps(requirement)
+    def run_requirement(run_id: str, action: str) -> Any:
+        home = homes.get(run_id)
+        if home is None:
+            found = requirement(run_id, action)
+            if found is not None:
+                homes.keep(run_id, str(found[0][1]))
+            return found
+        known.set(SimpleNamespace(info=SimpleNamespace(experiment_id=home)))
+        try:
+            return requirement(run_id, action)
+        finally:
+            known.set(None)
+
+    @functools.wraps(fetch)
+    def fetch_or_none(*arguments: Any, **named: Any) -> Any:
+        return known.get() or fetch(*arguments, **named)
+
+    auth._run_requirement, auth._fetch_or_none = run_requirement, fetch_or_none
