@@ -219,7 +219,9 @@ def test_hosts_and_ports_of_a_uri(uri: str, expected: list[tuple[str, int]]) -> 
     assert mlflow_uri.addresses(mlflow_uri.split(uri)) == expected
 
 
-TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r\n"), min_size=1)
+TEXT = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\r\n"), min_size=1).filter(
+    lambda text: text[0] not in "{<"  # as a placeholder begins, which is refused
+)
 
 
 @given(user=TEXT, password=TEXT, database=TEXT)
