@@ -89,3 +89,22 @@ def test_every_container_with_a_value_may_know_the_other_one(values: Object) -> 
                     assert given[rotation.OTHER + name] == expected, container["name"]
                     seen += 1
     assert seen >= 6
+
+
+@pytest.mark.parametrize(
+    ("values", "seen"),
+    [
+        ({}, {"keys": list(rotation.KEYS), "postgresql": ["password", "postgres-password"]}),
+        (EXTERNAL_URI, {"keys": list(rotation.KEYS)}),
+    ],
+    ids=["own database", "outside"],
+)
+def test_backups_and_rotations_get_both_values_as_files(values: Object, seen: dict[str, list[str]]) -> None:
+    """A backup that is made meanwhile must open with what is in it."""
+    pod = one(render(values), "CronJob", f"{RELEASE}-drill")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    (volume,) = [each for each in pod["volumes"] if each["name"] == "secrets"]
+    sources = [each["secret"] for each in volume["projected"]["sources"]]
+    expected = sorted(f"{part}/other.{name}" for part, names in seen.items() for name in names)
+    others = [each for each in sources if each.get("optional")]
+    assert sorted(item["path"] for each in others for item in each["items"]) == expected
+    assert all(item["key"] == item["path"].partition("/")[2] for each in others for item in each["items"])
