@@ -212,7 +212,7 @@ def test_a_promoted_replica_has_every_acknowledged_write(deploy: Callable[..., N
         *replicated("second", REPLICA),
     ]
     own("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
-    own("wait", "pod/first", "pod/second", "--for=condition=Ready", "--timeout=3m")
+    own("wait", "pod/first", "pod/second", "--for=condition=Ready", "--timeout=10m")
     ask = ("psql", "-U", "mlflow", "-d", "mlflow", "-qAtc")
     own("exec", "first", "--", *ask, "ALTER SYSTEM SET synchronous_standby_names = '*'")
     own("exec", "first", "--", *ask, "SELECT pg_reload_conf()")
