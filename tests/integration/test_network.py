@@ -202,6 +202,8 @@ def test_a_missing_ingress_class_is_said_before_anything_is_done() -> None:
 @pytest.fixture(scope="module")
 def deployed(store: None, controller: None) -> Played:  # noqa: ARG001
     """MLflow on that store, with a route by that controller."""
+    check = deploy("--check", mlflow_local_s3=S3, mlflow_route=INGRESS)
+    assert check.returncode == 0, check.failure
     played = deploy(mlflow_local_s3=S3, mlflow_route=INGRESS)
     assert played.returncode == 0, played.failure
     return played
