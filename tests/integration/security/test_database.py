@@ -114,9 +114,14 @@ def inside(
 def chart_environment(values: Object, secrets: dict[str, str]) -> dict[str, str]:
     """Return what the chart gives the container before the server, Secrets put in."""
     found = {container["name"]: env(container) for _, each in pods(render(values)) for container in containers(each)}
+
+    def optional(value: Any) -> bool:
+        return not isinstance(value, str) and value["secretKeyRef"].get("optional", False)
+
     return {
         name: value if isinstance(value, str) else secrets[value["secretKeyRef"]["key"]]
         for name, value in found["wait-for-schema"].items()
+        if not optional(value) or value["secretKeyRef"]["key"] in secrets
     }
 
 
