@@ -242,7 +242,7 @@ def test_everything_is_there_after_uninstall_and_reinstall() -> None:
         f"secret/{RELEASE}-keys",
     )
     before = uids(*kept)
-    (uninstall,) = readme("Uninstall")
+    uninstall, _delete_data = readme("Uninstall")
     shell(uninstall)
     left = own("get", "deploy,sts,job,svc,cm,netpol,sa,pdb", "-o", "name").split()
     assert set(left) <= {"configmap/kube-root-ca.crt", "serviceaccount/default"}
