@@ -190,6 +190,12 @@ def test_the_verification_leaves_nothing_behind() -> None:
     assert files == ""
 
 
+def let_in() -> None:
+    """Let the client pod in, as a test of this file that runs before others may have done."""
+    own("label", "pod", "client", "mlflow.nebari.dev/client=true", "--overwrite")
+    until("the client is let in", lambda: request() == "200")
+
+
 def test_who_is_let_in() -> None:
     assert request().startswith("no answer")
     for label in ("component=singleuser-server", "gateway.dask.org/cluster=abc", "mlflow.nebari.dev/client=true"):
@@ -205,6 +211,7 @@ def test_who_is_let_in() -> None:
 
 
 def test_foreign_hosts_origins_and_sources_are_refused() -> None:
+    let_in()
     assert request("Host=evil.example.org").startswith("403 Invalid Host header")
     assert request(f"Host={RELEASE}-tracking.{NAMESPACE}.svc.cluster.local") == "200"
     create, body = "/api/2.0/mlflow/experiments/create", '{"name": "from-a-page"}'
@@ -234,6 +241,7 @@ print(run.data.metrics["accuracy"], mlflow.artifacts.load_text(f"{run.info.artif
 
 
 def test_everything_is_there_after_uninstall_and_reinstall() -> None:
+    let_in()
     run_id = python(LOG, "hello", MLFLOW_TRACKING_URI=SERVER).splitlines()[-1]
     kept = (
         f"pvc/data-{RELEASE}-postgresql-0",
@@ -267,8 +275,7 @@ def restarts() -> str:
 
 def test_two_hundred_clients_get_no_error() -> None:
     """The short slice of tests/campaign/test_load.py."""
-    own("label", "pod", "client", "mlflow.nebari.dev/client=true", "--overwrite")
-    until("the client is let in", lambda: request() == "200", 15)
+    let_in()
     load = (ROOT / "benchmarks/load.py").read_text(encoding="utf-8")
     said = json.loads(python(load, "200", "6", MLFLOW_TRACKING_URI=SERVER).splitlines()[-1])
     assert set(said["answers"]) == {"200"}, said["answers"]
@@ -295,8 +302,7 @@ print(json.dumps({"counts": counts, "answered": answered}))
 
 def test_clients_are_told_of_an_absent_database_until_it_returns() -> None:
     """For as long as a database restarts, the server stays ready and says 503."""
-    own("label", "pod", "client", "mlflow.nebari.dev/client=true", "--overwrite")
-    until("the client is let in", lambda: request() == "200", 15)
+    let_in()
     before = restarts()
     with ThreadPoolExecutor() as pool:
         calls = pool.submit(python, CALLS, SERVER.removeprefix("http://"), "60")
@@ -441,8 +447,7 @@ def test_mlflow_s_own_searches_use_the_indexes() -> None:
 
     The losses are negative: PostgreSQL estimates a range over all metrics, and those of other tests are positive.
     """
-    own("label", "pod", "client", "mlflow.nebari.dev/client=true", "--overwrite")
-    until("the client is let in", lambda: request() == "200")
+    let_in()
     sql(MANY_RUNS, "mlflow")
     try:
         sql("VACUUM ANALYZE runs, tags, latest_metrics", "mlflow")
