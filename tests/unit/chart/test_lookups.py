@@ -1,4 +1,4 @@
-"""What the checks of permissions are spared, and what they must read anew."""
+"""Checks of permissions remember the person and the experiment, and read grants each time."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Spare MLflow's checks of permissions what cannot have changed since they last looked.
 
 Each check reads the person several times and, for a run, all that was logged to it, to learn in which experiment it is.
-What people have been granted is read anew each time, so a grant or a denial counts at once in every worker.
+Grants are read for every request, so a grant or a denial counts at once in every worker.
 """
 
 from __future__ import annotations
