@@ -8,8 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ..errors import TimedOut
-from ..health import rollout, workloads
-from ..kube.api import STRATEGIC
+from ..health import rollout
 from . import restarts, rotation
 from .changes import Outcome
 from .manifest import annotation
@@ -41,10 +40,7 @@ def ensure_restarted(session: Session, *, check_mode: bool) -> Outcome:
         todo = _needed(session, found, changed)
         for restart in todo:
             lease.check()
-            session.progress.say(f"restarting {restart.found.key} with the new Secret")
-            body = {"spec": {"template": {"metadata": {"annotations": {RENEWED: restart.since}}}}}
-            path = session.discovery.path(restart.found.item, session.options.namespace)
-            session.api.request("PATCH", path, body=body, content_type=STRATEGIC)
+            restarts.start(session, restart)
         for each in found:
             since = max((when for name, when in changed.items() if restarts.users([each], name)), default="")
             if since:
@@ -77,9 +73,7 @@ def _needed(session: Session, found: list[Comparison], changed: dict[str, str]) 
 
 def _old_pods(session: Session, found: Comparison, since: str) -> list[str]:
     """Names of the pods that were there before, those that are ending among them: they still answer."""
-    query = {"labelSelector": workloads.selector(found.live or {})}
-    pods = session.api.request("GET", f"/api/v1/namespaces/{session.options.namespace}/pods", query=query)["items"]
-    return [str(pod["metadata"]["name"]) for pod in pods if is_old(pod, since)]
+    return [str(pod["metadata"]["name"]) for pod in restarts.pods(session, found) if is_old(pod, since)]
 
 
 def is_old(pod: Object, since: str) -> bool:

@@ -89,10 +89,24 @@ def outdated(session: Session, comparisons: list[Comparison], changed: dict[str,
 
 
 def _has_older_pod(session: Session, restart: Restart) -> bool:
-    query = {"labelSelector": workloads.selector(restart.found.live or {})}
+    there = pods(session, restart.found)
+    return any(str(pod["metadata"].get("creationTimestamp", "")) < restart.since for pod in there)
+
+
+def pods(session: Session, found: Comparison) -> list[Object]:
+    """Return the pods of a workload, those that are ending among them. Raises ApiError."""
+    query = {"labelSelector": workloads.selector(found.live or {})}
     path = f"/api/v1/namespaces/{session.options.namespace}/pods"
-    pods: list[Object] = session.api.request("GET", path, query=query)["items"] if query["labelSelector"] else []
-    return any(str(pod["metadata"].get("creationTimestamp", "")) < restart.since for pod in pods)
+    there: list[Object] = session.api.request("GET", path, query=query)["items"] if query["labelSelector"] else []
+    return there
+
+
+def start(session: Session, restart: Restart) -> None:
+    """Start the rollout by which the pods of a workload learn the new values. Raises ApiError."""
+    session.progress.say(f"restarting {restart.found.key} with the new Secret")
+    body = {"spec": {"template": {"metadata": {"annotations": {RENEWED: restart.since}}}}}
+    path = session.discovery.path(restart.found.item, session.options.namespace)
+    session.api.request("PATCH", path, body=body, content_type=STRATEGIC)
 
 
 def carry_out(session: Session, restarts: list[Restart], check: Callable[[], None], *, first: bool) -> None:
@@ -102,10 +116,7 @@ def carry_out(session: Session, restarts: list[Restart], check: Callable[[], Non
         if (key.kind in FIRST) is not first or live is None:
             continue
         check()
-        session.progress.say(f"restarting {key} with the new Secret")
-        body = {"spec": {"template": {"metadata": {"annotations": {RENEWED: restart.since}}}}}
-        path = session.discovery.path(restart.found.item, session.options.namespace)
-        session.api.request("PATCH", path, body=body, content_type=STRATEGIC)
+        start(session, restart)
         if first and not workloads.state(live):
             wait(session, [restart.found.item], check)
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ApiError, ForeignObject, LostSecret, ReleaseError
-from ..health import workloads
 from ..kube.api import MERGE
 from . import guards, restarts, tested
 from .changes import Change, Outcome
@@ -228,8 +227,7 @@ def _refresh_volumes(session: Session, users: list[Comparison], now: str) -> Non
     for found in users:
         if found.key.kind not in restarts.FIRST or found.live is None:
             continue
-        query = {"labelSelector": workloads.selector(found.live)}
-        for pod in session.api.request("GET", folder, query=query)["items"]:
+        for pod in restarts.pods(session, found):
             body = {"metadata": {"annotations": {restarts.INFORMED: now}}}
             with suppress(ApiError):  # a user who may not change pods waits for the minute
                 session.api.request("PATCH", f"{folder}/{pod['metadata']['name']}", body=body, content_type=MERGE)
