@@ -10,6 +10,7 @@ RESTORE = "nebari.mlflow.restore"
 GC = "nebari.mlflow.gc"
 ROTATE = "nebari.mlflow.rotate"
 ADOPT = "nebari.mlflow.adopt"
+ROTATED = ("keys", "postgresql", "access")  # generated Secrets, by the end of their names
 STAGE_OUTPUTS = f"stages/{STAGE}"
 TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
 # Else MLflow's client goes to the store by itself, by URLs that the server signs: to S3 for every download, to any

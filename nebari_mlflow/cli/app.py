@@ -55,7 +55,6 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-SECRETS = ("keys", "postgresql", "access")  # by the part that each plays
 COMPONENTS = ("tracking", "postgresql", "migrate", "verify", "backup")
 
 
@@ -195,11 +194,11 @@ def rotate(
     """Replace passwords and keys while MLflow runs."""
     from ansible_collections.nebari.mlflow.plugins.filter.report import rotated
 
-    from ..names import ROTATE
+    from ..names import ROTATE, ROTATED
 
     console = options.console()
-    if unknown := sorted(set(what or []) - set(SECRETS)):
-        raise InputError("NML104", f"{unknown[0]!r} is nothing that is rotated.", f"Give some of {', '.join(SECRETS)}.")
+    if unknown := sorted(set(what or []) - set(ROTATED)):
+        raise InputError("NML104", f"{unknown[0]!r} is nothing that is rotated.", f"Give some of {', '.join(ROTATED)}.")
     result = play(options.target(), ROTATE, console, check=dry_run, extra={"mlflow_rotate": what} if what else {})
     if options.as_json:
         print_json("rotate", outputs=result.outputs, seconds=round(result.elapsed, 1), log=result.log)

@@ -14,6 +14,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.release.namespace im
 
 from .. import helm
 from ..errors import MlflowError, SetupError, UntrustedError
+from ..names import ROTATED
 from ..play import workspace
 from ..play.kubeconfig import named, read
 from . import cluster, room, upkeep
@@ -203,7 +204,7 @@ def _rotation(api: Api, target: Target) -> Iterator[Check]:
     from ansible_collections.nebari.mlflow.plugins.module_utils.release.rotation import state_of
 
     folder = f"/api/v1/namespaces/{target.namespace}/secrets/{target.release}"
-    for part in ("keys", "postgresql", "access"):
+    for part in ROTATED:
         secret = api.find(f"{folder}-{part}")
         if secret is not None and (state := state_of(secret)):
             cause = f"A rotation of Secret {target.release}-{part} runs or was cut off ({state})."

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from nebari_mlflow_server.lookups import Recent, spare
+from nebari_mlflow_server.lookups import spare
+from nebari_mlflow_server.memory import Recent
 from nebari_mlflow_server.people import Person, current
 
 

@@ -7,42 +7,16 @@ Grants are read for every request, so a grant or a denial counts at once in ever
 from __future__ import annotations
 
 import functools
-import time
-from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import SimpleNamespace
-from typing import Any, Generic, TypeVar
+from typing import Any
 
+from nebari_mlflow_server.memory import Recent
 from nebari_mlflow_server.people import current
 
 RUNS = 50_000
 """Runs whose experiment a worker remembers; some 10 MB."""
-
-Found = TypeVar("Found")
-
-
-class Recent(Generic[Found]):
-    """At most `size` entries, each for `seconds`, for threads."""
-
-    def __init__(self, seconds: float, size: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.seconds, self.size, self.clock = seconds, size, clock
-        self._known: OrderedDict[str, tuple[float, Found]] = OrderedDict()
-
-    def get(self, key: str) -> Found | None:
-        """Return what is known; None if nothing is, or no longer."""
-        known = self._known.get(key)
-        return known[1] if known and self.clock() < known[0] else None
-
-    def keep(self, key: str, found: Found) -> None:
-        """Remember something."""
-        self._known[key] = (self.clock() + self.seconds, found)
-        while len(self._known) > self.size:
-            self._known.popitem(last=False)
-
-    def forget(self, key: str) -> None:
-        """Forget something that is about to change."""
-        self._known.pop(key, None)
 
 
 def spare(auth: Any, seconds: float) -> None:
