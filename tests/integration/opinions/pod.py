@@ -60,7 +60,7 @@ def istio(pod: Pod) -> Pod:
     proxy = {
         "name": "istio-proxy",
         "image": spec["containers"][0]["image"],
-        "command": ["python3", "-c", "import time; time.sleep(36000)"],
+        "command": ["sleep", "36000"],
         "resources": {"requests": {"cpu": "1m"}, "limits": {"memory": "64Mi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
