@@ -27,10 +27,7 @@ VARIABLES = {
     "mlflow_provider": "local",
     "mlflow_project_name": "demo",
     "mlflow_namespace": NAMES["dev"],
-    "mlflow_overrides": {
-        "backup": {"volume": {"create": True}},
-        "tracking": {"workers": 1, "terminationGracePeriodSeconds": 1},  # starts and stops sooner
-    },
+    "mlflow_overrides": {"backup": {"volume": {"create": True}}},
 }
 CONFIGURATION = {
     "project_name": "demo",

@@ -82,7 +82,7 @@ def anyone() -> Any:
 def known_people(access: dict[str, Any]) -> Any:
     """MLflow's application with its permissions, for people whom another service vouches for."""
     from mlflow.server import app as flask_app
-    from mlflow.server import auth
+    from mlflow.server import auth, handlers
     from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore as Registry
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore as Tracking
     from mlflow.utils.workspace_utils import DEFAULT_WORKSPACE_NAME
@@ -90,7 +90,8 @@ def known_people(access: dict[str, Any]) -> Any:
     if access.get("openid"):
         importlib.import_module("jwt")  # an image without PyJWT fails now, and not at the first token
     app = auth.create_app(flask_app)
-    lookups.spare(auth, access["remember_seconds"])
+    lookups.spare(auth, handlers, access["remember_seconds"])
+    lookups.read_grants_at_once(auth.store)
     authors.write_down(Tracking, Registry)
     known = members.Members(auth.store, DEFAULT_WORKSPACE_NAME, access["teams"])
     members.keep_new_ones(flask_app, known)
