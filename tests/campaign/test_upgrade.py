@@ -27,6 +27,7 @@ pytestmark = [
 ]
 TAG = old_mlflow.tag(OLD)
 HOLD = "BEGIN; LOCK TABLE jobs IN SHARE MODE; SELECT pg_sleep(900); COMMIT"  # a dump may read it, a migration must wait
+KEPT = "in the schema nebari_mlflow_before of the same database"
 Row = Callable[[str, object], None]
 
 
@@ -58,7 +59,9 @@ def old(kept: tuple[Backed, dict[str, Any], str]) -> Backed:
     if revision(project) != schema or not server(project)["spec"]["template"]["spec"]["containers"][0][
         "image"
     ].endswith(TAG):
-        project.do("deploy", "--go-back", project.name)
+        done = project.run("deploy", "--go-back", project.name)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert KEPT in done.stdout + done.stderr
         project.do("restore", "--discard", "--yes")
     assert_serves(project, TAG)
     return project
@@ -200,6 +203,20 @@ def test_another_programs_lock_ends_the_upgrade_and_is_named(
     assert "lock timeout" in refused["cause"]
     assert revision(old) == schema
     assert_serves(old, TAG)
+    assert old.read() == before
+
+
+def test_two_upgrades_at_once_take_turns(kept: tuple[Backed, dict[str, Any], str], old: Backed) -> None:
+    _, before, _ = kept
+    configure(old)
+    process = start(old)
+    wait(process, job(old, "backup"))
+    refused = old.refusal("deploy")
+    assert refused["code"] == "NML404"
+    assert f"Another deploy of {old.release} in namespace {old.namespace} is running" in refused["cause"]
+    said = process.communicate(timeout=900)[0]
+    assert process.returncode == 0, said
+    assert_serves(old, NEW)
     assert old.read() == before
 
 

@@ -7,6 +7,16 @@ import sys
 import mlflow
 from mlflow.entities import Metric, Param, RunTag
 
+# No `#`, `?` and `%41`: MLflow's client stores them under another name, wherever the artifacts are.
+NAMES = [
+    "a+b.txt",
+    "100 %.txt",
+    ".hidden",
+    "ünï cødé 名.txt",
+    "a&b=c;d,e.txt",
+    "it's (1) [2] {3}~!@$^`.txt",
+    "e\u0301 é.txt",
+]
 client = mlflow.MlflowClient()
 name = sys.argv[1]
 experiment = client.create_experiment(f"{name}: ünïcode/with 'quotes' \"and\" % spaces", tags={"team": "ß"})
@@ -20,6 +30,10 @@ for number in range(6):
     client.log_text(run, f"text of {number}", "folder/file with space.txt")
     client.log_text(run, "", "empty.txt")
     runs.append(run)
+for each in NAMES:
+    client.log_text(runs[0], each, f"names/{each}")
+listed = sorted(each.path for each in client.list_artifacts(runs[0], "names"))
+assert listed == sorted(f"names/{each}" for each in NAMES), listed
 client.set_terminated(runs[0])
 client.delete_run(runs[5])
 large = hashlib.sha256(name.encode()).digest() * 1_200_000  # 38 MB: three parts of a backup

@@ -48,7 +48,7 @@ STORES = {
     "gcp": r"gs://cloud-gcp-mlflow-[0-9a-f]{8}/artifacts",
 }
 SIZE = 110 * 2**20  # more than one of the chunks of 100 MiB that Google's SDK uploads
-# From here on MLflow's client would go to the store by itself, if it was not told to go through the server.
+# From here on MLflow's client would go to the store by itself, if the server told it of that way.
 LARGE: dict[str, Any] = {"MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE": str(SIZE // 2)}
 NOTEBOOK = f"""
 import hashlib, json, os
@@ -140,8 +140,8 @@ def logged(clouds: dict[str, Cloud], deployed: dict[str, Step]) -> dict[str, Ste
     del deployed
 
     def notebook(cloud: Cloud) -> str:
-        client = {"configMapRef": {"name": f"{cloud.project.release}-client"}}
-        return run_pod(cloud.project.namespace, "notebook", NOTEBOOK, env_from=[client], **LARGE)
+        uri = f"http://{cloud.project.release}-tracking.{cloud.project.namespace}.svc:5000"
+        return run_pod(cloud.project.namespace, "notebook", NOTEBOOK, MLFLOW_TRACKING_URI=uri, **LARGE)
 
     return everywhere(clouds, notebook)
 

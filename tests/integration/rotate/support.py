@@ -21,7 +21,9 @@ from tests.integration.nebari.support import CLI
 from tests.support import run_pod
 
 HERE = Path(__file__).parent
-WRITER, OF_MLFLOW = ((HERE / name).read_text() for name in ("writer.py", "secrets_of_mlflow.py"))
+WRITER, OF_MLFLOW, FORMER = (
+    (HERE / name).read_text() for name in ("writer.py", "secrets_of_mlflow.py", "former_password.py")
+)
 ROTATION = "mlflow.nebari.dev/rotation"
 PLANTED = {
     "hooks": {f"hook-{number}": f"value {number}" for number in range(3)},
@@ -86,12 +88,22 @@ class Rotated(Backed):
         item = json.loads(self.kubectl("get", "secret", f"{self.release}-{part}", "-o", "json"))
         return str((item["metadata"].get("annotations") or {}).get(ROTATION, ""))
 
+    def python(self, script: str, *arguments: str) -> str:
+        """Run a script in the server's container."""
+        server = ("exec", f"deploy/{self.release}-tracking", "-c", "tracking", "--")
+        return self.kubectl(*server, "python3", "-c", script, *arguments)
+
     def of_mlflow(self, what: str) -> Any:
-        said = self.kubectl(
-            "exec", f"deploy/{self.release}-tracking", "-c", "tracking", "--", "python3", "-c", OF_MLFLOW, what
-        )
+        said = self.python(OF_MLFLOW, what)
         (line,) = [line for line in said.splitlines() if line.startswith("SECRETS ")]
         return json.loads(line.removeprefix("SECRETS "))
+
+    def old_connections(self) -> list[str]:
+        """Connections of the server from before the database got the new password."""
+        jobs = json.loads(self.kubectl("get", "jobs", "-l", "mlflow.nebari.dev/task=rekey", "-o", "json"))["items"]
+        since = max(each["metadata"]["creationTimestamp"] for each in jobs)
+        found = self.sql("SELECT backend_start AT TIME ZONE 'UTC' FROM pg_stat_activity WHERE usename = 'mlflow'")
+        return [each for each in found.splitlines() if each.replace(" ", "T") < since]
 
     def logs_in(self, role: str, password: str) -> bool:
         """Whether PostgreSQL takes a password, asked over TCP as every client does."""

@@ -169,6 +169,18 @@ def test_a_stored_location_of_the_proxy_stays_in_the_store(guarded: tuple[Any, d
             resolve(proxied_artifact_root=wrong)
 
 
+def test_clients_hear_of_no_way_past_the_server() -> None:
+    """Otherwise they take it by themselves, and one that does not reach the store fails after ten minutes a file."""
+    told = {"store_type": "SqlStore", "multipart_uploads_enabled": True, "multipart_downloads_enabled": True}
+    handlers = SimpleNamespace(build_server_info_payload=lambda: dict(told))
+    app.offer_the_proxy_alone(handlers)
+    assert handlers.build_server_info_payload() == {
+        "store_type": "SqlStore",
+        "multipart_uploads_enabled": False,
+        "multipart_downloads_enabled": False,
+    }
+
+
 def test_an_mlflow_without_these_functions_does_not_start() -> None:
     with pytest.raises(AttributeError):
         app.keep_to(STORE, SimpleNamespace(), {})

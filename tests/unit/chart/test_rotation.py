@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from types import ModuleType
 from typing import Any
 
 import mlflow_schema
 import pytest
+from nebari_mlflow_backup import rekey
 from nebari_mlflow_server import rotation, sitecustomize
 
 from tests.unit.chart.configurations import EXTERNAL_URI
@@ -18,18 +22,129 @@ class Refused(Exception):
     """Stands for the driver's OperationalError."""
 
 
+class Connection:
+    """Stands for the driver's connection."""
+
+    def __init__(self, password: str) -> None:
+        self.password = password
+
+
 def driver(valid: str, failure: str = WRONG) -> Any:
-    def connect(_dsn: str = "", password: str = "first", **_: str) -> str:
+    def connect(_dsn: str = "", password: str = "first", **_: str) -> Connection:
         if password != valid:
             raise Refused(failure)
-        return password
+        return Connection(password)
 
     return connect
 
 
 @pytest.mark.parametrize("valid", ["first", "other"])
 def test_the_server_logs_in_with_either_password(valid: str) -> None:
-    assert sitecustomize.trying(driver(valid), Refused, "other")("host=db", dbname="mlflow") == valid
+    assert sitecustomize.trying(driver(valid), Refused, "other")("host=db", dbname="mlflow").password == valid
+
+
+class Pool:
+    """Stands for SQLAlchemy's, whose listener sees each connection before a request gets it."""
+
+    listeners: list[Any]
+
+
+@pytest.fixture
+def pool(monkeypatch: pytest.MonkeyPatch) -> type[Pool]:
+    """SQLAlchemy, which the tests' environment has not, as far as it is used here."""
+    modules = {
+        name: ModuleType(name) for name in ("sqlalchemy", "sqlalchemy.event", "sqlalchemy.exc", "sqlalchemy.pool")
+    }
+    Pool.listeners = []
+    given = {"listen": lambda of, event, heard: of.listeners.append((event, heard))}
+    vars(modules["sqlalchemy.event"]).update(given)
+    vars(modules["sqlalchemy"]).update(event=modules["sqlalchemy.event"])
+    vars(modules["sqlalchemy.exc"]).update(DisconnectionError=Refused)
+    vars(modules["sqlalchemy.pool"]).update(Pool=Pool)
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    sitecustomize.replace_old_ones.cache_clear()
+    return Pool
+
+
+@pytest.mark.parametrize(
+    ("valid", "age", "replaced"),
+    [
+        ("first", 0.0, False),
+        ("first", 3600.0, False),
+        ("other", 0.0, False),
+        ("other", sitecustomize.USED_SECONDS - 0.5, False),
+        ("other", sitecustomize.USED_SECONDS, True),
+    ],
+)
+def test_a_connection_of_the_other_password_is_used_for_seconds(
+    valid: str, age: float, replaced: bool, pool: type[Pool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rotation ends it once it is idle for longer: it must not be given to a request in that moment."""
+    connect = sitecustomize.trying(driver(valid), Refused, "other")
+    connection, _ = connect(), connect()
+    assert len(pool.listeners) == (1 if valid == "other" else 0)
+    later = time.monotonic() + age
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert sitecustomize.is_old(connection) is replaced
+    for event, heard in pool.listeners:
+        assert event == "checkout"
+        if replaced:
+            with pytest.raises(Refused):
+                heard(connection, None, None)
+        else:
+            heard(connection, None, None)
+
+
+def test_a_rotation_ends_only_what_no_request_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    assert rekey.IDLE_SECONDS >= 2 * sitecustomize.USED_SECONDS
+    assert f"interval '{rekey.IDLE_SECONDS:.0f} s'" in rekey.UNUSED
+    ended = Administrator(left=[3, 1, 0])
+    assert rekey._end_connections(ended, ["mlflow"], "since", Progress()) == 3 + 1
+    assert all(rekey.UNUSED in each for each in ended.asked if "pg_terminate_backend" in each)
+    stuck = Administrator(left=[1] * 99)
+    assert rekey._end_connections(stuck, ["mlflow"], "since", Progress(step=25)) == 1 + 1 + 1
+    assert rekey.UNUSED not in next(each for each in reversed(stuck.asked) if "pg_terminate_backend" in each)
+
+
+class Progress:
+    """A clock that each look takes further."""
+
+    def __init__(self, step: float = 0) -> None:
+        self.now, self.step = 0.0, step
+
+    def elapsed(self) -> float:
+        self.now += self.step
+        return self.now
+
+    def say(self, *_: str) -> None:
+        """Nobody listens."""
+
+
+class Administrator:
+    """A connection that ends as many others as are left, and notes what it was asked."""
+
+    def __init__(self, left: list[int]) -> None:
+        self.left = left
+        self.asked: list[str] = []
+
+    def cursor(self) -> Administrator:
+        return self
+
+    def __enter__(self) -> Administrator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is to be closed."""
+
+    def execute(self, statement: str, _values: Any) -> None:
+        self.asked.append(statement)
+
+    def fetchall(self) -> list[tuple[int]]:
+        if "pg_terminate_backend" in self.asked[-1]:
+            return [(1,)] * self.left.pop(0)
+        return [(self.left[0],)]
 
 
 def test_a_database_that_is_away_is_asked_once() -> None:

@@ -18,6 +18,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.release.lease import
     held_error,
     judge,
 )
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.session import Session
 from ansible_collections.nebari.mlflow.plugins.module_utils.supervise.process import Process
 from ansible_collections.nebari.mlflow.plugins.modules import release_lease
 
@@ -161,3 +162,29 @@ def test_two_operations_on_a_release_take_turns() -> None:
     ask(api, ALIVE, "free")
     assert "holderIdentity" not in api.lease["spec"]
     ask(api, another, "held")
+
+
+def test_a_task_goes_on_with_the_lease_of_its_play(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What deploys within an upgrade must neither refuse the play's own Lease nor give it back."""
+    module = "ansible_collections.nebari.mlflow.plugins.module_utils.release.lease.host_id"
+    monkeypatch.setattr(module, lambda: "here")
+    api = Api()
+    session = SimpleNamespace(
+        api=api, controller=ALIVE, options=SimpleNamespace(name="one", namespace="dev"), progress=None
+    )
+    session._lease = lambda *, of_play: Session._lease(session, of_play=of_play)  # type: ignore[arg-type]
+
+    def work() -> None:
+        with Session.lease(session) as held:  # type: ignore[arg-type]
+            held.check()
+            assert api.lease is not None
+            assert api.lease["spec"]["leaseDurationSeconds"] == 15
+
+    work()
+    assert api.lease is not None
+    assert "holderIdentity" not in api.lease["spec"], "without a play that holds it, a task gives it back"
+    with Session.lease(session, of_play=True) as held:  # type: ignore[arg-type]
+        held.stays, held.lasts = True, 700
+    work()
+    assert api.lease["spec"]["holderIdentity"]
+    assert api.lease["spec"]["leaseDurationSeconds"] == 700

@@ -114,8 +114,7 @@ def run(params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     install(controller)
     api, namespace = Api(kubeconfig, context), params["namespace"]
     lease = Lease(api, params["lease"], namespace, progress, Holder.here(controller, of_play=True))
-    with lease if params["lease"] and lease.is_held_by_play() else nullcontext():
-        lease.stays = True
+    with lease if params["lease"] and lease.goes_on() else nullcontext():
         return job.follow(api, namespace, params["name"], params["container"], progress, params["timeout"])
 
 

@@ -15,7 +15,7 @@ description:
   - Takes the Lease that M(nebari.mlflow.helm_release) takes, for all tasks of a play that follow. While another play
     holds it, this fails at once and says who that is.
   - A play that was killed on the same machine is recognised at once. Otherwise the Lease lasts O(lasts) seconds.
-  - A play that goes on to deploy gives it back before, because M(nebari.mlflow.helm_release) takes it for itself.
+  - Modules of this collection that work on the release go on with the Lease that their play holds.
 extends_documentation_fragment: nebari.mlflow.cluster
 options:
   name:

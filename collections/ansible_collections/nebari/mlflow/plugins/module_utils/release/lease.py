@@ -141,10 +141,15 @@ class Lease:
 
     def is_held_by_play(self) -> bool:
         """Whether an earlier task of the play took the Lease for those that follow."""
-        found = self._api.find(self._path) if self._me.is_play else None
-        return bool(found and found["spec"].get("holderIdentity")) and self._me.wrote(
-            (found or {})["metadata"].get("annotations") or {}
-        )
+        return self._of_play() is not None
+
+    def goes_on(self) -> bool:
+        """Leave the Lease to the next task of the play, and for as long, if an earlier task took it for all of them."""
+        found = self._of_play()
+        if found is None:
+            return False
+        self.stays, self.lasts = True, int(found["spec"].get("leaseDurationSeconds") or BETWEEN_TASKS)
+        return True
 
     def exists(self) -> bool:
         """Say if the Lease is there. Raises ApiError."""
@@ -179,6 +184,12 @@ class Lease:
         except ApiError as error:
             if error.status != CONFLICT:  # else: taken by the next deploy already
                 raise
+
+    def _of_play(self) -> Json | None:
+        found = self._api.find(self._path) if self._me.is_play else None
+        if found is None or not found["spec"].get("holderIdentity"):
+            return None
+        return found if self._me.wrote(found["metadata"].get("annotations") or {}) else None
 
     def _wait(self, lease: Json | None) -> tuple[Json | None, str]:
         deadline = time.monotonic() + ORPHAN_GRACE

@@ -68,7 +68,14 @@ class Session:
         )
 
     def lease(self, *, of_play: bool = False) -> Lease:
-        """Return the release's Lease: for this task or, with `of_play`, for all tasks of the play."""
+        """Return the release's Lease: for this task or, with `of_play`, for all tasks of the play.
+
+        A task of a play that holds it already goes on with it, and leaves it to the play.
+        """
+        whole = self._lease(of_play=True)
+        return whole if of_play or whole.goes_on() else self._lease(of_play=False)
+
+    def _lease(self, *, of_play: bool) -> Lease:
         holder = Holder.here(self.controller, of_play=of_play)
         return Lease(self.api, self.options.name, self.options.namespace, self.progress, holder)
 

@@ -12,7 +12,7 @@ from typing import Any
 import migrate
 from mlflow_schema import Database
 
-from nebari_mlflow_backup.report import RefusedError
+from nebari_mlflow_backup.report import RefusedError, size
 from nebari_mlflow_backup.tables import transaction
 
 SCHEMA = migrate.ASIDE
@@ -27,6 +27,11 @@ UNION ALL
 SELECT p.oid::regprocedure::text, 'f' FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
 WHERE n.nspname = %s AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
 """
+KEPT = """
+SELECT count(*), coalesce(sum(pg_total_relation_size(c.oid)), 0), bool_or(c.relname = 'alembic_version')
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relkind::text IN ('r', 'p')
+"""
+DECIDE = "Delete them: nebari-mlflow restore --discard. Or take them back: nebari-mlflow restore --undo."
 KINDS = {"f": "ROUTINE", "r": "TABLE", "p": "TABLE", "v": "VIEW", "m": "MATERIALIZED VIEW", "S": "SEQUENCE"}
 
 
@@ -40,6 +45,18 @@ def find(database: Database) -> dict[str, Any] | None:
     except ValueError:
         found = {}
     return found
+
+
+def told(database: Database) -> str:
+    """Say what is kept, for who decides whether it may go."""
+    found = find(database) or {}
+    ((number, bytes_, versions),) = database.query(KEPT, SCHEMA)
+    revision = f"SELECT version_num FROM {SCHEMA}.alembic_version"  # noqa: S608 (a name of ours)
+    of = "".join(f" of MLflow's schema {each}" for (each,) in (database.query(revision) if versions else []))
+    return (
+        f"The {number} tables{of} from before the restore of backup {found.get('restoring', 'without a name')} "
+        f"({size(int(bytes_))}) are kept in the schema {SCHEMA} of the same database."
+    )
 
 
 def put(database: Database, identity: str) -> None:

@@ -25,11 +25,18 @@ UNLOGGED = ("log_statement = 'none'", "log_min_duration_statement = -1", "log_mi
 BUSY_SECONDS = 60.0
 """How long connections that were opened with the former password may go on with what they do."""
 
+IDLE_SECONDS = 10.0
+"""A connection that was idle for so long is given to no request any more: sitecustomize.py has it replaced before."""
+
 WEBHOOKS = "SELECT webhook_id, secret FROM webhooks WHERE secret IS NOT NULL"
 GATEWAY = "SELECT secret_id, encrypted_value, wrapped_dek, kek_version FROM secrets"
 OLD_CONNECTIONS = """
 FROM pg_stat_activity WHERE usename = ANY(%s) AND backend_start < %s AND client_addr IS NOT NULL
 AND client_addr IS DISTINCT FROM inet_client_addr()
+"""
+UNUSED = f"""
+AND coalesce(state, 'idle') = 'idle'
+AND coalesce(state_change, backend_start) < clock_timestamp() - interval '{IDLE_SECONDS:.0f} s'
 """
 
 
@@ -141,12 +148,12 @@ def _try(parameters: Mapping[str, str], role: str, folder: Path, key: str) -> No
 
 
 def _end_connections(administrator: Any, roles: list[str], since: Any, progress: Progress) -> int:
-    """End what is idle, which no request notices: the server tests a connection before it uses it. Then the rest."""
+    """End what no request uses any more. What is left after a minute works without an end, and is ended, too."""
     ended, end = 0, progress.elapsed() + BUSY_SECONDS
     with administrator.cursor() as cursor:
         while True:
             last = progress.elapsed() >= end
-            which = "" if last else "AND coalesce(state, 'idle') = 'idle'"
+            which = "" if last else UNUSED
             cursor.execute(f"SELECT pg_terminate_backend(pid) {OLD_CONNECTIONS} {which}", (roles, since))
             ended += len(cursor.fetchall())
             cursor.execute(f"SELECT count(*) {OLD_CONNECTIONS}", (roles, since))

@@ -79,7 +79,7 @@ def restore(
     """Replace the database by a backup. The caller has stopped the servers."""
     found = _checked(database, store, identity)
     clock = Clock(float(os.environ.get("TIMEOUT_SECONDS", "600")))
-    _resume(database, progress, found["id"])
+    _resume(database, progress)
     present = _counts(database)
     if any(present.values()) and not replace:
         there = ", ".join(f"{number} {word}" for word, number in present.items() if number)
@@ -108,7 +108,7 @@ def restore(
     return {**result, "seconds": round(progress.elapsed(), 1)}
 
 
-def _resume(database: Database, progress: Progress, identity: str) -> None:
+def _resume(database: Database, progress: Progress) -> None:
     """Begin where a killed run left: with the tables that it had put aside."""
     there = aside.find(database)
     if there is None:
@@ -117,10 +117,7 @@ def _resume(database: Database, progress: Progress, identity: str) -> None:
         progress.say("an earlier restore was cut off: taking the tables back that it had put aside")
         aside.take_back(database)
         return
-    raise RefusedError(
-        f"What the restore of backup {there.get('restoring', identity)} put aside is still there.",
-        "Delete it: nebari-mlflow restore --discard. Or take it back: nebari-mlflow restore --undo.",
-    )
+    raise RefusedError(f"{aside.told(database)} Another restore needs their place.", aside.DECIDE)
 
 
 def undo(database: Database, progress: Progress) -> dict[str, Any]:

@@ -167,10 +167,7 @@ def _refuse(database: Database, uri: str, *, upgrading: bool) -> None:
     """Refuse what would only show after the server was stopped."""
     backup.refuse_pooler(database)
     if not upgrading and aside.find(database) is not None:
-        raise RefusedError(
-            "The tables that a restore put aside are still in the database, in the schema nebari_mlflow_before.",
-            "Delete them: nebari-mlflow restore --discard. Or take them back: nebari-mlflow restore --undo.",
-        )
+        raise RefusedError(f"{aside.told(database)} An upgrade needs their place.", aside.DECIDE)
     if uri == IN_DATABASE and not database.query("SELECT has_database_privilege(current_database(), 'CREATE')")[0][0]:
         raise RefusedError(
             "The backup that an upgrade makes has no place: backup.destination is empty, and the user may not create a "
@@ -279,4 +276,12 @@ def revert(database: Database, exchange: Exchange, store: Store, progress: Progr
         restore.restore(database, exchange, store, progress, found["id"], replace=True, migrating=False)
         if not served:
             aside.discard(database)
-    return {"backup": found["id"], "restored": True, "schema": database.revision(), "aside": served}
+            return {"backup": found["id"], "restored": True, "schema": database.revision(), "aside": False}
+        warnings = [f"{aside.told(database)} They hold what was written to the newer version. {aside.DECIDE}"]
+    return {
+        "backup": found["id"],
+        "restored": True,
+        "schema": database.revision(),
+        "aside": True,
+        "warnings": warnings,
+    }

@@ -47,6 +47,7 @@ def create_app() -> Any:
 
     locations = Locations(os.environ[ARTIFACTS_DESTINATION_ENV_VAR], json.loads(os.environ.get(LOCATIONS, "[]")))
     keep_to(locations, handlers, get_registered_artifact_repositories())
+    offer_the_proxy_alone(handlers)
     gate = Gate(int(os.environ[PLACES]))
     database.install(gate)
     database.share_pool()
@@ -128,6 +129,23 @@ def keep_to(locations: Locations, handlers: Any, repositories: dict[str, Callabl
 
     handlers._validate_storage_location_uri = validated
     handlers._get_proxied_run_artifact_destination_path = resolved
+
+
+def offer_the_proxy_alone(handlers: Any) -> None:
+    """Tell clients nothing of transfers past the server, which they otherwise choose by themselves.
+
+    Not every client reaches the store, and one that does not tries again for ten minutes a file. Without a private key,
+    the server's identity signs no address of Google's store. A client that wants them sets MLflow's own variables.
+    """
+    build = getattr(handlers, "build_server_info_payload", None)
+    if build is None:
+        return  # MLflow before 3.17, which only an upgrade meets
+
+    @functools.wraps(build)
+    def built() -> Any:
+        return {**build(), "multipart_uploads_enabled": False, "multipart_downloads_enabled": False}
+
+    handlers.build_server_info_payload = built
 
 
 def _checked(repository: Callable[..., Any], locations: Locations) -> Callable[..., Any]:
