@@ -21,6 +21,7 @@ import pytest
 
 from tests.integration.backup.support import Backed, key
 from tests.integration.nebari.support import CLI
+from tests.integration.old_mlflow import on_node
 from tests.support import kubectl
 
 pytestmark = [
@@ -152,7 +153,7 @@ def cause(output: str) -> str:
     start = output.find("{\n")
     if start < 0:
         return output.strip()[-150:]
-    found = json.loads(output[start:])
+    found, _ = json.JSONDecoder().raw_decode(output[start:])
     return str((found.get("error") or {}).get("cause") or "ok")
 
 
@@ -237,7 +238,8 @@ def test_two_backups_at_once_are_both_whole(world: World) -> None:
         second = project.do(*MAKE)["outputs"]["id"]
         output, _ = first.communicate()
         assert first.returncode == 0, output
-    for each in (second, json.loads(output[output.index("{\n") :])["outputs"]["id"]):
+    made, _ = json.JSONDecoder().raw_decode(output[output.index("{\n") :])
+    for each in (second, made["outputs"]["id"]):
         assert project.do("restore", each, "--drill")["outputs"]["backup"]["id"] == each
     world.check("two backups at once", "ok")
 
@@ -278,16 +280,15 @@ def test_a_store_that_refuses_is_named_and_loses_nothing(world: World) -> None:
 
 @pytest.fixture
 def full(world: World) -> Iterator[str]:
-    """A volume of 24 MiB: one in memory, which a pod of ours makes on the node."""
+    """A volume of 24 MiB, which is less than the artifacts: one in memory, on the node."""
     project = world.project
     name = f"{project.namespace}-full"
-    node = json.loads(kubectl("get", "nodes", "-o", "json"))["items"][0]["metadata"]["name"]
     mount = f"mkdir -p /run/{name} && mount -t tmpfs -o size=24m,mode=0777 tmpfs /run/{name}"
-    subprocess.run(["docker", "exec", node, "sh", "-c", mount], check=True)
+    on_node("sh", "-c", mount)
     try:
         yield f"/run/{name}"
     finally:
-        subprocess.run(["docker", "exec", node, "umount", f"/run/{name}"], check=False)
+        on_node("sh", "-c", f"umount /run/{name} && rmdir /run/{name}")
 
 
 def test_a_full_volume_is_named_and_loses_nothing(world: World, full: str) -> None:
@@ -300,6 +301,8 @@ def test_a_full_volume_is_named_and_loses_nothing(world: World, full: str) -> No
         if volume["name"] == "backups":
             volume.pop("persistentVolumeClaim")
             volume["hostPath"] = {"path": full}
+    (container,) = [each for each in pod["containers"] if each["name"] == "backup"]
+    container["args"] = ["backup", "--artifacts=copy"]
     spec["backoffLimit"] = 0
     job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": spec}
     project.kubectl("apply", "-f", "-", stdin=json.dumps(job))

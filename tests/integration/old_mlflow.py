@@ -27,16 +27,21 @@ FOLDERS = "usr/local/lib/python{minor}/{kind}-packages"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 
-def ctr(*arguments: str, stdin: bytes | None = None) -> bytes:
-    """Run containerd's client on the cluster's node."""
+def on_node(*arguments: str, stdin: bytes | None = None) -> bytes:
+    """Run a program on the cluster's node."""
     node = kubectl("get", "nodes", "-o", "jsonpath={.items[0].metadata.name}").strip()
     config = CACHE / "docker/daemon.json"
     host = re.search(r'unix://[^"]*', config.read_text()) if config.exists() else None
     env = {**os.environ, **({"DOCKER_HOST": host[0]} if host else {})}
-    command = ["docker", "exec", "-i", node, "ctr", "-n", "k8s.io", *arguments]
+    command = ["docker", "exec", "-i", node, *arguments]
     done = subprocess.run(command, input=stdin, capture_output=True, env=env, check=False)
     assert done.returncode == 0, f"{arguments}: {done.stderr.decode()}"
     return done.stdout
+
+
+def ctr(*arguments: str, stdin: bytes | None = None) -> bytes:
+    """Run containerd's client on the cluster's node."""
+    return on_node("ctr", "-n", "k8s.io", *arguments, stdin=stdin)
 
 
 def content(digest: str) -> dict[str, Any]:

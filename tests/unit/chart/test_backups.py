@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,66 @@ def test_an_unchanged_artifact_is_not_read_again(tmp_path: Path) -> None:
     source.open = lambda path: pytest.fail(f"{path} was read")  # type: ignore[method-assign]
     second, written = artifacts.copy(source, store, first, Progress())
     assert (second, written) == (first, 0)
+
+
+NAMES = [
+    "a+b.txt",
+    "100 %.txt",
+    "a#b?c%41.txt",
+    ".hidden",
+    "ünï cødé 名.txt",
+    "line\nbreak",
+    "名" * 85,  # 255 bytes, the longest that a file system takes
+    "x" * 255,
+    *(f"{'x' * 240}-{number}" for number in range(8)),
+    os.fsdecode(b"not-utf8-\xff"),
+]
+
+
+def test_files_of_every_name_come_back_even_if_written_at_once(tmp_path: Path) -> None:
+    store, old = Store(str(tmp_path / "backups")), tmp_path / "old"
+    old.mkdir()
+    for name in NAMES:
+        (old / name).write_bytes(os.fsencode(name) * 9)
+    listing, _ = artifacts.copy(artifacts.LocalFiles(str(old)), store, {}, Progress())
+    listing = artifacts.unpack(artifacts.pack(listing))
+    new = artifacts.LocalFiles(str(tmp_path / "new"))
+    assert artifacts.put_back(new, store, listing, Progress())["restored"] == len(NAMES)
+    for name in NAMES:
+        assert (tmp_path / "new" / name).read_bytes() == os.fsencode(name) * 9
+
+    started = threading.Barrier(len(NAMES))
+
+    class Slow(io.BytesIO):
+        """Content of which the last half comes when every file is being written."""
+
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() == 0:
+                started.wait(20)
+            return super().read(size)
+
+    with ThreadPoolExecutor(len(NAMES)) as pool:
+        list(pool.map(lambda name: new.write(name, Slow(os.fsencode(name))), NAMES))
+    for name in NAMES:
+        assert (tmp_path / "new" / name).read_bytes() == os.fsencode(name)
+    assert len(list(new.list())) == len(NAMES)
+
+
+def test_what_marks_a_folder_of_a_bucket_is_no_artifact(tmp_path: Path) -> None:
+    """A volume could not hold it beside the files of the folder."""
+
+    class Bucket(artifacts.LocalFiles):
+        def list(self) -> Iterator[artifacts.File]:
+            yield artifacts.File("7/run/artifacts/", 0, "tag")
+            yield artifacts.File("7/run/artifacts/a.txt", 1, "tag")
+
+        def open(self, path: str) -> io.BytesIO:
+            return io.BytesIO(b"" if path.endswith("/") else b"a")
+
+    store = Store(str(tmp_path / "backups"))
+    listing, _ = artifacts.copy(Bucket(""), store, {}, Progress())
+    artifacts.put_back(artifacts.LocalFiles(str(tmp_path / "new")), store, listing, Progress())
+    assert (tmp_path / "new/7/run/artifacts/a.txt").read_text() == "a"
 
 
 def test_two_databases_are_compared_by_rows_and_contents() -> None:

@@ -138,6 +138,9 @@ class Play:
     def options(self) -> Any:
         return SimpleNamespace(state=self.state, lasts=700)
 
+    def take_over(self, lease: Lease) -> None:
+        assert not lease.took_over
+
     def lease(self, *, of_play: bool) -> Lease:
         holder = replace(Holder.here(self.process, of_play=of_play), host="here")
         return Lease(self.api, "one", "dev", None, holder)  # type: ignore[arg-type]

@@ -107,6 +107,7 @@ def ensure(session: Session, *, check_mode: bool) -> Outcome:
         return Outcome()
     if not check_mode:
         with lease:
+            session.take_over(lease)
             lease.stays, lease.lasts = True, session.options.lasts
     return Outcome()
 

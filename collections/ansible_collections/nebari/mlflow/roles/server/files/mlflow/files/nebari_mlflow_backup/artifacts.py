@@ -7,6 +7,7 @@ The repositories of MLflow copy whole files through a disk, and list one folder 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -67,7 +68,8 @@ class LocalFiles:
         if ".." in Path(path).parts or Path(path).is_absolute():
             raise RefusedError(f"The backup names a file outside the artifact store: {path!r}.", "Use another backup.")
         file.parent.mkdir(parents=True, exist_ok=True)
-        new = file.with_name(f"{WRITING}{file.name[:200]}")
+        # A name that fits beside the longest one, and that no other file has which is written at the same time.
+        new = file.with_name(WRITING + hashlib.sha256(os.fsencode(file.name)).hexdigest())
         with new.open("wb") as stream:
             while piece := content.read(1 << 20):
                 stream.write(piece)
@@ -218,6 +220,8 @@ def copy(files: Files, store: Store, before: Listing, progress: Progress) -> tup
     """Copy what is new; return every file with its parts, and the bytes that were written."""
     objects, found, total = Objects(store), {}, 0
     for file in files.list():
+        if file.path.endswith("/"):
+            continue  # by which some tools mark a folder of a bucket; a volume has no file of that name
         known = before.get(file.path)
         if known and (known["bytes"], known["tag"]) == (file.bytes, file.tag) and _there(objects, known):
             found[file.path] = known
