@@ -44,17 +44,15 @@ PATIENCE = 240.0
 
 @dataclass
 class Table:
-    """What happened, one line a fault."""
+    """What happened: one line a fault, which is printed when its test has ended, with what there was until then."""
 
-    rows: list[tuple[str, str, int]] = field(default_factory=list)
+    lost: list[int] = field(default_factory=list)
+    record: Callable[[str, object], None] = lambda _name, _value: None
 
     def add(self, fault: str, said: str, lost: int) -> None:
-        self.rows.append((fault, said.replace("\n", " ")[:150], lost))
-
-    def show(self) -> str:
-        lines = [f"{'injected':<52} {'lost':>4}  said", *(f"{a:<52} {c:>4}  {b}" for a, b, c in self.rows)]
-        total = f"{len(self.rows)} injected, {sum(not lost for *_, lost in self.rows)} survived whole, "
-        return "\n".join([*lines, f"{total}{sum(lost for *_, lost in self.rows)} lost"])
+        self.lost.append(lost)
+        total = f"{len(self.lost)} injected, {self.lost.count(0)} survived, {sum(self.lost)} lost"
+        self.record("row", f"{fault:<66} lost {lost}  [{total}]  {' '.join(said.split())[:150]}")
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class World:
     def check(self, fault: str, said: str) -> None:
         lost = self.lost()
         self.table.add(fault, said, lost)
-        assert lost == 0, self.table.show()
+        assert lost == 0, said
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +93,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         project.sql(BULK)
         project.do("backup", "--artifacts", "copy")
         yield World(project, project.read(), project.sql(SUM).strip(), table)
-        print(f"\n{table.show()}")
     finally:
         kubectl("delete", "namespace", project.namespace, "--ignore-not-found", "--wait=false")
+
+
+@pytest.fixture(autouse=True)
+def table(world: World, record_property: Callable[[str, object], None]) -> None:
+    world.table.record = record_property
 
 
 def until(check: Callable[[], Any], what: str) -> Any:
