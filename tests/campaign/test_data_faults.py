@@ -22,7 +22,7 @@ import pytest
 from tests.integration.backup.support import Backed, key
 from tests.integration.nebari.support import CLI
 from tests.integration.old_mlflow import on_node
-from tests.support import kubectl
+from tests.support import MLFLOW_IMAGE, kubectl
 
 pytestmark = [
     pytest.mark.cluster,
@@ -255,29 +255,58 @@ spec:
   securityContext: {{runAsUser: 10001, runAsNonRoot: true, fsGroup: 10001}}
   containers:
     - name: shell
-      image: docker.io/library/postgres:17.12
-      command: [sh, -c, "{script}"]
+      image: {image}
+      command: {command}
       volumeMounts: [{{name: backups, mountPath: /mlflow/backups}}]
   volumes: [{{name: backups, persistentVolumeClaim: {{claimName: {release}-backups}}}}]
 """
 
 
-def in_store(project: Backed, script: str) -> None:
+def in_store(project: Backed, *command: str) -> None:
+    """Run a program where the backups are."""
     project.kubectl("delete", "pod", "store-shell", "--ignore-not-found", "--grace-period=0", "--force")
-    project.kubectl("apply", "-f", "-", stdin=SHELL.format(script=script, release=project.release))
+    project.kubectl(
+        "apply", "-f", "-", stdin=SHELL.format(command=json.dumps(command), image=MLFLOW_IMAGE, release=project.release)
+    )
     project.kubectl("wait", "pod/store-shell", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=90s")
 
 
 def test_a_store_that_refuses_is_named_and_loses_nothing(world: World) -> None:
     project = world.project
     sets = f"/mlflow/backups/{project.namespace}/{project.release}/sets"
-    in_store(project, f"chmod 0555 {sets}")
+    in_store(project, "chmod", "0555", sets)
     try:
         refused = project.refusal(*MAKE)
     finally:
-        in_store(project, f"chmod 0755 {sets}")
+        in_store(project, "chmod", "0755", sets)
     assert "Permission denied" in refused["cause"]
     world.check("the store refuses", refused["cause"])
+
+
+# What a backup is that was made while the clock was a year ahead.
+AHEAD = """
+import hashlib, json, pathlib, shutil, sys
+sets = pathlib.Path(sys.argv[1])
+newest = max(each for each in sets.iterdir() if (each / "manifest.json").exists())
+ahead = sets / f"{int(newest.name[:4]) + 1}{newest.name[4:]}"
+shutil.copytree(newest, ahead)
+found = {**json.loads((ahead / "manifest.json").read_text()), "id": ahead.name}
+del found["checksum"]
+found["checksum"] = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+(ahead / "manifest.json").write_text(json.dumps(found))
+"""
+
+
+def test_after_a_clock_was_set_back_the_last_backup_is_restored(world: World) -> None:
+    project = world.project
+    in_store(project, "python3", "-c", AHEAD, f"/mlflow/backups/{project.namespace}/{project.release}/sets")
+    ahead = project.do("backup", "list")["outputs"]["backups"][0]["id"]
+    last = project.do(*MAKE)["outputs"]["id"]
+    assert last > ahead
+    assert [each["id"] for each in project.do("backup", "list")["outputs"]["backups"]][:2] == [last, ahead]
+    assert project.do(*RESTORE)["outputs"]["backup"]["id"] == last
+    project.do("restore", "--discard", "--yes")
+    world.check("the clock was a year ahead, and was set back", "ok")
 
 
 @pytest.fixture

@@ -175,6 +175,16 @@ def test_half_a_backup_is_never_listed(tmp_path: Path) -> None:
         sets.load(store, AGES[0])
 
 
+@pytest.mark.parametrize("jump", [timedelta(days=-400), timedelta(seconds=-1), timedelta(), timedelta(days=1)])
+def test_the_last_backup_is_the_newest_also_if_the_clock_was_set_back(jump: timedelta) -> None:
+    """Otherwise a restore would take the one before, and retention would give up the last one."""
+    before = manifest.new_identity(NOW)
+    last = manifest.new_identity(NOW + jump, before)
+    assert manifest.IDENTITY.fullmatch(last)
+    assert last > before
+    assert manifest.expired([before, last], NOW + jump, 1, 0) == [before]
+
+
 @pytest.mark.parametrize("name", ["../../etc/passwd", "", "latest", "20260101T000000Z"])
 def test_what_is_not_the_name_of_a_backup_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="not the name of a backup"):

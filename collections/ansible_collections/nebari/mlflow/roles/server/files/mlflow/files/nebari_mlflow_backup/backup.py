@@ -55,7 +55,7 @@ def make(
     refuse_pooler(database)
     previous = _newest(store)
     now = datetime.now(UTC)
-    identity = manifest.new_identity(now)
+    identity = manifest.new_identity(now, next(iter(sets.identities(store)), ""))
     folder = f"{sets.FOLDER}/{identity}/"
     try:
         with tables.snapshot(database) as name:

@@ -23,9 +23,10 @@ HALF_AFTER = timedelta(days=2)  # a backup that is not complete by then was cut 
 Manifest = dict[str, Any]
 
 
-def new_identity(now: datetime) -> str:
-    """Return a name that sorts by time."""
-    return f"{now.astimezone(UTC).strftime(STAMP)}-{secrets.token_hex(3)}"
+def new_identity(now: datetime, newest: str = "") -> str:
+    """Return a name that sorts by time, and after `newest` also if the clock was set back since."""
+    at = max(now, created(newest) + timedelta(seconds=1)) if newest else now
+    return f"{at.astimezone(UTC).strftime(STAMP)}-{secrets.token_hex(3)}"
 
 
 def created(identity: str) -> datetime:
