@@ -53,9 +53,10 @@ def make(
     for each in recipients:
         age.public_key(each)
     refuse_pooler(database)
-    previous = _newest(store)
+    there = sets.identities(store)
+    previous = _readable(store, there[0]) if there else None
     now = datetime.now(UTC)
-    identity = manifest.new_identity(now, next(iter(sets.identities(store)), ""))
+    identity = manifest.new_identity(now, there[0] if there else "")
     folder = f"{sets.FOLDER}/{identity}/"
     try:
         with tables.snapshot(database) as name:
@@ -93,10 +94,9 @@ def refuse_pooler(database: Database) -> None:
         )
 
 
-def _newest(store: Store) -> Manifest | None:
-    there = sets.identities(store)
+def _readable(store: Store, identity: str) -> Manifest | None:
     try:
-        return sets.load(store, there[0]) if there else None
+        return sets.load(store, identity)
     except RefusedError:
         return None  # its files are copied again
 
