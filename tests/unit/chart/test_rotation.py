@@ -9,7 +9,7 @@ from typing import Any
 
 import mlflow_schema
 import pytest
-from nebari_mlflow_backup import rekey
+from nebari_mlflow_backup import rekey, report
 from nebari_mlflow_server import rotation, sitecustomize
 
 from tests.unit.chart.configurations import EXTERNAL_URI
@@ -108,18 +108,19 @@ def test_a_rotation_ends_only_what_no_request_is_given(monkeypatch: pytest.Monke
     assert rekey.UNUSED not in next(each for each in reversed(stuck.asked) if "pg_terminate_backend" in each)
 
 
-class Progress:
+class Progress(report.Progress):
     """A clock that each look takes further."""
 
     def __init__(self, step: float = 0) -> None:
+        super().__init__()
         self.now, self.step = 0.0, step
 
     def elapsed(self) -> float:
         self.now += self.step
         return self.now
 
-    def say(self, *_: str) -> None:
-        """Nobody listens."""
+    def say(self, task: str, figure: str = "") -> None:
+        """Nobody listens, and telling takes no time."""
 
 
 class Administrator:
