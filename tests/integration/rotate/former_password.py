@@ -4,8 +4,8 @@ import os
 import time
 
 import psycopg2
+import sitecustomize
 import sqlalchemy
-from nebari_mlflow_server import sitecustomize
 
 first = psycopg2.connect
 
