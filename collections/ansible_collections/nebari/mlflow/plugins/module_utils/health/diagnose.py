@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ApiError
-from ..release.lease import parse_time
+from ..kube.times import parse_time
 from . import backoff, probes, sidecars, workloads
 from .podstate import is_ready, of_pod
 from .problems import Patience, Problem, creation, job_failed

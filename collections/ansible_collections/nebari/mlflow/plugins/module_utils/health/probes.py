@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from ..release.lease import parse_time
+from ..kube.times import parse_time
 from .problems import AGAIN, Problem
 
 if TYPE_CHECKING:

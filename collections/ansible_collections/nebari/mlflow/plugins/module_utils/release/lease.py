@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ApiError, Busy, ReleaseError
+from ..kube.times import parse_time
 from ..supervise.process import Process, host_id
 
 if TYPE_CHECKING:
@@ -87,14 +88,6 @@ def judge(lease: Json | None, me: Holder, now: datetime) -> str:
         return "stale"
     controller = Process.parse(str(marks.get(PREFIX + "controller", "")))
     return "ending" if controller is not None and not controller.alive() else "held"
-
-
-def parse_time(text: str) -> datetime | None:
-    """Return a time as Kubernetes writes it, with its zone; None if it is none."""
-    try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return None
 
 
 def held_error(name: str, namespace: str, lease: Json, now: datetime) -> ReleaseError:
