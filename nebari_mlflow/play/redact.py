@@ -30,6 +30,7 @@ class Redactor:
         return cls(value for name, value in environ.items() if is_secret(name))
 
     def __call__(self, text: str) -> str:
+        """Return the text with the values hidden."""
         return self._pattern.sub(HIDDEN, text) if self._pattern else text
 
 
