@@ -278,6 +278,11 @@ def test_second_make_up_changes_nothing(world: World) -> None:
     assert "applying" not in said
 
 
+def test_docker_does_not_start_a_node_by_itself(world: World) -> None:
+    nodes = world.run("docker", "ps", "--all", "--quiet").split()
+    assert world.run("docker", "inspect", "--format={{.HostConfig.RestartPolicy.Name}}", *nodes).split() == ["no"]
+
+
 def test_commands_of_readme_work_as_printed_in_a_new_shell(world: World) -> None:
     block = re.search(r"```bash\n(eval .+?)```", (world.checkout / "README.md").read_text(), re.S)
     assert block is not None
