@@ -12,7 +12,7 @@ from ansible_collections.nebari.mlflow.plugins.module_utils.visible import visib
 from typer.core import TyperGroup
 
 from ..errors import Cancelled, InputError, MlflowError
-from . import backups
+from . import adoption, backups
 from .options import Options, command, print_json
 
 if TYPE_CHECKING:
@@ -146,41 +146,6 @@ def deploy(
         show_summary(console, result.outputs, result)
     else:
         console.print(f"{target.release}: switched off, its data is kept.", markup=False)
-
-
-@command(app)
-def adopt(
-    options: Options,
-    check: bool = typer.Option(False, "--check", help="Show what was found and change nothing."),
-    remove_old: str = typer.Option(
-        "", help="The project's name, to delete for good what an earlier adoption kept of the old release."
-    ),
-    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask for confirmation."),
-) -> None:
-    """Take over database and artifacts of another MLflow chart's release, compare both sides, and deploy."""
-    from ..names import ADOPT
-    from ..play.view import show_summary
-    from .report import show_adopted
-
-    console = options.console()
-    target = options.target()
-    if remove_old not in ("", target.project):
-        raise InputError(
-            "NML105",
-            f"--remove-old is {remove_old!r}, but the project is {target.project!r}.",
-            f"Give --remove-old {target.project} to delete the old volumes for good, or leave it out.",
-        )
-    what = "Delete the old volumes for good" if remove_old else "Stop the old server and take over its data"
-    if not (check or yes or confirmed(f"{what}: {target.release} in namespace {target.namespace}?")):
-        raise Cancelled("NML503", "Nothing was changed: the change was not confirmed.", "Answer y, or give --yes.")
-    extra = {"mlflow_remove_old": remove_old} if remove_old else {}
-    result = play(target, ADOPT, console, check=check, extra=extra)
-    if options.as_json:
-        print_json("adopt", outputs=result.outputs, seconds=round(result.elapsed, 1), log=result.log)
-        return
-    show_adopted(console, result.outputs.get("adopted") or {})
-    if not check:
-        show_summary(console, result.outputs, result)
 
 
 @command(app)
@@ -343,6 +308,7 @@ def destroy(
         show_removed(console, target, result.outputs)
 
 
+adoption.register(app)
 backups.register(app)
 
 

@@ -83,6 +83,10 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "an existing store that is not given": ({"mlflow_provider": "existing"}, ["mlflow_storage", "uri"]),
     "a database without its Secret": ({"mlflow_database": {"key": "uri"}}, ["mlflow_database", "secret"]),
+    "a source with a login in its address": (
+        {"mlflow_adopt_from": {"url": "https://a-token@other.example.org"}},
+        ["mlflow_adopt_from.url", "Secret or a file"],
+    ),
     "a kubeconfig that is missing": ({}, ["/nonexistent/kubeconfig"]),
     "a helm that is missing": ({"mlflow_helm": "/nonexistent/helm"}, ["/nonexistent/helm", "3.15"]),
 }

@@ -7,3 +7,4 @@ import sys
 from tests.unit.chart.rendering import CHART
 
 sys.path.insert(0, str(CHART / "files"))
+sys.path.insert(0, str(CHART.parents[2] / "adopt/files"))
