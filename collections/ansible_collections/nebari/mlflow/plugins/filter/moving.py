@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.nebari.mlflow.plugins.filter.mapping import mapping
 
 DOCUMENTATION = """

@@ -72,8 +72,9 @@ def work(look: bool, with_artifacts: bool) -> dict[str, Any]:
     from nebari_mlflow_move.target import Target
 
     if uploaded is None:
-        found: source.Source = server = source.Server(os.environ["SOURCE_URL"])
+        server = source.Server(os.environ["SOURCE_URL"])
         server.check()
+        found: source.Source = server
     else:
         progress.say("reading the directory")
         found = source.of_directory(uploaded, SCRATCH)

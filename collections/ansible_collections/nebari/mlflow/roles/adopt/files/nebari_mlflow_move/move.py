@@ -6,7 +6,7 @@ Each step starts from what is there, so a run that is killed is finished by the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -47,7 +47,7 @@ class Below:
     def __init__(self, files: Files, path: str) -> None:
         self._files, self._path = files, path
 
-    def list(self) -> Iterable[File]:
+    def list(self) -> Iterator[File]:
         raise NotImplementedError
 
     def open(self, path: str) -> IO[bytes]:

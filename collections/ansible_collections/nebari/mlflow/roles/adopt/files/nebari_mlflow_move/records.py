@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -197,8 +197,4 @@ class Comparison:
             self.different.append(f"{kind} {name}: {', '.join(fields) if after is not None else 'missing'}")
 
     def report(self) -> dict[str, dict[str, dict[str, Any]]]:
-        each: Callable[[Kind], dict[str, dict[str, Any]]] = lambda kind: {
-            "old": kind.old.report(),
-            "new": kind.new.report(),
-        }
-        return {name: each(kind) for name, kind in self.kinds.items()}
+        return {name: {"old": kind.old.report(), "new": kind.new.report()} for name, kind in self.kinds.items()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -94,10 +94,7 @@ class Source:
         counts: dict[str, Callable[[], int]] = {
             "evaluation datasets": lambda: len(list(known(lambda t: self.store.search_datasets(page_token=t)))),
             "webhooks": lambda: len(list(known(lambda t: self.registry.list_webhooks(page_token=t)))),
-            "scorers": lambda: sum(
-                len(list(known(lambda _token, e=each: self.store.list_scorers(e.experiment_id))))
-                for each in self.experiments()
-            ),
+            "scorers": lambda: sum(self._scorers(each.experiment_id) for each in self.experiments()),
         }
         for name, count in counts.items():
             try:
@@ -105,6 +102,9 @@ class Source:
             except Exception as error:
                 logging.getLogger(__name__).debug("%s: %s", name, error)
         return {name: number for name, number in found.items() if number}
+
+    def _scorers(self, experiment: str) -> int:
+        return len(list(known(lambda _token: self.store.list_scorers(experiment))))
 
     def of_run(self, run: Any) -> Artifacts:
         raise NotImplementedError
@@ -182,8 +182,8 @@ class Server(Source):
         answer = self.store._call_endpoint(SearchTraces, message_to_json(asked))
         return [TraceInfoV2.from_proto(each).to_v3() for each in answer.traces], answer.next_page_token or None
 
-    def get(self, path: str, *, stream: bool = False, **params: str) -> Any:
-        answer = http_request(self._creds, path, "GET", params=params, stream=stream, raise_on_status=False)
+    def get(self, path: str, params: Mapping[str, str], *, stream: bool = False) -> Any:
+        answer = http_request(self._creds, path, "GET", params=dict(params), stream=stream, raise_on_status=False)
         if answer.status_code != 200:
             said = str(answer.text)[:200]
             raise OSError(f"{path} answered {answer.status_code}: {said}")
@@ -199,7 +199,7 @@ class Server(Source):
         return Served(self, f"/api/2.0/{begin}/directories", listed, f"/ajax-api/2.0/{begin}/files", read, {})
 
     def spans(self, info: Any) -> list[Any]:
-        answer = self.get("/ajax-api/2.0/mlflow/get-trace-artifact", request_id=info.trace_id)
+        answer = self.get("/ajax-api/2.0/mlflow/get-trace-artifact", {"request_id": info.trace_id})
         return list(TraceData.from_dict(json.loads(answer.content)).spans)
 
 
@@ -216,7 +216,7 @@ class Served:
             folder = folders.pop()
             asked = {**self._fixed, **({self._folder: folder} if folder else {})}
             while True:
-                found = self._server.get(self._listing, **asked).json()
+                found = self._server.get(self._listing, asked).json()
                 for each in found.get("files", []):
                     if each.get("is_dir"):
                         folders.append(each["path"])
@@ -227,7 +227,7 @@ class Served:
                 asked["page_token"] = found["next_page_token"]
 
     def open(self, path: str) -> IO[bytes]:
-        answer = self._server.get(self._file, stream=True, **{**self._fixed, self._path: path})
+        answer = self._server.get(self._file, {**self._fixed, self._path: path}, stream=True)
         answer.raw.decode_content = True
         stream: IO[bytes] = answer.raw
         return stream

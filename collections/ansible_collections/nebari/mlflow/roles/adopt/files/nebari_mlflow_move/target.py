@@ -37,6 +37,7 @@ from mlflow.store.tracking.dbmodels.models import (
     SqlParam,
     SqlRun,
     SqlTag,
+    SqlTraceInfo,
 )
 from sqlalchemy import insert, select, text
 
@@ -307,16 +308,17 @@ class Target:
             info.trace_location = TraceLocation.from_experiment_id(experiment)
             info.tags = {key: value for key, value in info.tags.items() if key not in records.MADE_HERE}
             self.store.start_trace(info)
-            given_up = [each.assessment_id for each in info.assessments or [] if each.valid is False]
-            if given_up:
-                with self.session() as session:
-                    rows = select(SqlAssessments).where(SqlAssessments.assessment_id.in_(given_up))
-                    for row in session.scalars(rows):
-                        row.valid = False
         known = {each.span_id for each in has}
         missing = [each for each in spans if each.span_id not in known]
         if missing:
             self.store.log_spans(experiment, missing)
+        with self.session() as session:
+            row = session.get(SqlTraceInfo, info.trace_id)  # MLflow takes times from the spans
+            row.timestamp_ms, row.execution_time_ms = info.request_time, info.execution_duration
+            row.status = info.state.value
+            given_up = [each.assessment_id for each in info.assessments or [] if each.valid is False]
+            for old in session.scalars(select(SqlAssessments).where(SqlAssessments.assessment_id.in_(given_up))):
+                old.valid = False
 
     # Registered models
 
