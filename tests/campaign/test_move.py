@@ -6,6 +6,7 @@ The checker reads both sides through MLflow's own client and nothing of the move
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import json
 import os
@@ -155,8 +156,8 @@ from mlflow.entities import ViewType
 client, found = MlflowClient(), {}
 served = os.environ.get("MLFLOW_TRACKING_URI", "").startswith("http")
 
-def kept(value):  # MLflow's database keeps no infinity
-    return repr(max(-1.7976931348623157e308, min(1.7976931348623157e308, value)) if value == value else value)
+def kept(value):  # MLflow's databases keep no infinity, and SQLite no negative zero
+    return repr(max(-1.7976931348623157e308, min(1.7976931348623157e308, value)) + 0.0 if value == value else value)
 
 def content(path):
     out = {}
@@ -364,6 +365,10 @@ def test_a_directory_is_moved_whole(tmp_path: Path) -> None:
     moved = move(directory=str(tmp_path / "mlruns"))
     assert moved.returncode == 0, moved.failure
     assert moved.mlflow["adopted"]["differences"] == 0
+    # A file store moves a deleted experiment aside, and its own client no longer finds the artifacts of its runs.
+    for name, value in before.items():
+        if name.startswith("run ") and not value[-1]:
+            value[-1] = {"a.txt": hashlib.sha256(b"of the deleted").hexdigest()}
     assert missing(before, read(HERE)) == []
 
 
