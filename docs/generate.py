@@ -1,35 +1,36 @@
 """Write what is said in one place to every place that shows it: python docs/generate.py.
 
 The page of variables comes from the roles' argument specifications, the page of commands from the command line, the
-page of what an offline installation needs from the chart's images and the locked packages. The descriptions of the
-chart's values.schema.json and the table of its README come from the comments of its values.yaml.
+schemas of what the commands print from the types of the documents, the page of what an offline installation needs from
+the chart's images and the locked packages. The descriptions of the chart's values.schema.json and the table of its
+README come from the comments of its values.yaml.
 """
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, get_args, get_origin, get_type_hints
 
 import click
 import typer
 import yaml
+from pydantic import TypeAdapter
 
+from nebari_mlflow.cli import documents
 from nebari_mlflow.cli.app import app
 from nebari_mlflow.cli.options import SHAPE, Options
-from nebari_mlflow.cli.status import Status
 
 ROOT = Path(__file__).parents[1]
 ROLES = ROOT / "collections/ansible_collections/nebari/mlflow/roles"
 PAGE = ROOT / "docs/reference/variables.md"
 OFFLINE = ROOT / "docs/reference/offline.md"
 COMMANDS = ROOT / "docs/reference/commands.md"
-CLI = ROOT / "nebari_mlflow/cli"
+DOCUMENTS = ROOT / "docs/reference/json"
 LOCK = ROOT / "requirements/test.txt"
 PROJECT = ROOT / "pyproject.toml"
 CHART = ROLES / "server/files/mlflow"
@@ -186,11 +187,15 @@ JSON_HEAD = """## JSON
 
 With `--json`, a command prints one object on standard output, and what is meant for people on standard error. `type`
 names the command, such as `nebari-mlflow.plan`. `version` is {shape}: the minor number grows with new fields, the major
-number when a field changes its meaning. After an error, the object has the field `error` with `code`, `cause`, `fix`
-and `page`.
+number when a field changes its meaning. A program that reads it should ignore fields that it does not know. After an
+error, the object has the field `error` with `code`, `cause`, `fix` and `page` instead of the others; if the command
+itself is not known, `type` is `nebari-mlflow.error`.
 
-| `type` | fields besides `type` and `version` |
-|---|---|"""
+Each schema is in [JSON Schema](https://json-schema.org), version 2020-12. An installation with pip has them in
+`share/doc/nebari-mlflow/reference/json`.
+
+| `type` | fields besides `type` and `version` | schema |
+|---|---|---|"""
 
 
 def option_rows(command: click.Command, without: set[str]) -> list[str]:
@@ -228,21 +233,59 @@ def leaves(group: click.Group, name: str = "") -> Iterator[tuple[str, click.Comm
             yield f"{name}{each}", command
 
 
-def json_rows() -> Iterator[str]:
-    """Yield the fields of each JSON object, as the code prints them."""
-    nodes = [node for path in sorted(CLI.glob("*.py")) for node in ast.walk(ast.parse(path.read_text()))]
-    calls = [(node, getattr(node.func, "id", "")) for node in nodes if isinstance(node, ast.Call)]
-    through = {
-        str(call.args[1].value) for call, name in calls if name == "_show" and isinstance(call.args[1], ast.Constant)
+def fields_of(document: type) -> dict[str, Any]:
+    """Return the fields of a document with their types."""
+    found = get_type_hints(document, include_extras=True)
+    return {name: get_args(kind)[0] if get_origin(kind) is NotRequired else kind for name, kind in found.items()}
+
+
+def described(schema: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the schema of a type with the descriptions that stand beside its fields."""
+    schema.pop("title", None)
+    if not schema["properties"]:
+        schema["maxProperties"] = 0
+    for field, kind in fields_of(getattr(documents, name)).items():
+        said = [each for each in getattr(kind, "__metadata__", ()) if isinstance(each, str)]
+        node = {key: value for key, value in schema["properties"][field].items() if key != "title"}
+        schema["properties"][field] = {"description": said[0], **node} if said else node
+    return schema
+
+
+def document_schema(kind: str, either: list[type]) -> dict[str, Any]:
+    """Return the schema of what a command prints: one of these documents."""
+    _, found = TypeAdapter.json_schemas([(each.__name__, "validation", TypeAdapter(each)) for each in either])
+    parts = {name: described(part, name) for name, part in sorted(found["$defs"].items())}
+    head = {
+        "type": {"const": f"nebari-mlflow.{kind}"},
+        "version": {"type": "string", "pattern": rf"^{SHAPE.partition('.')[0]}\."},
     }
-    for call, name in calls:
-        named = [word.arg for word in call.keywords if word.arg and word.arg != "indent"]
-        if name != "print_json" or "error" in named:
-            continue
-        if any(word.arg is None for word in call.keywords):  # **found.report()
-            named += [each.name for each in fields(Status)]
-        kinds = {str(call.args[0].value)} if isinstance(call.args[0], ast.Constant) else through
-        yield from (f"| `nebari-mlflow.{kind}` | {', '.join(f'`{each}`' for each in named)} |" for kind in kinds)
+    for each in either:
+        part = parts[each.__name__]
+        part.update(properties=head | part["properties"], required=[*head, *part["required"]])
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"nebari-mlflow {kind} --json",
+        "oneOf": [{"$ref": f"#/$defs/{each.__name__}"} for each in either],
+        "$defs": parts,
+    }
+
+
+def document_schemas() -> dict[Path, str]:
+    """Return the files of the schemas with their text."""
+    found = {kind: [document, documents.Failure] for kind, document in documents.DOCUMENTS.items()}
+    found["error"] = [documents.Failure]
+    return {
+        DOCUMENTS / f"{kind}.json": json.dumps(document_schema(kind, either), indent=2) + "\n"
+        for kind, either in found.items()
+    }
+
+
+def json_rows() -> Iterator[str]:
+    """Yield a row for each kind of JSON object."""
+    for kind, document in documents.DOCUMENTS.items():
+        named = ", ".join(f"`{each}`" for each in fields_of(document))
+        yield f"| `nebari-mlflow.{kind}` | {named} | [{kind}.json](json/{kind}.json) |"
+    yield "| `nebari-mlflow.error` | `error` | [error.json](json/error.json) |"
 
 
 def commands_page() -> str:
@@ -255,7 +298,7 @@ def commands_page() -> str:
     for name, command in found:
         says = " ".join((command.help or "").split())
         parts += ["", f"## `{name}`", "", says, *option_rows(command, shared)]
-    parts += ["", JSON_HEAD.format(shape=SHAPE), *sorted(set(json_rows()))]
+    parts += ["", JSON_HEAD.format(shape=SHAPE), *json_rows()]
     return "\n".join(parts) + "\n"
 
 
@@ -327,5 +370,7 @@ if __name__ == "__main__":
     PAGE.write_text(page())
     OFFLINE.write_text(offline_page(), encoding="utf-8")
     COMMANDS.write_text(commands_page(), encoding="utf-8")
+    for file, written in document_schemas().items():
+        file.write_text(written, encoding="utf-8")
     SCHEMA.write_text(chart_schema(), encoding="utf-8")
     README.write_text(chart_readme(), encoding="utf-8")

@@ -110,7 +110,7 @@ def plan(options: Options) -> None:
     result = play(target, DEPLOY if target.enabled else DESTROY, console, check=True)
     changes = result.outputs.get("changes") or []
     if options.as_json:
-        print_json("plan", changes=changes, changed=bool(changes))
+        print_json("plan", changes=changes, changed=bool(changes), warnings=result.warnings)
     else:
         console.print(f"{len(changes)} changes" if changes else "Nothing to change.", markup=False)
         show_changes(console, changes)

@@ -60,6 +60,20 @@ def newest_record(api: Api, release: str, namespace: str) -> Record | None:
     return records.read(newest) if newest else None
 
 
+def not_deployed(target: Target) -> ClusterError:
+    """Return the error of a command that needs a release where there is none."""
+    cause = f"{target.release} is not deployed in namespace {target.namespace}."
+    return ClusterError("NML605", cause, f"Run: {target.command('deploy')}")
+
+
+def deployed(api: Api, target: Target) -> Record:
+    """Return Helm's newest record. Raises ClusterError if there is no release."""
+    record = newest_record(api, target.release, target.namespace)
+    if record is None:
+        raise not_deployed(target)
+    return record
+
+
 def pods(api: Api, release: str, namespace: str, component: str = "") -> list[dict[str, Any]]:
     """Return the release's pods, the oldest first."""
     selector = f"app.kubernetes.io/instance={release}"
@@ -72,7 +86,10 @@ def logs(target: Target, component: str, tail: int) -> dict[str, str]:
     """Return the last lines of each pod of a component, or of each container where a pod has several."""
     api = connect_to(target)
     found = {}
-    for pod in pods(api, target.release, target.namespace, component):
+    there = pods(api, target.release, target.namespace, component)
+    if not there:
+        deployed(api, target)
+    for pod in there:
         name, containers = pod["metadata"]["name"], pod["spec"]["containers"]
         for container in containers:
             where = name if len(containers) == 1 else f"{name}/{container['name']}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from .. import names
 from ..errors import ClusterError, InputError, SetupError
+from .cluster import not_deployed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,6 +59,8 @@ def forward(target: Target, port: int) -> Iterator[tuple[str, Callable[[], None]
     def wait() -> None:
         """Read on: kubectl says a line for each connection, and stops when nobody takes them."""
         _, said = process.communicate()
+        if "(NotFound)" in said:
+            raise not_deployed(target)
         raise ClusterError(
             "NML604",
             f"kubectl cannot reach the server: {said.strip().removeprefix('error: ') or 'it ended'}.",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .context import Target
 
-SHAPE = "1.0"  # of --json: the minor number grows with new fields, the major one when one changes its meaning
+SHAPE = "1.1"  # of --json: the minor number grows with new fields, the major one when one changes its meaning
 
 
 def _option(default: Any, *names: str, **keywords: Any) -> dict[str, Any]:

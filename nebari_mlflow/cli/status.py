@@ -67,8 +67,7 @@ def _absent(api: Api, target: Target) -> Status:
         query={"labelSelector": f"app.kubernetes.io/instance={target.release}"},
     ).get("items", [])
     kept = f" Its data is kept: {', '.join(claim['metadata']['name'] for claim in claims)}." if claims else ""
-    cause = f"{target.release} is not deployed in namespace {target.namespace}.{kept}"
-    return Status(ABSENT, cause, target.command("deploy"))
+    return Status(ABSENT, f"{cluster.not_deployed(target).cause}{kept}", target.command("deploy"))
 
 
 def _deployed(api: Api, target: Target, record: Record, *, sizes: bool) -> Status:

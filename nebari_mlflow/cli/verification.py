@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.nebari.mlflow.plugins.module_utils.errors import ReleaseError
 
 from ..errors import ClusterError, PlayError
-from .cluster import asking, connect_to, newest_record
+from .cluster import asking, connect_to, deployed
 
 if TYPE_CHECKING:
     from .context import Target
@@ -27,15 +27,15 @@ def use(target: Target) -> dict[str, Any]:
     options = Options(name=target.release, namespace=target.namespace, kubeconfig=target.login, context=target.context)
     api = connect_to(target)
     with asking():
-        record = newest_record(api, target.release, target.namespace)
-    pods = Pods(api, target.namespace, tests(record.hooks) if record else [])
+        record = deployed(api, target)
+    pods = Pods(api, target.namespace, tests(record.hooks))
     helm = Helm(options)
     try:
         helm.check_version()
         helm.test(LIMIT, lambda: None)
     except HelmError as error:
         with asking():
-            found = failure(pods, record.objects if record else [], error)
+            found = failure(pods, record.objects, error)
         raise PlayError("NML408", found.cause.rstrip(), f"Run: {target.command('logs')}") from error
     except ReleaseError as error:
         raise ClusterError("NML601", error.cause, error.fix) from error

@@ -41,6 +41,7 @@ class Result:
     changed: bool
     elapsed: float  # seconds
     log: str
+    warnings: list[str] = field(default_factory=list)  # of its tasks, each once
 
 
 @dataclass
@@ -53,6 +54,7 @@ class _Record:
     failure: tuple[str, str, dict[str, Any]] | None = None
     aftermath: str = ""  # what a play that rescued itself says of the state that it left
     errors: list[Exception] = field(default_factory=list)
+    warnings: dict[str, None] = field(default_factory=dict)
     refusal: str = ""  # why ansible-playbook did not start
 
     def take(self, event: Event) -> None:
@@ -69,6 +71,8 @@ class _Record:
                 self.aftermath = str(result.get("msg", "")).strip()
             elif self.failure is None or (kind == "runner_on_failed" and not told):
                 self.failure = (str(data.get("task", "")), str(data.get("role", "")), result)
+        elif kind == "runner_on_ok":
+            self.warnings |= dict.fromkeys(map(str, (data.get("res") or {}).get("warnings") or []))
         elif kind == "playbook_on_stats":
             self.ended = True
             self.outputs = (data.get("artifact_data") or {}).get(FACT)
@@ -134,7 +138,8 @@ def run(
     if watch.reason is not None:
         raise Cancelled(*watch.reason, log=log.path, exit_code=watch.exit_code)
     _raise_failure(record, return_code, redact, log.path)
-    return Result(record.outputs or {}, record.changed, time.monotonic() - began, log.path)
+    warnings = [visible(redact(text)) for text in record.warnings]
+    return Result(record.outputs or {}, record.changed, time.monotonic() - began, log.path, warnings)
 
 
 def _play(

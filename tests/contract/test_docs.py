@@ -27,6 +27,12 @@ def test_the_page_of_commands_is_up_to_date() -> None:
     assert "|  |" not in page, "an option without description"
 
 
+def test_the_schemas_of_json_output_are_up_to_date() -> None:
+    generated = runpy.run_path(str(ROOT / "docs/generate.py"))
+    found = {path: path.read_text(encoding="utf-8") for path in (ROOT / "docs/reference/json").iterdir()}
+    assert found == generated["document_schemas"](), "run: python docs/generate.py"
+
+
 def test_the_page_for_offline_installations_is_up_to_date() -> None:
     generated = runpy.run_path(str(ROOT / "docs/generate.py"))
     page = generated["offline_page"]()

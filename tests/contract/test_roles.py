@@ -75,6 +75,13 @@ def test_defaults_and_specification_agree(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
+def test_a_role_describes_itself_as_the_collection_does(role: str) -> None:
+    """Galaxy shows the description; without one, its importer complains."""
+    rows = re.findall(r"^\| \[(\w+)\]\(roles/\1/README\.md\) \| (.+) \|$", (COLLECTION / "README.md").read_text(), re.M)
+    assert load(role, "meta/main.yml")["galaxy_info"] == {"description": dict(rows)[role], "standalone": False}
+
+
+@pytest.mark.parametrize("role", ROLES)
 def test_users_give_only_names_that_begin_with_mlflow(role: str) -> None:
     from_roles = {"server_storage"}
     assert all(name.startswith("mlflow_") for name in set(inputs_of(role)) - from_roles)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.integration.nebari.edge.traefik import image as edge_image
-from tests.support import Played, kubectl, play, stores
+from tests.integration.store import CLOSED, give_keys, run_store
+from tests.support import Played, kubectl, play
 
 pytestmark = pytest.mark.cluster
 
@@ -24,13 +25,6 @@ DEPLOY: dict[str, Any] = {
 }
 FAST: dict[str, Any] = {"tracking": {"workers": 1, "terminationGracePeriodSeconds": 1}}
 S3 = {"endpoint": f"http://store.{STORE}.svc", "bucket": "artifacts", "secret": "store-keys"}
-CLOSED = {"seccompProfile": {"type": "RuntimeDefault"}, "runAsNonRoot": True, "runAsUser": 1000}
-
-
-def apply(*objects: dict[str, Any], namespace: str) -> None:
-    kubectl(
-        "-n", namespace, "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-    )
 
 
 def deploy(*arguments: str, overrides: dict[str, Any] | None = None, **variables: Any) -> Played:
@@ -48,38 +42,11 @@ def namespace() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def store(namespace: None) -> None:  # noqa: ARG001
-    """An S3 store whose Service has port 80, which leads to port 9000 of its pod."""
-    keys = {"AWS_ACCESS_KEY_ID": "store", "AWS_SECRET_ACCESS_KEY": "store-secret"}
-    container = {
-        "name": "moto",
-        "image": stores(),
-        "command": ["python3", "-m", "moto.server", "-H", "0.0.0.0", "-p", "9000"],  # noqa: S104
-        "ports": [{"name": "s3", "containerPort": 9000}],
-        "readinessProbe": {"tcpSocket": {"port": 9000}, "periodSeconds": 1},
-        # moto would take the host's first part for a bucket
-        "env": [{"name": k, "value": v} for k, v in {**keys, "S3_IGNORE_SUBDOMAIN_BUCKETNAME": "1"}.items()],
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-    }
+    """An S3 store behind a Service, and its keys where MLflow is."""
     kubectl("create", "namespace", STORE)
     kubectl("create", "namespace", NAMESPACE)
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "store", "labels": {"app": "store"}},
-        "spec": {"securityContext": CLOSED, "terminationGracePeriodSeconds": 1, "containers": [container]},
-    }
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "store"},
-        "spec": {"selector": {"app": "store"}, "ports": [{"port": 80, "targetPort": "s3"}]},
-    }
-    apply(pod, service, namespace=STORE)
-    kubectl("-n", STORE, "wait", "--for=condition=Ready", "pod/store", "--timeout=120s")
-    bucket = "import boto3; boto3.client('s3', endpoint_url='http://127.0.0.1:9000').create_bucket(Bucket='artifacts')"
-    kubectl("-n", STORE, "exec", "store", "--", "env", "AWS_DEFAULT_REGION=us-east-1", "python3", "-c", bucket)
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "store-keys"}, "stringData": keys}
-    apply(secret, namespace=NAMESPACE)
+    run_store(STORE)
+    give_keys(NAMESPACE, "store-keys")
 
 
 def rules() -> list[dict[str, Any]]:

@@ -27,7 +27,10 @@ VARIABLES = {
     "mlflow_provider": "local",
     "mlflow_project_name": "demo",
     "mlflow_namespace": NAMES["dev"],
-    "mlflow_overrides": {"backup": {"volume": {"create": True}}},
+    "mlflow_overrides": {
+        "backup": {"volume": {"create": True}},
+        "tracking": {"workers": 1, "terminationGracePeriodSeconds": 1},  # starts and stops sooner
+    },
 }
 CONFIGURATION = {
     "project_name": "demo",

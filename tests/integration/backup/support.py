@@ -11,6 +11,7 @@ from typing import Any
 import pyrage
 import yaml
 
+from tests.documents import document
 from tests.integration.nebari.support import CLI
 from tests.support import kubectl, run_pod
 
@@ -62,14 +63,13 @@ class Backed:
         """Run a command that must succeed, and return what it prints as JSON."""
         done = self.run(*arguments, "--json")
         assert done.returncode == 0, done.stdout + done.stderr
-        found: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{\n") :])
-        return found
+        return document(done.stdout[done.stdout.index("{\n") :], arguments[0])
 
     def refusal(self, *arguments: str) -> dict[str, Any]:
         """Run a command that must fail, and return its error."""
         done = self.run(*arguments, "--json")
         assert done.returncode == 1, done.stdout + done.stderr
-        found: dict[str, Any] = json.loads(done.stdout[done.stdout.index("{\n") :])["error"]
+        found: dict[str, Any] = document(done.stdout[done.stdout.index("{\n") :], arguments[0])["error"]
         return found
 
     def write(self, name: str) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 
 import yaml
 
+from tests.documents import document
 from tests.integration.clouds.play import CLEARED
 from tests.support import kubectl
 
@@ -125,10 +126,13 @@ class Project:
         return dataclasses.replace(self, command=(str(bin_folder / "python"), str(HERE / "preloaded.py")))
 
     def mlflow(self, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-        """Run `nebari-mlflow ...` in the project's folder."""
-        return subprocess.run(
+        """Run `nebari-mlflow ...` in the project's folder. What it prints as JSON must be as its schema says."""
+        done = subprocess.run(
             [CLI, *arguments], cwd=self.folder, env=self.environment(**env), capture_output=True, text=True, check=False
         )
+        if "--json" in arguments:
+            document(done.stdout, arguments[0])
+        return done
 
 
 @contextmanager

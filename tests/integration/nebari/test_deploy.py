@@ -14,6 +14,7 @@ import pytest
 import yaml
 from _nebari.constants import HELM_VERSION
 
+from tests.documents import document
 from tests.support import kubectl, objects, play, takes_ctrl_c
 
 from . import pods
@@ -109,7 +110,7 @@ def test_what_a_user_gives_to_a_dask_cluster_wins(deployed: Project) -> None:
 def test_status_says_active_and_where_everything_is(deployed: Project) -> None:
     done = deployed.mlflow("status", "--json")
     found = json.loads(done.stdout)
-    assert (done.returncode, found["state"], found["version"]) == (0, "Active", "1.0"), done.stdout
+    assert (done.returncode, found["state"], found["version"]) == (0, "Active", "1.1"), done.stdout
     assert found["tracking_uri"] == "http://door-1-mlflow-tracking.door-one.svc:5000"
     assert found["ui_url"] == "https://nebari.example.org/mlflow"
     assert found["replicas"] == {"wanted": 1, "ready": 1}
@@ -135,6 +136,16 @@ def test_the_plan_names_a_change_and_makes_none(deployed: Project) -> None:
     deployed.configure(README["mlflow"])
 
 
+def test_the_plan_warns_of_another_artifact_store(deployed: Project) -> None:
+    deployed.configure({**README["mlflow"], "storage": {"uri": "gs://another-store/mlflow"}})
+    done = deployed.mlflow("plan", "--json")
+    deployed.configure(README["mlflow"])
+    assert done.returncode == 2, done.stdout + done.stderr
+    (told,) = [text for text in json.loads(done.stdout)["warnings"] if "artifact store" in text]
+    assert "door-1-mlflow-tracking changes from /mlflow/artifacts to gs://another-store/mlflow." in told
+    assert "Warning: The artifact store" in done.stderr
+
+
 def test_logs_and_verify_answer(deployed: Project) -> None:
     (pod,) = json.loads(deployed.mlflow("logs", "--json").stdout)["pods"].items()
     assert pod[0].startswith("door-1-mlflow-tracking-")
@@ -155,7 +166,7 @@ def test_open_leads_to_the_server(deployed: Project) -> None:
     )
     try:
         assert process.stdout is not None
-        url = json.loads("".join(process.stdout.readline() for _ in range(5)))["url"]
+        url = document("".join(process.stdout.readline() for _ in range(5)), "open")["url"]
         with urllib.request.urlopen(f"{url}/version", timeout=30) as answer:  # noqa: S310
             assert answer.read() == b"3.17.2"
         process.send_signal(signal.SIGINT)

@@ -32,6 +32,15 @@ def test_status_of_a_removed_release_names_data_and_way_back(deployed: Project) 
     assert found["fix"] == "nebari-mlflow deploy --config nebari-config.yaml"
 
 
+@pytest.mark.parametrize("command", ["verify", "logs", "open"])
+def test_a_command_without_release_names_the_deploy(deployed: Project, command: str) -> None:
+    done = deployed.mlflow(command, "--json", *(["--no-browser"] if command == "open" else []))
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, error["code"]) == (1, "NML605")
+    assert error["cause"] == f"door-1-mlflow is not deployed in namespace {deployed.namespace}."
+    assert error["fix"] == "Run: nebari-mlflow deploy --config nebari-config.yaml"
+
+
 def test_deleting_the_data_is_an_act_of_its_own(deployed: Project) -> None:
     assert kubectl("-n", deployed.namespace, "get", "pvc", "-o", "name").count("\n") == 2
     done = deployed.mlflow("destroy", "--delete-data", deployed.name, "--yes", "--json")

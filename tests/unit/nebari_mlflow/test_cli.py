@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -22,6 +21,7 @@ from nebari_mlflow.cli.app import app
 from nebari_mlflow.cli.options import SHAPE
 from nebari_mlflow.errors import InputError
 from nebari_mlflow.play import workspace
+from tests.documents import document
 from tests.support import takes_ctrl_c
 
 
@@ -30,9 +30,9 @@ def invoke(*arguments: str) -> Result:
 
 
 def shape(result: Result, kind: str) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads(result.stdout)
-    assert (document["type"], document["version"]) == (f"nebari-mlflow.{kind}", SHAPE)
-    return document
+    found = document(result.stdout, kind)
+    assert found["version"] == SHAPE
+    return found
 
 
 def test_a_cluster_that_is_not_there_is_a_status(variables: str, gone: str) -> None:
@@ -66,7 +66,8 @@ def test_mistyped_option_does_not_exit_like_a_changed_plan() -> None:
     result = invoke("plan", "--kubecfg", "x", "--json")
     assert result.exit_code == 1
     assert "--kubecfg" in shape(result, "plan")["error"]["cause"]
-    assert invoke("paln", "--json").exit_code == 1
+    result = invoke("paln", "--json")
+    assert (result.exit_code, shape(result, "error")["error"]["code"]) == (1, "NML104")
 
 
 def test_watching_looks_again_until_ctrl_c(variables: str, gone: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +81,7 @@ def test_watching_looks_again_until_ctrl_c(variables: str, gone: str, monkeypatc
     monkeypatch.setattr("nebari_mlflow.cli.app.time.sleep", pause)
     result = invoke("status", "--vars", variables, "--kubeconfig", gone, "--json", "--watch")
     assert (result.exit_code, pauses) == (0, [5, 5, 5])
-    assert [json.loads(line)["state"] for line in result.stdout.splitlines()] == ["Blocked"] * 3
+    assert [document(line, "status")["state"] for line in result.stdout.splitlines()] == ["Blocked"] * 3
 
 
 def test_ctrl_c_while_it_looks_ends_it_in_order(variables: str, gone: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,8 +312,8 @@ def test_kubectl_ends_with_the_command(
     command += ["--kubeconfig", str(kept), "--no-browser", "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=takes_ctrl_c)
     assert process.stdout is not None
-    document = json.loads("".join(process.stdout.readline() for _ in range(5)))
-    assert document["url"].startswith("http://127.0.0.1:")
+    found = document("".join(process.stdout.readline() for _ in range(5)), "open")
+    assert found["url"].startswith("http://127.0.0.1:")
     process.send_signal(signal.Signals[name])
     assert process.wait(10) == code
     deadline = time.monotonic() + 10

@@ -67,6 +67,14 @@ def test_a_play_that_returns_nothing_is_a_failure() -> None:
         run("silent", {})
 
 
+def test_warnings_of_tasks_come_back_once_each() -> None:
+    record = runner._Record()
+    for result in ({"warnings": ["a", "b"]}, {}, {"warnings": ["b", "c"]}, {"warnings": None}):
+        record.take({"event": "runner_on_ok", "event_data": {"res": result}})
+    assert list(record.warnings) == ["a", "b", "c"]
+    assert run("report", {"mlflow_number": 1, "mlflow_nested": {}}).warnings == []
+
+
 def test_play_that_does_not_start_shows_ansibles_reason() -> None:
     with pytest.raises(PlayError, match=r"NML420: ansible-playbook did not run: .*nowhere.yml could not be found"):
         run("nowhere", {})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ApiError, ReleaseError
 from ..health import rollout
-from . import restarts
+from . import restarts, store
 from . import upgrade as upgrade_of_data
 from .changes import Outcome
 from .comparison import compare, is_built_in, send_patch
@@ -35,6 +35,7 @@ def ensure_planned(session: Session, *, check_mode: bool) -> Outcome:
         require(session, needed(session, plan))
     if plan.upgrade_of_data:
         plan.warnings.append(upgrade_of_data.announcement(plan.upgrade_of_data))
+    plan.warnings += store.warnings(plan.comparisons)
     return _outcome(session, plan, chart)
 
 
