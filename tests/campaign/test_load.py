@@ -1,4 +1,4 @@
-"""Two hundred clients, fifty people, a rolling restart and an absent database: what clients see, and what is kept."""
+"""What clients see, and what is kept: many of them, a rolling restart, replicas by load, jobs, an absent database."""
 
 from __future__ import annotations
 
@@ -29,6 +29,53 @@ REPLICAS: dict[str, Any] = {
     "storage": {"uri": "s3://none", "env": {"AWS_REGION": "none"}},
     "tracking": {"replicaCount": 3, "workers": 1, "strategy": {"type": "RollingUpdate"}},
 }
+# A pod has a third of a core, so three of them find room on two, beside PostgreSQL and the clients.
+SMALL: dict[str, Any] = {
+    **REPLICAS,
+    "tracking": {
+        **REPLICAS["tracking"],
+        "replicaCount": 1,
+        "resources": {"requests": {"cpu": "200m"}, "limits": {"cpu": "300m"}},
+    },
+}
+LARGEST = 3
+AUTOSCALED: dict[str, Any] = {
+    **SMALL,
+    "tracking": {**SMALL["tracking"], "autoscaling": {"enabled": True, "minReplicas": 1, "maxReplicas": LARGEST}},
+}
+JOBS = """
+import json, os, sys, time, urllib.request
+import mlflow
+
+def ask(path, body=None):
+    address = os.environ["MLFLOW_TRACKING_URI"] + "/ajax-api/3.0/" + path
+    data = body and json.dumps(body).encode()
+    request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
+    return json.load(urllib.request.urlopen(request, timeout=60))
+
+experiment = mlflow.set_experiment(f"jobs-{time.time()}").experiment_id
+traces = []
+for number in range(int(sys.argv[1])):
+    with mlflow.start_span(name="answer") as span:
+        span.set_inputs({"question": number})
+        span.set_outputs({"answer": "yes"})
+    traces.append(span.trace_id)
+mlflow.flush_trace_async_logging()
+scorer = {
+    "name": "answered", "mlflow_version": mlflow.__version__, "serialization_version": 1,
+    "call_source": "return bool(outputs)", "call_signature": "(outputs)", "original_func_name": "answered",
+}
+asked = {"experiment_id": experiment, "serialized_scorer": json.dumps(scorer), "log_assessments": True}
+jobs = [ask("mlflow/scorer/invoke", {**asked, "trace_ids": [trace]})["jobs"][0]["job_id"] for trace in traces]
+found = {}
+while len(found) < len(jobs):
+    time.sleep(1)
+    for job in jobs:
+        state = ask(f"jobs/{job}")
+        if state["status"] not in ("PENDING", "RUNNING"):
+            found[job] = state
+print(json.dumps(list(found.values())))
+"""
 ASK = """
 import sys, time, urllib.error, urllib.request
 while True:
@@ -137,6 +184,69 @@ def test_a_rolling_restart_loses_no_request(deploy: Callable[..., None]) -> None
     print(found["rate"], found["answers"], found["slowest"])
     assert set(found["answers"]) == {"200"}, found["answers"]
     kept(found)
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_scorer_jobs_succeed_at_the_computed_memory(deploy: Callable[..., None], jobs: int) -> None:
+    """Two GiB, the limit without jobs, are gone before the first of them runs."""
+    deploy({"tracking": {"jobExecution": True, "jobs": jobs, "modelCodeExecution": True}})
+    said = run_pod(NAMESPACE, "jobs", JOBS, "4", timeout=600, MLFLOW_TRACKING_URI=URI).splitlines()[-1]
+    for job in json.loads(said):
+        assert job["status"] == "SUCCEEDED", job
+        ((assessments, failures),) = [(each["assessments"], each["failures"]) for each in job["result"].values()]
+        assert (failures, [each["feedback"]["value"] for each in assessments]) == ([], [True])
+    peak = own("exec", f"deployment/{RELEASE}-tracking", "-c", "tracking", "--", "cat", "/sys/fs/cgroup/memory.peak")
+    print(f"{jobs} at a time: at most {int(peak) >> 20} MiB, with files that were read")
+    assert restarts() == "[0]"
+
+
+def replicas() -> int:
+    """Return how many pods of the server are ready."""
+    found = own("get", f"deployment/{RELEASE}-tracking", "-o", "jsonpath={.status.readyReplicas}")
+    return int(found or 0)
+
+
+def until(count: int, seconds: float) -> None:
+    """Wait until so many pods of the server are ready."""
+    end = time.monotonic() + seconds
+    while replicas() != count:
+        assert time.monotonic() < end, own("describe", "hpa", f"{RELEASE}-tracking")
+        time.sleep(2)
+
+
+def test_replicas_follow_the_load_and_no_request_is_lost(deploy: Callable[..., None]) -> None:
+    asked = subprocess.run(
+        ["kubectl", "get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes"], capture_output=True, text=True, check=False
+    )
+    if asked.returncode:
+        pytest.skip("this cluster measures no pods: `make extras`")
+    deploy({})
+    deploy(SMALL)
+    one = load(12, 30)
+    deploy(AUTOSCALED)
+    # Kubernetes takes pods away after five minutes of rest.
+    sooner = {"spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 15}}}}
+    own("patch", "hpa", f"{RELEASE}-tracking", "-p", json.dumps(sooner))
+    with ThreadPoolExecutor() as pool:
+        loading = pool.submit(load, 12, 200)
+        until(LARGEST, 200)
+        command = ["psql", "-qAt", "-U", "postgres", "-d", "mlflow", "-c"]
+        query = "SELECT count(*), current_setting('max_connections') FROM pg_stat_activity WHERE usename = 'mlflow'"
+        used, most = map(int, own("exec", f"{RELEASE}-postgresql-0", "--", *command, query).split("|"))
+        grown = loading.result()
+    many = load(12, 30)
+    kept(many)
+    with ThreadPoolExecutor() as pool:
+        working = pool.submit(run_pod, NAMESPACE, "people", PEOPLE, "3", "150", MLFLOW_TRACKING_URI=URI)
+        until(1, 150)
+        people = json.loads(working.result())
+    print(f"1 replica {one['rate']:.1f}/s, {LARGEST} replicas {many['rate']:.1f}/s; connections {used} of {most}")
+    print(one["answers"], grown["answers"], many["answers"], people["answers"])
+    for found in (one, grown, many):
+        assert set(found["answers"]) == {"200"}, found["answers"]
+    assert {answer.rpartition(" ")[2] for answer in people["answers"]} == {"200"}, people
+    assert used <= most - 15
+    assert many["rate"] > 1.5 * one["rate"]
 
 
 def test_an_absent_database_loses_no_acknowledged_write(deploy: Callable[..., None]) -> None:

@@ -438,7 +438,6 @@ def test_documented_settings_allow_what_was_refused(receiver: str) -> None:
         corsAllowedOrigins=["https://page.example.org"],
         artifactLocations=["s3://old"],
         jobExecution=True,
-        resources={"limits": {"memory": "5Gi"}},
         aiGateway=True,
         modelCodeExecution=True,
     )

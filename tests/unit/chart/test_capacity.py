@@ -13,6 +13,7 @@ from tests.unit.chart.rendering import Object, env, one, refusal, render, server
 
 EXTERNAL: Object = {"postgresql": {"enabled": False}, "externalDatabase": {"host": "db", "existingSecret": "db"}}
 RESERVED = 15
+JOBS_OF = "MLFLOW_SERVER"
 
 
 def tracking(**values: Any) -> Object:
@@ -142,23 +143,99 @@ def test_memory_is_reckoned_with_running_jobs(memory: str, gateway: bool, worker
 
 
 @pytest.mark.parametrize(
+    ("values", "requested", "limit"),
+    [
+        ({}, "512Mi", "2Gi"),
+        ({"workers": 1}, "512Mi", "2Gi"),
+        ({"resources": {"limits": {"cpu": "8"}}}, "2Gi", "2304Mi"),
+        ({"aiGateway": True}, "1Gi", "2Gi"),
+        ({"aiGateway": True, "workers": 4}, "2Gi", "2304Mi"),
+        ({"jobExecution": True}, "2Gi", "4Gi"),
+        ({"jobExecution": True, "workers": 1}, "1792Mi", "3840Mi"),
+        ({"jobExecution": True, "jobs": 4}, "2Gi", "7936Mi"),
+        ({"jobExecution": True, "aiGateway": True}, "2560Mi", "4608Mi"),
+        ({"jobExecution": True, "resources": {"limits": {"memory": "6Gi"}}}, "2Gi", "6Gi"),
+        ({"jobExecution": True, "resources": {"limits": {"memory": None}}}, "2Gi", None),
+        ({"resources": {"limits": {"memory": "300Mi"}}}, "300Mi", "300Mi"),
+        ({"resources": {"requests": {"memory": "3Gi"}}}, "3Gi", "3Gi"),
+        ({"resources": {"requests": {"memory": "64Mi"}, "limits": {"memory": 1500000000}}}, "64Mi", 1500000000),
+    ],
+    ids=str,
+)
+def test_memory_follows_from_workers_jobs_and_gateway(values: Object, requested: str, limit: str | int | None) -> None:
+    resources = server(render({"tracking": values}))["resources"]
+    assert resources["requests"]["memory"] == requested
+    assert resources["limits"].get("memory") == limit
+
+
+def test_wanted_jobs_are_what_runs() -> None:
+    for jobs in (1, 4):
+        found = env(server(render({"tracking": {"jobExecution": True, "jobs": jobs}})))
+        assert found["MLFLOW_SERVER_JUDGE_INVOKE_MAX_WORKERS"] == str(jobs)
+        assert found["MLFLOW_SERVER_ONLINE_SCORING_MAX_WORKERS"] == str(jobs)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"tracking": {"jobs": 3}}, "tracking.jobs is 3, but tracking.jobExecution is false"),
+        (
+            tracking(extraEnvVars=[{"name": "MLFLOW_SERVER_JUDGE_INVOKE_MAX_WORKERS", "value": "9"}]),
+            "use tracking.jobs",
+        ),
+        ({"storage": {"env": {f"{JOBS_OF}_ONLINE_SCORING_MAX_WORKERS": "9"}}}, "use tracking.jobs"),
+    ],
+    ids=str,
+)
+def test_jobs_that_memory_is_not_reckoned_with_are_refused(values: Object, sentence: str) -> None:
+    assert sentence in refusal(values)
+
+
+TWO_GIB: Object = {"limits": {"memory": "2Gi"}}
+
+
+@pytest.mark.parametrize(
+    ("autoscaling", "resources", "sentence"),
+    [
+        ({"minReplicas": 5}, {}, "minReplicas is 5, above tracking.autoscaling.maxReplicas, which is 4"),
+        ({}, {"requests": {"cpu": None}}, "tracking.resources.requests.cpu"),
+        ({}, {"requests": None}, "tracking.resources.requests.cpu"),
+    ],
+)
+def test_autoscaling_that_could_not_work_is_refused(autoscaling: Object, resources: Object, sentence: str) -> None:
+    values = tracking(autoscaling={"enabled": True, **autoscaling}, resources=resources)
+    assert sentence in refusal(values)
+
+
+@pytest.mark.parametrize(
     ("values", "sentence"),
     [
         ({"postgresql": {"maxConnections": 24}}, "raise it to at least 25"),
         (external(60, replicaCount=10), "raise it to at least 115"),
         (tracking(replicaCount=20, strategy={"type": "RollingUpdate"}), "limits.memory to at least 1833Mi"),
         ({"postgresql": {"maxConnections": 500}}, "limits.memory to at least 2173Mi"),
-        ({"tracking": {"jobExecution": True}}, "raise it to at least 3840Mi"),
-        ({"tracking": {"jobExecution": True, "aiGateway": True, "workers": 2}}, "raise it to at least 4608Mi"),
-        ({"tracking": {"aiGateway": True, "workers": 4}}, "raise it to at least 2304Mi"),
     ],
     ids=str,
 )
 def test_what_does_not_fit_is_refused_with_the_number(values: Object, sentence: str) -> None:
     assert sentence in refusal(values)
-    fits = int(sentence.rpartition("least ")[2].removesuffix("Mi"))
-    if "connections" not in sentence and sentence.endswith("Mi"):
-        assert fits > 1
+
+
+@pytest.mark.parametrize(
+    ("values", "fits"),
+    [
+        ({"jobExecution": True}, 3840),
+        ({"jobExecution": True, "jobs": 3}, 6400),
+        ({"jobExecution": True, "aiGateway": True, "workers": 2}, 4608),
+        ({"aiGateway": True, "workers": 4}, 2304),
+    ],
+    ids=str,
+)
+def test_too_little_memory_is_refused_with_the_number(values: Object, fits: int) -> None:
+    assert f"raise it to at least {fits}Mi, or remove it" in refusal({"tracking": {**values, "resources": TWO_GIB}})
+    for memory in (fits - 1, fits):
+        given = {"tracking": {**values, "resources": {"limits": {"memory": f"{memory}Mi"}}}}
+        assert (f"to at least {fits}Mi" in refusal(given)) if memory < fits else render(given)
 
 
 @pytest.mark.parametrize("strategy", ["Recreate", "RollingUpdate"])

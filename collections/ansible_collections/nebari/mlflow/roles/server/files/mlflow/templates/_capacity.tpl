@@ -28,11 +28,6 @@ memory for them. Everything that depends on these numbers reads them from here.
 {{- end -}}
 {{- end }}
 
-{{/* Memory limit of the server in MiB; 0 without one. */}}
-{{- define "mlflow.memory" -}}
-{{ include "mlflow.mebibytes" (dig "limits" "memory" "0" .Values.tracking.resources | default "0") }}
-{{- end }}
-
 {{/*
 Memory of a worker: 256 MiB, and with the AI gateway as much again for the libraries of its providers. Their parent has
 256 MiB, and the processes that wait for jobs 1536 MiB.
@@ -46,39 +41,83 @@ Memory of a worker: 256 MiB, and with the AI gateway as much again for the libra
 {{- end }}
 
 {{/*
-Jobs: MLflow limits five kinds of them by two variables, and runs two of a sixth at most. Each running job is a process
-of 256 MiB.
+MiB of the jobs that are wanted. MLflow limits five kinds of them by two variables, and runs two of a sixth at most. Each
+running job is a process of 256 MiB.
 */}}
-{{- define "mlflow.memoryOfOneJobEach" -}}
-{{ ternary (mul 7 256) 0 .Values.tracking.jobExecution }}
+{{- define "mlflow.memoryOfJobs" -}}
+{{ ternary (mul 256 (add 2 (mul 5 (.Values.tracking.jobs | default 1 | int)))) 0 .Values.tracking.jobExecution }}
 {{- end }}
 
-{{/* One worker for each core of the limit, as long as memory lasts. */}}
+{{/* The limit of memory that values give: a quantity, empty if the chart computes it, "0" without one. */}}
+{{- define "mlflow.givenMemory" -}}
+{{- $limits := dig "limits" (dict) .Values.tracking.resources | default dict -}}
+{{- $given := get $limits "memory" -}}
+{{- if kindIs "float64" $given -}}{{- $given = int64 $given -}}{{- end -}}
+{{ ternary (toString $given) "0" (and (hasKey $limits "memory") (not (kindIs "invalid" $given))) }}
+{{- end }}
+
+{{/* Memory limit of the server in MiB; 0 without one. Unless values give it, it is as much as is needed, at least 2 GiB. */}}
+{{- define "mlflow.memory" -}}
+{{- $given := include "mlflow.givenMemory" . -}}
+{{- if $given -}}
+{{ include "mlflow.mebibytes" $given }}
+{{- else -}}
+{{- $requested := include "mlflow.mebibytes" (dig "requests" "memory" "" .Values.tracking.resources | default "0") | int -}}
+{{ max 2048 $requested (include "mlflow.neededMemory" . | int) }}
+{{- end -}}
+{{- end }}
+
+{{/* MiB that the scheduler sets aside, unless values give it: what the idle server has, and no more than its limit. */}}
+{{- define "mlflow.requestedMemory" -}}
+{{- $workers := mul (include "mlflow.workers" . | int) (include "mlflow.memoryPerWorker" . | int) -}}
+{{- $idle := max 512 (sub (add $workers (include "mlflow.memoryBesideWorkers" . | int)) 256) -}}
+{{- $limit := include "mlflow.memory" . | int -}}
+{{ ternary (min $idle $limit) $idle (gt $limit 0) }}
+{{- end }}
+
+{{/* Requests and limits of the server's container, with the memory that values leave to the chart. */}}
+{{- define "mlflow.tracking.resources" -}}
+{{- $resources := deepCopy .Values.tracking.resources -}}
+{{- range $kind, $memory := dict "requests" "mlflow.requestedMemory" "limits" "mlflow.memory" -}}
+{{- $block := get $resources $kind | default dict -}}
+{{- if and (hasKey $block "memory") (eq (get $block "memory" | toString) "") -}}
+{{- $mebibytes := include $memory $ | int -}}
+{{- $_ := set $block "memory" (ternary (printf "%dGi" (div $mebibytes 1024)) (printf "%dMi" $mebibytes) (eq (mod $mebibytes 1024) 0)) -}}
+{{- end -}}
+{{- end -}}
+{{ toYaml $resources }}
+{{- end }}
+
+{{/* One worker for each core of the limit, as long as memory that is given lasts. */}}
 {{- define "mlflow.workers" -}}
 {{- if .Values.tracking.workers -}}
 {{ .Values.tracking.workers | int }}
 {{- else -}}
 {{- $workers := include "mlflow.cores" (dig "limits" "cpu" "2" .Values.tracking.resources | default "2") | int -}}
-{{- $memory := include "mlflow.memory" . | int -}}
+{{- $memory := include "mlflow.mebibytes" (include "mlflow.givenMemory" . | default "0") | int -}}
 {{- if $memory -}}
-{{- $rest := add (include "mlflow.memoryBesideWorkers" . | int) (include "mlflow.memoryOfOneJobEach" . | int) -}}
+{{- $rest := add (include "mlflow.memoryBesideWorkers" . | int) (include "mlflow.memoryOfJobs" . | int) -}}
 {{- $workers = min $workers (div (sub $memory $rest) (include "mlflow.memoryPerWorker" . | int)) -}}
 {{- end -}}
 {{ max 1 $workers }}
 {{- end -}}
 {{- end }}
 
-{{/* MiB that the workers and, with job execution, one job of each kind need. */}}
+{{/* MiB that the workers and, with job execution, the wanted jobs need. */}}
 {{- define "mlflow.neededMemory" -}}
 {{- $workers := mul (include "mlflow.workers" . | int) (include "mlflow.memoryPerWorker" . | int) -}}
-{{ add $workers (include "mlflow.memoryBesideWorkers" . | int) (include "mlflow.memoryOfOneJobEach" . | int) }}
+{{ add $workers (include "mlflow.memoryBesideWorkers" . | int) (include "mlflow.memoryOfJobs" . | int) }}
 {{- end }}
 
-{{/* Jobs of each kind that may run at the same time: as many as memory carries, at most 5. */}}
+{{/* Jobs of each kind that may run at the same time: as many as are wanted, otherwise as memory carries, at most 5. */}}
 {{- define "mlflow.jobs" -}}
+{{- if .Values.tracking.jobs -}}
+{{ .Values.tracking.jobs | int }}
+{{- else -}}
 {{- $memory := include "mlflow.memory" . | int | default 16384 -}}
 {{- $free := sub $memory (include "mlflow.neededMemory" . | int) -}}
 {{ add 1 (div (max 0 $free) 1280) | min 5 }}
+{{- end -}}
 {{- end }}
 
 {{/*

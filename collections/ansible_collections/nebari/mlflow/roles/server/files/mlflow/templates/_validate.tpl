@@ -44,46 +44,6 @@ Refusals of what the schema cannot express, each with the key, the value and the
 {{- end -}}
 {{- end }}
 
-{{- define "mlflow.validate.replicas" -}}
-{{- $replicas := include "mlflow.maxReplicas" . | int -}}
-{{- $mode := .Values.storage.volume.accessMode -}}
-{{- if and (gt $replicas 1) (include "mlflow.storage.hasVolume" .) (ne $mode "ReadWriteMany") -}}
-{{- fail (printf "%d replicas cannot share a %s volume: set storage.volume.accessMode to ReadWriteMany with a storageClass that offers it, or use an object store (storage.uri), or one replica." $replicas $mode) -}}
-{{- end -}}
-{{- if and (gt $replicas 1) .Values.tracking.jobExecution (not (include "mlflow.validate.hasRedis" .)) -}}
-{{- fail "tracking.jobExecution with several replicas needs one shared queue: set MLFLOW_SERVER_JOB_HUEY_REDIS_URL in tracking.extraEnvVars by valueFrom.secretKeyRef, since the URL has a password, or use one replica." -}}
-{{- end -}}
-{{- end }}
-
-{{/* What would be killed for its memory, or would find no connection free. */}}
-{{- define "mlflow.validate.capacity" -}}
-{{- $replicas := include "mlflow.maxReplicas" . | int -}}
-{{- $capacity := include "mlflow.capacity" . | fromYaml -}}
-{{- $connections := int $capacity.maxConnections -}}
-{{- if lt (int $capacity.places) 1 -}}
-{{- if and .Values.postgresql.enabled (not .Values.postgresql.maxConnections) -}}
-{{- fail (printf "%d replica(s) of %d worker(s) need %d connections, more than PostgreSQL's memory carries: raise postgresql.primary.resources.limits.memory to at least %sMi, or lower tracking.workers or the replicas." $replicas (int $capacity.workers) (int $capacity.needed) (include "mlflow.memoryByConnections" $capacity.needed)) -}}
-{{- end -}}
-{{- fail (printf "%s is %d, too few for %d replica(s) of %d worker(s): raise it to at least %d, or lower tracking.workers or the replicas." (ternary "postgresql.maxConnections" "externalDatabase.maxConnections" .Values.postgresql.enabled) $connections $replicas (int $capacity.workers) (int $capacity.needed)) -}}
-{{- end -}}
-{{- $carried := include "mlflow.connectionsByMemory" . | int -}}
-{{- if and .Values.postgresql.enabled (gt $connections $carried) -}}
-{{- fail (printf "postgresql.maxConnections is %d, but PostgreSQL's memory carries %d connections: raise postgresql.primary.resources.limits.memory to at least %sMi, or leave postgresql.maxConnections to the chart." $connections $carried (include "mlflow.memoryByConnections" $connections)) -}}
-{{- end -}}
-{{- $memory := include "mlflow.memory" . | int -}}
-{{- $needed := include "mlflow.neededMemory" . | int -}}
-{{- if and $memory (lt $memory $needed) (or .Values.tracking.jobExecution .Values.tracking.aiGateway) -}}
-{{- $what := ternary (ternary "tracking.jobExecution and tracking.aiGateway need" "tracking.jobExecution needs" .Values.tracking.aiGateway) "tracking.aiGateway needs" .Values.tracking.jobExecution -}}
-{{- fail (printf "%s %d MiB with %d worker(s), but tracking.resources.limits.memory is %s: raise it to at least %dMi." $what $needed (int $capacity.workers) (toString .Values.tracking.resources.limits.memory) $needed) -}}
-{{- end -}}
-{{- end }}
-
-{{- define "mlflow.validate.hasRedis" -}}
-{{- range .Values.tracking.extraEnvVars -}}
-{{- if eq .name "MLFLOW_SERVER_JOB_HUEY_REDIS_URL" -}}true{{- end -}}
-{{- end -}}
-{{- end }}
-
 {{- define "mlflow.validate.route" -}}
 {{- $route := .Values.route -}}
 {{- if ne $route.type "none" -}}
@@ -156,6 +116,9 @@ Refusals of what the schema cannot express, each with the key, the value and the
 {{- $_ := set $refused "NEBARI_MLFLOW_ARTIFACT_LOCATIONS" "it is computed; use tracking.artifactLocations" -}}
 {{- range list "NEBARI_MLFLOW_ACCESS" "NEBARI_MLFLOW_SERVICE_TOKEN" "NEBARI_MLFLOW_HUB_TOKEN" "MLFLOW_AUTH_CONFIG_PATH" "MLFLOW_BASIC_AUTH_FAIL_CLOSED" "MLFLOW_SERVER_ENABLE_GRAPHQL_AUTH" -}}
 {{- $_ := set $refused . "who may do what is decided by access" -}}
+{{- end -}}
+{{- range list "MLFLOW_SERVER_JUDGE_INVOKE_MAX_WORKERS" "MLFLOW_SERVER_ONLINE_SCORING_MAX_WORKERS" -}}
+{{- $_ := set $refused . "memory is reckoned with the jobs that may run; use tracking.jobs" -}}
 {{- end -}}
 {{- $_ := set $refused "MLFLOW_GUNICORN_OPTS" "it starts MLflow without the application that checks requests; size the server by tracking.workers" -}}
 {{- $_ := set $refused "MLFLOW_STATIC_PREFIX" "the route strips the prefix; use route.path" -}}
