@@ -27,7 +27,7 @@ CLUSTER := $(STEPS) ansible-playbook $(if $(OWN_KUBECONFIG),-e kubeconfig=$(OWN_
 INTEGRATION := pytest -v --dist loadgroup --no-loadscope-reorder -m 'not alone' tests/integration
 DEMO := -e mlflow_provider=local -e mlflow_project_name=demo -e mlflow_namespace=dev -e mlflow_kubeconfig=$(KUBECONFIG)
 
-.PHONY: help up env cluster edge stores down test unit clouds lint format bench campaign dist docs lock
+.PHONY: help up env cluster edge stores extras down test unit clouds lint format bench campaign dist docs lock
 
 help:  ## Say what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ edge: $(VENV)/.done up  ## Add Traefik to the cluster, and a browser and Prometh
 stores: $(VENV)/.done up  ## Add the image that simulated clouds keep data in, for the tests that deploy to them
 	@$(if $(OWN_KUBECONFIG),,$(STEPS) ansible-playbook molecule/cluster/stores.yml)
 
+extras: $(VENV)/.done up  ## Add a metrics server and the image of an S3 store to the cluster, for the campaigns and benchmarks
+	@$(if $(OWN_KUBECONFIG),,$(STEPS) ansible-playbook molecule/cluster/extras.yml)
+
 down: $(VENV)/.done  ## Remove all that `make up` started; what was built stays cached
 	@$(CLUSTER) molecule/cluster/down.yml
 
@@ -64,7 +67,7 @@ unit: $(VENV)/.done  ## Run the tests that need no cluster
 clouds: $(VENV)/.done  ## Run the tests of the clouds' roles against simulated accounts, without a cluster
 	@pytest -q -m 'not cluster' tests/integration/clouds tests/integration/security/clouds
 
-campaign: $(VENV)/.done up edge  ## Run the long campaigns: kills, faults, in full
+campaign: $(VENV)/.done up edge extras  ## Run the long campaigns: kills, faults, in full
 	@# What measures a first `make up` runs by itself.
 	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v tests/campaign/test_make_up_from_registry.py
 	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v -n 2 tests/campaign --ignore tests/campaign/test_make_up_from_registry.py tests/integration/test_molecule.py \
@@ -83,7 +86,7 @@ lint: $(VENV)/.done $(LINT)/.done  ## Check style and types
 format: $(LINT)/.done  ## Format the Python code
 	@$(LINT)/bin/ruff check --fix-only . && $(LINT)/bin/ruff format .
 
-bench: $(VENV)/.done up  ## Measure, each against its baseline in the same run
+bench: $(VENV)/.done up extras  ## Measure, each against its baseline in the same run
 	@for bench in benchmarks/bench_*.py; do python -m $$(echo $${bench%.py} | tr / .); done
 
 dist: $(RELEASE)/.done  ## Build wheel, sdist, collection, chart and bill of materials into dist/, and check them
