@@ -1,4 +1,4 @@
-"""Searches of the UI and of clients at 100,000 runs and 10,000,000 metric points, with our indexes and without them.
+"""Searches and pages at 100,000 runs and 10,000,000 metric points, with our indexes and without them.
 
 RUNS and STEPS change the size. The same server and database; in turn, the indexes are hidden from PostgreSQL's planner
 and shown to it again. Medians over HTTP, and the time that PostgreSQL itself takes for the newest hundred runs.
@@ -12,6 +12,7 @@ import os
 import re
 import statistics
 import time
+from typing import Any
 
 from benchmarks.ratio import report, run, say
 from tests.support import run_pod
@@ -49,7 +50,7 @@ VACUUM ANALYZE;
 TEN = list(range(1, 11))
 SOME = list(map(str, TEN))
 NEWEST = ["attributes.start_time DESC"]
-SEARCHES = {
+SEARCHES: dict[str, dict[str, Any]] = {
     "newest 100 of one experiment": {"experiment_ids": ["3"], "order_by": NEWEST},
     "newest 100 of ten experiments": {"experiment_ids": SOME, "order_by": NEWEST},
     "a client's 100 of ten, without order_by": {"experiment_ids": SOME},
@@ -65,19 +66,40 @@ SEARCHES = {
         "filter": f"params.p2 = '{hashlib.md5(b'24690', usedforsecurity=False).hexdigest()}'",
     },
 }  # fmt: skip
+SHOWN = [hashlib.md5(f"run{number}".encode(), usedforsecurity=False).hexdigest() for number in range(1, 101)]
+PAGES = {
+    "the list of experiments": "experiments/search?max_results=25&order_by=last_update_time+DESC",
+    "an experiment": "experiments/get?experiment_id=3",
+    "a run": f"runs/get?run_id={SHOWN[0]}",
+    "a metric's history in 100 runs": "metrics/get-history-bulk?metric_key=m1&max_results=25000&run_id="
+    + "&run_id=".join(SHOWN),
+    "a chart's points of 100 runs": "metrics/get-history-bulk-interval?metric_key=m1&max_results=320&run_ids="
+    + "&run_ids=".join(SHOWN),
+}
+MODELS: dict[str, Any] = {
+    "experiment_ids": ["3"],
+    "max_results": 50,
+    "order_by": [{"field_name": "creation_timestamp"}],
+}
+ASKED: dict[str, tuple[str, Any]] = {
+    **{title: ("runs/search", {"max_results": 100, **body}) for title, body in SEARCHES.items()},
+    **{title: (path, None) for title, path in PAGES.items()},
+    "an experiment's models": ("logged-models/search", MODELS),
+}
 ASK = """
-import json, os, statistics, sys, time, urllib.request
-for body in json.loads(sys.argv[1]):
+import json, os, statistics, sys, time, urllib.error, urllib.request
+for path, body in json.loads(sys.argv[1]):
     took = []
     for _ in range(8):
-        request = urllib.request.Request(os.environ["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/runs/search",
-                                         json.dumps({"max_results": 100, **body}).encode(),
-                                         {"Content-Type": "application/json"})
+        request = urllib.request.Request(os.environ["MLFLOW_TRACKING_URI"] + "/ajax-api/2.0/mlflow/" + path,
+                                         body and json.dumps(body).encode(), {"Content-Type": "application/json"})
         began = time.monotonic()
         for attempt in range(30):
             try:
                 urllib.request.urlopen(request, timeout=120).read()
                 break
+            except urllib.error.HTTPError:
+                raise
             except OSError:
                 time.sleep(1)
                 began = time.monotonic()
@@ -113,10 +135,18 @@ def in_database(experiments: list[int]) -> float:
 
 def measure() -> list[float]:
     uri = f"http://{RELEASE}-tracking.{NAMESPACE}.svc:5000"
-    asked = json.dumps(list(SEARCHES.values()))
+    asked = json.dumps(list(ASKED.values()))
     return [
         float(line) for line in run_pod(NAMESPACE, "ask", ASK, asked, MLFLOW_TRACKING_URI=uri, timeout=1800).split()
     ]
+
+
+def fill() -> None:
+    """Deploy a server and give its database so many runs."""
+    run("ansible-playbook", "playbooks/mlflow.yml", "-e", json.dumps(INPUTS))
+    began = time.monotonic()
+    sql(FILL)
+    say(f"  {RUNS} runs, {RUNS * 5 * STEPS} metric points: filled in {time.monotonic() - began:.0f} s")
 
 
 def main() -> None:
@@ -124,17 +154,14 @@ def main() -> None:
     http: dict[bool, list[list[float]]] = {True: [], False: []}
     database: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
     try:
-        run("ansible-playbook", "playbooks/mlflow.yml", "-e", json.dumps(INPUTS))
-        began = time.monotonic()
-        sql(FILL)
-        say(f"  {RUNS} runs, {RUNS * 5 * STEPS} metric points: filled in {time.monotonic() - began:.0f} s")
+        fill()
         for number in range(1, PAIRS + 1):
             for visible in (True, False):
                 show(visible)
                 http[visible].append(measure())
                 database[visible].append((in_database([3]), in_database(TEN)))
             say(f"  pair {number} of {PAIRS}")
-        for number, title in enumerate(SEARCHES):
+        for number, title in enumerate(ASKED):
             pairs = [(1000 * a[number], 1000 * b[number]) for a, b in zip(http[True], http[False], strict=True)]
             report(f"{title}, ms over HTTP, with / without the indexes", pairs, "aim at most 1")
         for number, title in enumerate(("one experiment", "ten experiments")):
