@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from nebari_mlflow_server import authors, database, lookups, members, metrics, rotation
+from nebari_mlflow_server import authors, database, lookups, members, metrics, rotation, streams
 from nebari_mlflow_server.doors import Doorkeeper, Doors
 from nebari_mlflow_server.gate import Gate
 from nebari_mlflow_server.identity import Identity
@@ -53,6 +53,7 @@ def create_app() -> Any:
     database.share_pool()
     rotation.install()
     app = known_people(access) if access else anyone()
+    streams.install(app)
     # Now, and not at the first request: while the database is away, MLflow's first connection is retried for minutes.
     handlers._get_tracking_store()
     handlers._get_model_registry_store()
