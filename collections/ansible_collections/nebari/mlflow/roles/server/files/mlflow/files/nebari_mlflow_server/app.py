@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from nebari_mlflow_server import authors, database, lookups, members, metrics, rotation, streams
+from nebari_mlflow_server import authors, database, lookups, members, metrics, rotation, searches, streams
 from nebari_mlflow_server.doors import Doorkeeper, Doors
 from nebari_mlflow_server.gate import Gate
 from nebari_mlflow_server.identity import Identity
@@ -44,6 +44,7 @@ def create_app() -> Any:
     from mlflow.server import ARTIFACTS_DESTINATION_ENV_VAR, handlers
     from mlflow.server.fastapi_security import get_allowed_origins
     from mlflow.store.artifact.artifact_repository_registry import get_registered_artifact_repositories
+    from mlflow.store.tracking import sqlalchemy_store
 
     locations = Locations(os.environ[ARTIFACTS_DESTINATION_ENV_VAR], json.loads(os.environ.get(LOCATIONS, "[]")))
     keep_to(locations, handlers, get_registered_artifact_repositories())
@@ -53,6 +54,7 @@ def create_app() -> Any:
     database.share_pool()
     rotation.install()
     app = known_people(access) if access else anyone()
+    searches.few_first(sqlalchemy_store)
     streams.install(app)
     # Now, and not at the first request: while the database is away, MLflow's first connection is retried for minutes.
     handlers._get_tracking_store()
