@@ -32,7 +32,12 @@ INPUTS = {
     "mlflow_verify": False,
 }
 # Memory of processes alone: files that the kernel keeps at hand are no need of theirs.
-WATCH = "while :; do grep '^anon ' /sys/fs/cgroup/memory.stat; sleep 0.2; done"
+WATCH = """
+while :; do
+  grep -hE '^(anon|rss) ' /sys/fs/cgroup/memory.stat /sys/fs/cgroup/memory/memory.stat 2>/dev/null
+  sleep 0.2
+done
+"""
 TRACKING = f"deployment/{RELEASE}-tracking"
 
 
