@@ -53,6 +53,12 @@ def ask(path, body=None):
     request = urllib.request.Request(address, data, {"Content-Type": "application/json"})
     return json.load(urllib.request.urlopen(request, timeout=60))
 
+for _ in range(60):  # a new pod is let in only when the network policies know its address
+    try:
+        urllib.request.urlopen(os.environ["MLFLOW_TRACKING_URI"] + "/health", timeout=5)
+        break
+    except OSError:
+        time.sleep(1)
 experiment = mlflow.set_experiment(f"jobs-{time.time()}").experiment_id
 traces = []
 for number in range(int(sys.argv[1])):
