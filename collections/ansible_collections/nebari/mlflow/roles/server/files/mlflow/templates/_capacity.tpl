@@ -78,10 +78,10 @@ running job is a process of 256 MiB.
 {{/* Requests and limits of the server's container, with the memory that values leave to the chart. */}}
 {{- define "mlflow.tracking.resources" -}}
 {{- $resources := deepCopy .Values.tracking.resources -}}
-{{- range $kind, $memory := dict "requests" "mlflow.requestedMemory" "limits" "mlflow.memory" -}}
+{{- range $kind, $memory := dict "requests" (include "mlflow.requestedMemory" .) "limits" (include "mlflow.memory" .) -}}
 {{- $block := get $resources $kind | default dict -}}
 {{- if and (hasKey $block "memory") (eq (get $block "memory" | toString) "") -}}
-{{- $mebibytes := include $memory $ | int -}}
+{{- $mebibytes := int $memory -}}
 {{- $_ := set $block "memory" (ternary (printf "%dGi" (div $mebibytes 1024)) (printf "%dMi" $mebibytes) (eq (mod $mebibytes 1024) 0)) -}}
 {{- end -}}
 {{- end -}}
