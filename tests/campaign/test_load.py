@@ -35,7 +35,7 @@ SMALL: dict[str, Any] = {
     "tracking": {
         **REPLICAS["tracking"],
         "replicaCount": 1,
-        "resources": {"requests": {"cpu": "200m"}, "limits": {"cpu": "300m"}},
+        "resources": {"requests": {"cpu": "150m"}, "limits": {"cpu": "300m"}},
     },
 }
 LARGEST = 3
