@@ -137,6 +137,12 @@ def until(reached: Callable[[], object], seconds: float = 180) -> None:
         time.sleep(0.2)
 
 
+def reach(project: Rotated, process: subprocess.Popen[str], state: str) -> None:
+    """Wait until a rotation is that far: a busy machine needs minutes to replace the servers."""
+    until(lambda: project.state() == state or process.poll() is not None, 600)
+    assert process.poll() is None, process.communicate()[0]
+
+
 def kill(process: subprocess.Popen[str]) -> None:
     """Kill a program with all that it started, at once."""
     found = [process.pid]

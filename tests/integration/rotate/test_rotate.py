@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.rotate.support import FORMER, PLANTED, Rotated, Writer, kill, until
+from tests.integration.rotate.support import FORMER, PLANTED, Rotated, Writer, kill, reach, until
 from tests.support import kubectl
 
 pytestmark = pytest.mark.cluster
@@ -75,7 +75,7 @@ def test_a_connection_of_the_former_password_is_replaced_before_it_is_used(rotat
 def test_a_killed_rotation_is_carried_on(rotated: Rotated) -> None:
     former = rotated.values()
     process = rotated.start()
-    until(lambda: rotated.state() == "swapped")
+    reach(rotated, process, "swapped")
     kill(process)
     assert rotated.do("verify")["proof"]
     (told,) = [each for each in rotated.do("doctor")["checks"] if each["name"] == "rotation"]
@@ -136,7 +136,7 @@ def test_a_rotation_killed_anywhere_loses_nothing(
 def test_a_pod_killed_during_a_rotation_loses_nothing(rotated: Rotated, victim: str) -> None:
     former = rotated.values()
     process = rotated.start()
-    until(lambda: rotated.state() == "swapped")
+    reach(rotated, process, "swapped")
     if victim == "rekey":
         until(lambda: any("-rekey-" in name for name in rotated.kubectl("get", "pods", "-o", "name").split()[-9:]))
     for pod in rotated.kubectl("get", "pods", "-o", "name").split():
