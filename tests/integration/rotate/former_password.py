@@ -4,7 +4,7 @@ import os
 import time
 
 import psycopg2
-import sitecustomize  # type: ignore[import-not-found] # of the server
+import sitecustomize
 import sqlalchemy
 
 first = psycopg2.connect
