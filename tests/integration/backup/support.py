@@ -16,6 +16,7 @@ from tests.integration.nebari.support import CLI
 from tests.support import kubectl, run_pod
 
 HERE = Path(__file__).parent
+PATIENCE = 900  # seconds; on a busy machine MLflow's import alone takes a minute
 WRITER, READER = ((HERE / name).read_text() for name in ("writer.py", "reader.py"))
 
 
@@ -73,11 +74,11 @@ class Backed:
         return found
 
     def write(self, name: str) -> None:
-        run_pod(self.namespace, "writer", WRITER, name, MLFLOW_TRACKING_URI=self.uri)
+        run_pod(self.namespace, "writer", WRITER, name, timeout=PATIENCE, MLFLOW_TRACKING_URI=self.uri)
 
     def read(self) -> dict[str, Any]:
         """Return all that a client can read."""
-        said = run_pod(self.namespace, "reader", READER, MLFLOW_TRACKING_URI=self.uri)
+        said = run_pod(self.namespace, "reader", READER, timeout=PATIENCE, MLFLOW_TRACKING_URI=self.uri)
         (line,) = [line for line in said.splitlines() if line.startswith("FOUND ")]
         found: dict[str, Any] = json.loads(line.removeprefix("FOUND "))
         return found
