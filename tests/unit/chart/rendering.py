@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -69,6 +70,11 @@ def refusal(values: Object, *arguments: str, release: str = RELEASE) -> str:
     if not done.returncode:
         raise AssertionError(f"{values} was not refused")
     return done.stderr
+
+
+def names(sentence: str, key: str) -> bool:
+    """Say if a refusal names a key that is missing, in the words of any Helm."""
+    return re.search(rf"'{re.escape(key)}'|: {re.escape(key)} is required", sentence) is not None
 
 
 def one(objects: list[Object], kind: str, name: str = "") -> Object:

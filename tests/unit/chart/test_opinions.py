@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.unit.chart.configurations import CONFIGURATIONS, EXTERNAL_PARTS
-from tests.unit.chart.rendering import CHART, Object, containers, one, pods, refusal, render, rendered, server
+from tests.unit.chart.rendering import CHART, Object, containers, names, one, pods, refusal, render, rendered, server
 
 VALUES: Object = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 SCHEMA: Object = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
@@ -294,4 +294,4 @@ def test_every_block_that_is_null_is_empty_or_named(block: str) -> None:
     assert "nil pointer" not in done.stderr
     assert "executing" not in done.stderr
     if done.returncode:
-        assert f"'{block.rpartition('.')[2]}'" in done.stderr or block in done.stderr, done.stderr
+        assert names(done.stderr, block.rpartition(".")[2]) or block in done.stderr, done.stderr
