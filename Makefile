@@ -27,7 +27,7 @@ CLUSTER := $(STEPS) ansible-playbook $(if $(OWN_KUBECONFIG),-e kubeconfig=$(OWN_
 INTEGRATION := pytest -v --dist loadgroup --no-loadscope-reorder -m 'not alone' tests/integration
 DEMO := -e mlflow_provider=local -e mlflow_project_name=demo -e mlflow_namespace=dev -e mlflow_kubeconfig=$(KUBECONFIG)
 
-.PHONY: help up env cluster edge stores extras down test unit clouds lint format bench campaign dist docs lock
+.PHONY: help up env cluster edge stores extras keycloak down test unit clouds lint format bench campaign dist docs lock
 
 help:  ## Say what there is
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ stores: $(VENV)/.done up  ## Add the image that simulated clouds keep data in, f
 extras: $(VENV)/.done up  ## Add a metrics server and the image of an S3 store to the cluster, for the campaigns and benchmarks
 	@$(if $(OWN_KUBECONFIG),,$(STEPS) ansible-playbook molecule/cluster/extras.yml)
 
+keycloak: $(VENV)/.done up  ## Add the image of Keycloak, for the campaign's tests of its tokens; Maven brings it
+	@$(if $(OWN_KUBECONFIG),,$(STEPS) ansible-playbook molecule/cluster/keycloak.yml)
+
 down: $(VENV)/.done  ## Remove all that `make up` started; what was built stays cached
 	@$(CLUSTER) molecule/cluster/down.yml
 
@@ -67,14 +70,14 @@ unit: $(VENV)/.done  ## Run the tests that need no cluster
 clouds: $(VENV)/.done  ## Run the tests of the clouds' roles against simulated accounts, without a cluster
 	@pytest -q -m 'not cluster' tests/integration/clouds tests/integration/security/clouds
 
-campaign: $(VENV)/.done up edge extras  ## Run the long campaigns: kills, faults, in full
+campaign: $(VENV)/.done up edge extras keycloak  ## Run the long campaigns: kills, faults, in full
 	@# What measures a first `make up` runs by itself.
 	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v tests/campaign/test_make_up_from_registry.py
 	@NEBARI_MLFLOW_CAMPAIGN=1 pytest -v -n 2 tests/campaign --ignore tests/campaign/test_make_up_from_registry.py tests/integration/test_molecule.py \
 	  tests/integration/clouds/test_faults.py tests/integration/clouds/test_every_cloud.py tests/integration/clouds/test_printed.py \
 	  tests/integration/test_adopt.py tests/integration/backup tests/integration/rotate tests/integration/test_pages.py \
 	  tests/integration/security/test_data.py tests/integration/nebari/test_compatibility.py \
-	  tests/integration/identity/test_doors.py
+	  tests/integration/identity
 
 lint: $(VENV)/.done $(LINT)/.done  ## Check style and types
 	@$(LINT)/bin/ruff check .

@@ -128,13 +128,18 @@ def takes_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+def built(name: str) -> str:
+    """Return the image that `make NAME` adds to the test cluster; skip the test if this cluster has none."""
+    made, variable = ROOT / ".cluster" / name, f"NEBARI_MLFLOW_{name.upper()}_IMAGE"
+    found = os.environ.get(variable) or (made.read_text().strip() if made.exists() else "")
+    if not found:
+        pytest.skip(f"this cluster has no image of {name}: `make {name}`, or set {variable}")
+    return found
+
+
 def stores() -> str:
     """Return the image that has the stores of all clouds; skip the test if this cluster has none."""
-    made = ROOT / ".cluster/stores"
-    found = os.environ.get("NEBARI_MLFLOW_STORES_IMAGE") or (made.read_text().strip() if made.exists() else "")
-    if not found:
-        pytest.skip("this cluster has no image of the stores: `make stores`, or set NEBARI_MLFLOW_STORES_IMAGE")
-    return found
+    return built("stores")
 
 
 def kubectl(*arguments: str, stdin: str | None = None) -> str:

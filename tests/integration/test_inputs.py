@@ -59,6 +59,15 @@ CASES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a domain with a port": ({"mlflow_domain": "x.org:8443"}, ["domain", '"x.org:8443"', "without scheme, port"]),
     "a domain in capitals": ({"mlflow_domain": "MLflow.Example.org"}, ["domain", '"MLflow.Example.org"', "lower-case"]),
     "a domain that is an IPv6 address": ({"mlflow_domain": "[::1]"}, ["domain", '"[::1]"', "a host name"]),
+    "a prefix without a slash": (
+        {"mlflow_route": {"type": "traefik", "path": "mlflow"}},
+        ["mlflow_route.path", '"mlflow"', "such as /mlflow"],
+    ),
+    "a prefix with a slash at its end": (
+        {"mlflow_overrides": {"route": {"path": "/team/mlflow/"}}},
+        ["mlflow_overrides.route.path", '"/team/mlflow/"', "none at its end"],
+    ),
+    "a prefix with two slashes": ({"mlflow_route": {"path": "//mlflow"}}, ["mlflow_route.path", '"//mlflow"']),
     "a version below the floor": ({"mlflow_version": "3.3.2"}, ["3.3.2", "3.17"]),
     "an image tag below the floor": ({"mlflow_overrides": {"image": {"tag": "v3.3.2-full"}}}, ["3.3.2", "3.17"]),
     "a version that is an image's tag": (

@@ -6,10 +6,7 @@ route. A NebariApp becomes two HTTPRoutes here, as its operator makes them.
 
 from __future__ import annotations
 
-import base64
 import datetime
-import hashlib
-import hmac
 import json
 import os
 import time
@@ -20,17 +17,17 @@ from string import Template
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import jwt
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
-from jwt.algorithms import RSAAlgorithm
 
+from tests.integration.identity.forged import by_another_key, by_public_key, unsigned
 from tests.integration.identity.openid import Provider, issuer, provider
+from tests.integration.identity.outside import logs_a_run, outside
 from tests.integration.nebari.edge.traefik import Edge, Response, edge
-from tests.support import MLFLOW_IMAGE, Played, kubectl, play
+from tests.support import Played, kubectl, play
 from tests.unit.chart.rendering import one, render
 
 LONG = pytest.mark.skipif(not os.environ.get("NEBARI_MLFLOW_CAMPAIGN"), reason="long; `make campaign` runs it")
@@ -187,63 +184,11 @@ def here() -> Iterator[Here]:
         kubectl("delete", "namespace", NAMESPACE, "--wait=false", "--ignore-not-found")
 
 
-CLIENT = """
-import json, mlflow
-mlflow.set_experiment("from outside")
-with mlflow.start_run() as run:
-    mlflow.log_metric("a", 1)
-    mlflow.log_text("hello", "a.txt")
-@mlflow.trace
-def work(): return 1
-work()
-mlflow.flush_trace_async_logging()
-found = mlflow.get_run(run.info.run_id)
-(trace,) = mlflow.search_traces(experiment_ids=[run.info.experiment_id], max_results=1, return_type="list")
-text = mlflow.artifacts.load_text(found.info.artifact_uri + "/a.txt")
-print(json.dumps([found.info.user_id, text, trace.info.trace_metadata["mlflow.user"]]))
-"""
-
-
-def outside(path: str, token: str, name: str) -> str:
-    """Run MLflow's client in a pod that reaches the server only by its public name."""
-    address = kubectl(
-        "-n", NAMESPACE, "get", "pods", "-l", "app.kubernetes.io/component=traefik-ingress",
-        "-o", "jsonpath={.items[0].status.podIP}",
-    )  # fmt: skip
-    env = {
-        "MLFLOW_TRACKING_URI": f"https://{DOMAIN}:8443{path}",
-        "MLFLOW_TRACKING_TOKEN": token,
-        "MLFLOW_TRACKING_INSECURE_TLS": "true",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-        "HOME": "/tmp",  # noqa: S108
-    }
-    container = {
-        "name": "client",
-        "image": MLFLOW_IMAGE,
-        "command": ["python3", "-W", "ignore", "-c", CLIENT],
-        "env": [{"name": key, "value": value} for key, value in env.items()],
-    }
-    spec = {
-        "restartPolicy": "Never",
-        "hostAliases": [{"ip": address, "hostnames": [DOMAIN]}],
-        "containers": [container],
-    }
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
-    kubectl("-n", NAMESPACE, "apply", "-f", "-", stdin=json.dumps(pod))
-    ended = "--for=jsonpath={.status.containerStatuses[0].state.terminated}"
-    kubectl("-n", NAMESPACE, "wait", f"pod/{name}", ended, "--timeout=240s")
-    return kubectl("-n", NAMESPACE, "logs", name)
-
-
 def refuses_everything_but_a_token(here: Here, path: str) -> None:
     token = here.openid.token("alice")
     answer = here.ask(f"{path}{SEARCH}", token)
     assert (answer.status, "experiments" in answer.body) == (200, True), answer
-    foreign = rsa.generate_private_key(65537, 2048)
-    kid = jwt.get_unverified_header(token)["kid"]
-    claims = jwt.decode(token, options={"verify_signature": False})
-    forged = jwt.encode({**claims, "preferred_username": "root"}, foreign, "RS256", headers={"kid": kid})
-    for bad in (forged, "nonsense", here.openid.token("alice", "grafana")):
+    for bad in (by_another_key(token, preferred_username="root"), "nonsense", here.openid.token("alice", "grafana")):
         assert here.ask(f"{path}{SEARCH}", bad).status == 401
     for claimed in ("X-Forwarded-User", "X-Auth-Request-User", "Remote-User"):
         assert here.ask(f"{path}{SEARCH}", **{claimed: "root"}).status in (401, 307)
@@ -264,8 +209,8 @@ def lets_browsers_in_by_the_login(here: Here, path: str) -> None:
 
 
 def serves_mlflows_client(here: Here, path: str, name: str) -> None:
-    printed = outside(path, here.openid.token("alice"), name)
-    assert json.loads(printed.splitlines()[-1]) == ["alice", "hello", "alice"], printed
+    found = logs_a_run(NAMESPACE, DOMAIN, path, here.openid.token("alice"), name)
+    assert found == ["alice", "hello", "alice"]
 
 
 @pytest.mark.parametrize("door", ["gateway", "nebariapp", "traefik", "ingress"])
@@ -282,6 +227,49 @@ def test_token_and_login_get_in_and_nothing_else(here: Here, door: str) -> None:
     finally:
         if door == "nebariapp":
             kubectl("-n", NAMESPACE, "delete", "httproute", "app", "app-public", "--ignore-not-found")
+
+
+# Uploads a file of so many bytes as MLflow's client does, and reads it back.
+UPLOAD = """
+import hashlib, os, sys, mlflow
+size, chunk = int(sys.argv[1]), os.urandom(1 << 20)
+with open("/tmp/big.bin", "wb") as file:
+    for _ in range(size >> 20): file.write(chunk)
+def digest(path): return hashlib.file_digest(open(path, "rb"), "sha256").hexdigest()
+wanted = digest("/tmp/big.bin")
+mlflow.set_experiment("big")
+with mlflow.start_run() as run: mlflow.log_artifact("/tmp/big.bin")
+os.unlink("/tmp/big.bin")
+found = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="big.bin", dst_path="/tmp/back")
+print("same" if digest(found) == wanted and os.path.getsize(found) == size else "other")
+"""
+# Sends an artifact byte by byte for so many seconds.
+SLOW = """
+import http.client, os, ssl, sys, time, urllib.parse, mlflow
+mlflow.set_experiment("slow")
+with mlflow.start_run() as run: pass
+address = urllib.parse.urlsplit(os.environ["MLFLOW_TRACKING_URI"])
+connection = http.client.HTTPSConnection(address.netloc, timeout=300, context=ssl._create_unverified_context())
+path = f"{address.path}/api/2.0/mlflow-artifacts/artifacts/{run.info.experiment_id}/{run.info.run_id}/artifacts/a.bin"
+def body():
+    for _ in range(int(sys.argv[1])):
+        time.sleep(1)
+        yield b"x"
+headers = {"Authorization": "Bearer " + os.environ["MLFLOW_TRACKING_TOKEN"], "Transfer-Encoding": "chunked"}
+connection.request("PUT", path, body(), headers, encode_chunked=True)
+print(connection.getresponse().status)
+print(len(mlflow.artifacts.load_text(f"{run.info.artifact_uri}/a.bin")))
+"""
+
+
+def test_2_gb_arrive_whole_through_the_door(here: Here) -> None:
+    path, token = here.behind("ingress"), here.openid.token("alice")
+    assert outside(NAMESPACE, DOMAIN, path, token, "big", str(2 << 30), script=UPLOAD)[-1] == "same"
+
+
+def test_upload_of_90_seconds_gets_through_the_door(here: Here) -> None:
+    path, token = here.behind("ingress"), here.openid.token("alice")
+    assert outside(NAMESPACE, DOMAIN, path, token, "slow", "90", script=SLOW)[-2:] == ["200", "90"]
 
 
 def test_deploy_tried_the_address_through_the_controller(here: Here) -> None:
@@ -337,27 +325,8 @@ def test_clocks_may_differ_by_a_minute(here: Here, ahead: int, lifetime: int, st
 def test_unsigned_and_symmetric_tokens_are_refused(here: Here) -> None:
     here.behind("ingress")
     token = here.openid.token("alice")
-    kid = jwt.get_unverified_header(token)["kid"]
-    claims = jwt.decode(token, options={"verify_signature": False})
-    (published,) = [each for each in here.openid.certificates() if each["kid"] == kid]
-    public = RSAAlgorithm.from_jwk(published).public_bytes(  # type: ignore[union-attr]
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    unsigned = jwt.encode(claims, "", "none", headers={"kid": kid})
-    assert here.status(unsigned) == 401
-    for key in (public, published["n"].encode()):
-        assert here.status(hmac_token(claims, kid, key)) == 401
-
-
-def hmac_token(claims: dict[str, Any], kid: str, key: bytes) -> str:
-    """A token signed with the public key as if it were a secret; PyJWT refuses to make one."""
-
-    def part(value: bytes) -> str:
-        return base64.urlsafe_b64encode(value).decode().rstrip("=")
-
-    head = part(json.dumps({"alg": "HS256", "typ": "JWT", "kid": kid}).encode())
-    signed = f"{head}.{part(json.dumps(claims).encode())}"
-    return f"{signed}.{part(hmac.new(key, signed.encode(), hashlib.sha256).digest())}"
+    for forged in (unsigned(token), *by_public_key(token, here.openid.certificates())):
+        assert here.status(forged) == 401
 
 
 # Who is written down
@@ -451,12 +420,10 @@ def test_provider_that_is_down_lets_nobody_new_in(here: Here) -> None:
     """Last, since it takes the provider away. Tokens of known keys go on, for they are checked here."""
     path = here.behind("ingress")
     token = here.openid.token("alice")
-    kid = jwt.get_unverified_header(token)["kid"]
     assert here.status(token) == 200
     kubectl("-n", NAMESPACE, "delete", "pod", "openid", "--grace-period=1", "--timeout=120s")
     assert here.status(token) == 200
-    claims = jwt.decode(token, options={"verify_signature": False})
-    unknown = jwt.encode(claims, rsa.generate_private_key(65537, 2048), "RS256", headers={"kid": f"{kid}-new"})
+    unknown = by_another_key(token, kid="new")
     end = time.monotonic() + 60
     while (answer := here.ask(f"{path}{SEARCH}", unknown)).status != 503:
         assert answer.status == 401

@@ -21,6 +21,7 @@ from tests.integration.identity.hub import Hub, hub
 from tests.integration.nebari.edge.traefik import Edge, edge
 from tests.support import Played, kubectl, play, run_pod
 
+LONG = pytest.mark.skipif(not os.environ.get("NEBARI_MLFLOW_CAMPAIGN"), reason="long; `make campaign` runs it")
 pytestmark = pytest.mark.cluster
 
 NAMESPACE = f"identity-{os.getpid()}"
@@ -209,6 +210,25 @@ def test_hub_page_token_works_outside_until_revoked(here: Here) -> None:
     while status(f"Bearer {token}") != 401:
         assert time.monotonic() < end, "a revoked token still works"
         time.sleep(0.5)
+
+
+@LONG
+def test_token_of_another_hub_lets_nobody_in(here: Here) -> None:
+    """Its person has the same name; only the hub that was named vouches for anybody."""
+    other = f"{NAMESPACE}-other"
+    kubectl("create", "namespace", other)
+    kubectl("-n", other, "wait", "--for=create", "serviceaccount/default", "--timeout=60s")
+    try:
+        with hub(other, SERVER) as second:
+            token, _ = second.new_token("root")
+            own, _ = here.hub.new_token("root")
+            path = "/api/2.0/mlflow/experiments/search?max_results=1"
+            given = [("GET", path, None, {"Authorization": f"Bearer {each}"}) for each in (token, own)]
+            (foreign, known) = here.ask("jupyter-bob", *given)
+            assert (foreign[0], known[0]) == (401, 200)
+            assert json.loads(foreign[1])["message"] == "JupyterHub does not know this token, or it has expired."
+    finally:
+        kubectl("delete", "namespace", other, "--wait=false", "--ignore-not-found")
 
 
 def test_a_browser_is_who_logged_in(here: Here) -> None:

@@ -8,7 +8,6 @@ Each step is taken on the three clouds at once; a test reads what came of it on 
 from __future__ import annotations
 
 import json
-import os
 import re
 import ssl
 import urllib.error
@@ -23,7 +22,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.support import ROOT, kubectl, run_pod
+from tests.support import kubectl, run_pod, stores
 
 from .cloud import Cloud, by_deployer, by_pods, cloud
 from .support import ONE_WORKER, Project
@@ -106,11 +105,7 @@ def nebari(cloud: Cloud, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def image() -> str:
-    made = ROOT / ".cluster/stores"
-    found = os.environ.get("NEBARI_MLFLOW_STORES_IMAGE") or (made.read_text().strip() if made.exists() else "")
-    if not found:
-        pytest.skip("this cluster has no image of the stores: `make stores`, or set NEBARI_MLFLOW_STORES_IMAGE")
-    return found
+    return stores()
 
 
 @pytest.fixture(scope="module")

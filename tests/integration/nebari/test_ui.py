@@ -169,6 +169,20 @@ def test_browser_logs_in_and_gets_the_page_it_asked_for(site: Site) -> None:
         expect(page.get_by_role("link", name="churn")).to_be_visible()
 
 
+def test_first_view_is_what_people_use(site: Site) -> None:
+    """Telemetry is off, so nothing tells of it; the assistant opens when somebody asks for it."""
+    with site.browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800}) as context:
+        page = context.new_page()
+        log_in(page, site)
+        expect(page.get_by_role("link", name="churn")).to_be_visible()
+        if "FIRST_VIEW" in os.environ:
+            page.screenshot(path=os.environ["FIRST_VIEW"])
+        expect(page.get_by_text(re.compile("telemetry|usage data", re.IGNORECASE))).to_have_count(0)
+        expect(page.get_by_role("textbox", name=re.compile("ask", re.IGNORECASE))).to_have_count(0)
+        page.goto(f"{site.edge.address}/mlflow/#/settings")
+        expect(page.get_by_role("switch", name=re.compile("telemetry", re.IGNORECASE))).not_to_be_checked()
+
+
 def test_the_experiment_lists_its_run(site: Site, page: Page) -> None:
     page.goto(f"{site.edge.address}/mlflow/#/experiments/{site.experiment}/runs?workflowType=machine_learning")
     page.locator(f"a[href$='{site.run}']").get_by_text("gradient-boosting").click()

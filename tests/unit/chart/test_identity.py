@@ -5,7 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import socket
+import ssl
+import tempfile
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,8 +19,11 @@ from nebari_mlflow_server import authors, credentials
 from nebari_mlflow_server.credentials import SERVICE, Answer, Cluster, Hub, Login, Service
 from nebari_mlflow_server.doors import Doorkeeper, Doors, Rules, credential, issuer_of
 from nebari_mlflow_server.identity import Identity
+from nebari_mlflow_server.members import Members
 from nebari_mlflow_server.memory import Memory
 from nebari_mlflow_server.people import ForbiddenError, Person, RefusedError, UnavailableError, current
+
+from tests.integration.identity.certificates import certified
 
 ALICE = {"kind": "user", "name": "alice", "groups": ["data", "/ops"]}
 HUB_URL = "http://hub.dev.svc:8081"
@@ -139,6 +147,31 @@ def test_the_groups_of_a_browsers_user_come_from_the_hub() -> None:
     assert Hub(HUB_URL).groups("alice") is None
     with pytest.raises(UnavailableError):
         Hub(HUB_URL, "service", answering({groups: 403})).groups("a/lice")
+
+
+def test_who_does_not_answer_is_named_and_why() -> None:
+    """An authority that is not trusted is the commonest mistake; that a client gave up would hide it."""
+    tls = certified("localhost")
+    with socket.create_server(("127.0.0.1", 0)) as listening, tempfile.NamedTemporaryFile("w") as chain:
+        chain.write(tls.certificate + tls.key)
+        chain.flush()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(chain.name)
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    with suppress(OSError), context.wrap_socket(connection, server_side=True) as secure:
+                        secure.recv(1)
+
+        threading.Thread(target=serve, daemon=True).start()
+        port = listening.getsockname()[1]
+        with pytest.raises(UnavailableError, match=r"JupyterHub does not answer \(SSLError: .*verify failed"):
+            Hub(f"https://localhost:{port}").person("abc")
+        listening.shutdown(socket.SHUT_RDWR)
+    with pytest.raises(UnavailableError, match=r"the login does not answer \(NewConnectionError"):
+        Login(f"http://127.0.0.1:{port}", "example.org").person("a=b")
 
 
 def test_the_login_is_asked_with_the_cookies_and_the_address() -> None:
@@ -526,3 +559,50 @@ def test_the_author_is_signed_over_what_the_client_said() -> None:
     )
     assert [(tag.key, tag.value) for tag in tags] == [("a", "b"), ("mlflow.user", "alice")]
     assert len(authors.signed(None, Tag(key="mlflow.user", value="alice"))) == 1
+
+
+# What MLflow's store of users learns
+
+
+class Users:
+    """People as MLflow's store has them, with who is an administrator."""
+
+    def __init__(self) -> None:
+        self.admins: dict[str, bool] = {}
+        self.created: list[str] = []
+
+    def has_user(self, username: str) -> bool:
+        return username in self.admins
+
+    def create_user(self, username: str, _password: str, is_admin: bool = False) -> None:
+        self.created.append(username)
+        self.admins[username] = is_admin
+
+    def get_user(self, username: str) -> Any:
+        return SimpleNamespace(username=username, is_admin=self.admins[username])
+
+    def update_user(self, username: str, is_admin: bool) -> None:
+        self.admins[username] = is_admin
+
+
+def test_a_user_who_was_deleted_in_mlflow_begins_anew_at_once() -> None:
+    """Another worker deleted the user; this one must not believe what it has written before."""
+    users = Users()
+    members = Members(users, "default", clock=lambda: 0.0)
+    alice = Person("alice", frozenset())
+    for _ in range(3):
+        members.admit(alice)
+    assert users.created == ["alice"]
+    del users.admins["alice"]
+    members.admit(alice)
+    assert users.created == ["alice", "alice"]
+
+
+def test_groups_that_changed_count_and_unknown_ones_change_nothing() -> None:
+    users = Users()
+    members = Members(users, "default", clock=lambda: 0.0)
+    members.admit(Person("alice", frozenset({"admin"}), is_admin=True))
+    members.admit(Person("alice"))
+    assert users.admins == {"alice": True}
+    members.admit(Person("alice", frozenset()))
+    assert users.admins == {"alice": False}

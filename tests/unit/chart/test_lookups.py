@@ -26,6 +26,10 @@ class Store:
     def update_user(self, username: str, is_admin: bool = False) -> None:
         (self.admins.add if is_admin else self.admins.discard)(username)
 
+    def create_user(self, username: str, password: str, is_admin: bool = False) -> None:
+        assert password
+        self.update_user(username, is_admin)
+
     def delete_user(self, username: str) -> None:
         self.admins.discard(username)
 
@@ -100,6 +104,8 @@ def test_a_change_of_the_person_counts_at_once(auth: Auth) -> None:
     assert auth.store.get_user("alice").is_admin
     auth.store.delete_user(username="alice")
     assert not auth.store.get_user("alice").is_admin
+    auth.store.create_user("alice", "random", is_admin=True)
+    assert auth.store.get_user("alice").is_admin
 
 
 def test_other_people_are_read_each_time(auth: Auth) -> None:

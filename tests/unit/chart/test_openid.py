@@ -95,12 +95,12 @@ def test_access_tokens_say_what_they_are_in_several_ways(
 @pytest.mark.parametrize(
     ("claims", "why"),
     [
-        ({"aud": "account"}, "Audience"),
-        ({"aud": ["account", "other"]}, "Audience"),
-        ({"aud": None}, "aud"),
+        ({"aud": "account"}, "not for the audience 'mlflow'"),
+        ({"aud": ["account", "other"]}, "not for the audience 'mlflow'"),
+        ({"aud": None}, "not for the audience 'mlflow'"),
         ({"iss": "https://elsewhere"}, "issuer"),
         ({"iss": None}, "iss"),
-        ({"exp": 1.0}, "expired"),
+        ({"exp": 1.0}, "it has expired"),
         ({"exp": None}, "exp"),
         ({"nbf": 4102444800.0}, "clocks"),
         ({"iat": 4102444800.0}, "clocks"),

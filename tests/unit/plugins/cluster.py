@@ -23,6 +23,10 @@ PLURALS = {
     "Secret": "secrets",
     "DaemonSet": "daemonsets",
     "Middleware": "middlewares",
+    "IngressRoute": "ingressroutes",
+    "Ingress": "ingresses",
+    "HTTPRoute": "httproutes",
+    "NebariApp": "nebariapps",
 }
 
 

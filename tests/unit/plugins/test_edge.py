@@ -36,6 +36,10 @@ PLAIN = (
     ingress_class("nginx", "k8s.io/ingress-nginx"),
     pod("nginx-1", "ingress-nginx", {"app.kubernetes.io/name": "ingress-nginx"}),
 )
+HAPROXY = (
+    ingress_class("haproxy", "haproxy.org/ingress-controller/haproxy"),
+    pod("haproxy-1", "haproxy-controller", {"app.kubernetes.io/name": "kubernetes-ingress"}),
+)
 NODE: Object = {
     **named("Node", "n", annotations={"projectcalico.org/IPv4VXLANTunnelAddr": "10.244.3.7"}),
     "spec": {"podCIDRs": ["10.244.3.0/24"]},
@@ -82,6 +86,7 @@ def peer(namespace: str, labels: Object) -> Object:
         (ROUTE, (pod("t", "traefik", {"app.kubernetes.io/name": "traefik"}), LOGIN), None),
         (ingress("nginx"), RKE2, [peer("kube-system", NGINX)]),
         (ingress("nginx"), PLAIN, None),
+        (ingress("haproxy"), HAPROXY, [peer("haproxy-controller", {"app.kubernetes.io/name": "kubernetes-ingress"})]),
         (
             ingress("nginx"),
             HOST,
@@ -100,6 +105,7 @@ def peer(namespace: str, labels: Object) -> Object:
         "Traefik in its own namespace",
         "RKE2",
         "ingress-nginx",
+        "HAProxy, for its own class",
         "on the node's network",
         "a Gateway",
     ],

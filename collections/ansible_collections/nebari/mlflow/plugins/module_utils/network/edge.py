@@ -178,7 +178,7 @@ def _gateway(reading: Reading, route: Object, home: str) -> Edge:
         controller = str((found.get("spec") or {}).get("controllerName") or "")
         edge.outside = controller.startswith(OUTSIDE)
         own = [{"gateway.networking.k8s.io/gateway-name": name}, {"gateway.envoyproxy.io/owning-gateway-name": name}]
-        _find(reading, edge, [*own, *NAMES.get(controller, ())], "", home)
+        _find(reading, edge, [*own, *_given(controller)], "", home)
     return edge
 
 
@@ -216,7 +216,12 @@ def _labels(chosen: Object, controller: str, name: str) -> list[dict[str, str]]:
     """Return the labels of a controller's pods: as its own class has them, or as its installation gives them."""
     own = chosen["metadata"].get("labels") or {}
     taken = {label: own[label] for label in (NAME, INSTANCE) if label in own}
-    return [taken] if NAME in taken else [*NAMES.get(controller, ({NAME: name},))]
+    return [taken] if NAME in taken else [*_given(controller)] or [{NAME: name}]
+
+
+def _given(controller: str) -> tuple[dict[str, str], ...]:
+    """Return the labels of NAMES. A controller that serves only its own class has the class's name at its end."""
+    return NAMES.get(controller) or NAMES.get(controller.rpartition("/")[0], ())
 
 
 def _annotation(item: Object, name: str) -> str:

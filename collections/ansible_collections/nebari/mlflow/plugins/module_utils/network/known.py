@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ..errors import RefusedInput
-from . import destinations, dns, edge, hosts, identity, services
+from . import addresses, destinations, dns, edge, hosts, identity, services
 from .destinations import Destination
 from .reading import Reading, together
 
@@ -56,7 +56,7 @@ def layered(below: Object, above: Object) -> Object:
     return found
 
 
-def complete(api: Api, chart: str, given: Object, namespace: str) -> Known:
+def complete(api: Api, chart: str, given: Object, namespace: str, release: str = "") -> Known:
     """Return the values that a release needs here. What `given` says itself stays as it is."""
     defaults = chart_defaults(chart)
     values = layered(defaults, given)
@@ -64,6 +64,8 @@ def complete(api: Api, chart: str, given: Object, namespace: str) -> Known:
     if not isinstance(policy, dict) or not {"dns", "dnsPorts", "egress"} <= policy.keys():
         return Known(given)  # another chart, or values that the chart refuses
     try:
+        if release and values["route"]["type"] != "none":
+            addresses.refuse_taken(api, values["route"], release, namespace)
         return _complete(api, values, given, namespace)
     except (KeyError, TypeError, AttributeError, ValueError):
         return Known(given)  # of the wrong shape: the chart's schema says so in its own words

@@ -95,7 +95,7 @@ def _completed(options: Options, api: Api, helm: Helm) -> tuple[Options, tuple[s
     """Complete the values by what the cluster knows of the network, while helm is rendering already."""
     if not options.network or options.state not in ("present", "planned"):
         return options, ()
-    known = complete(api, options.chart, options.values, options.namespace)
+    known = complete(api, options.chart, options.values, options.namespace, options.name)
     if known.values != options.values:
         options = replace(options, values=known.values)
         helm.give(options)

@@ -15,6 +15,7 @@ from typing import Any
 
 from nebari_mlflow_server import authors, database, lookups, members, metrics, rotation, searches, streams
 from nebari_mlflow_server.doors import Doorkeeper, Doors
+from nebari_mlflow_server.first_view import FirstView
 from nebari_mlflow_server.gate import Gate
 from nebari_mlflow_server.identity import Identity
 from nebari_mlflow_server.locations import LocationError, Locations
@@ -60,6 +61,8 @@ def create_app() -> Any:
     handlers._get_tracking_store()
     handlers._get_model_registry_store()
     # From the inside to the outside.
+    if os.environ.get("MLFLOW_DISABLE_TELEMETRY") == "true":
+        app.add_middleware(FirstView)
     app.add_middleware(Retryable)
     app.add_middleware(Origins, allowed=get_allowed_origins())
     app.add_middleware(Probes, gate=gate, read=read_database)

@@ -67,9 +67,16 @@ def ask(method: str, url: str, headers: Mapping[str, str], body: bytes | None = 
     try:
         found = _pool(authority).request(method, url, headers=dict(headers), body=body, redirect=False)
     except urllib3.exceptions.HTTPError as error:
-        message = f"no answer ({type(error).__name__})"
+        message = f"does not answer ({_reason(error)})"
         raise UnavailableError(message) from None
     return Answer(found.status, found.headers, found.data, tuple(found.headers.getlist("Set-Cookie")))
+
+
+def _reason(error: Exception) -> str:
+    """Name what is behind an error of urllib3: that it gave up says nothing. Only a certificate's fault has details."""
+    cause = getattr(error, "reason", None) or error
+    kind = type(cause).__name__
+    return f"{kind}: {cause}" if kind == "SSLError" else kind
 
 
 @functools.cache
@@ -81,8 +88,13 @@ def _pool(authority: str) -> Any:
     )
 
 
-def named(what: str, answer: Answer) -> Answer:
-    """Return an answer that decides; otherwise the one who was asked is not available."""
+def decide(what: str, ask: Ask, *request: Any) -> Answer:
+    """Ask someone, and return an answer that decides; otherwise say who is not available."""
+    try:
+        answer = ask(*request)
+    except UnavailableError as error:
+        message = f"{what} {error}"
+        raise UnavailableError(message) from None
     if answer.status >= 500 or answer.status in {408, 429}:
         message = f"{what} answers {answer.status}"
         raise UnavailableError(message)
@@ -143,7 +155,7 @@ class Hub:
 
     def _get(self, path: str, token: str) -> Answer:
         url = f"{self.url.rstrip('/')}/hub/api/{path}"
-        return named("JupyterHub", self.ask("GET", url, {"Authorization": f"Bearer {token}"}))
+        return decide("JupyterHub", self.ask, "GET", url, {"Authorization": f"Bearer {token}"})
 
 
 @dataclass(frozen=True)
@@ -193,7 +205,7 @@ class Login:
             "X-Forwarded-Uri": uri,
             "Accept": accept,
         }
-        return named("The login", self.ask("GET", self.url, asked))
+        return decide("the login", self.ask, "GET", self.url, asked)
 
 
 @dataclass(frozen=True)
@@ -215,7 +227,7 @@ class Cluster:
         url = f"https://{host}:{os.environ.get('KUBERNETES_SERVICE_PORT', '443')}"
         url += "/apis/authentication.k8s.io/v1/tokenreviews"
         headers = {"Authorization": f"Bearer {API_TOKEN.read_text().strip()}", "Content-Type": "application/json"}
-        answer = named("Kubernetes", self.ask("POST", url, headers, json.dumps(review).encode(), str(API_AUTHORITY)))
+        answer = decide("Kubernetes", self.ask, "POST", url, headers, json.dumps(review).encode(), str(API_AUTHORITY))
         if answer.status in _REFUSED:
             message = "Kubernetes does not let the server review tokens (ClusterRole system:auth-delegator)"
             raise UnavailableError(message)

@@ -30,7 +30,7 @@ def spare(auth: Any, handlers: Any, seconds: float) -> None:
 def _own_user(store: Any, seconds: float) -> None:
     """Read the person whose request is served once in `seconds`, unless this worker changes the person meanwhile."""
     users: Recent[Any] = Recent(seconds, 10_000)
-    get, update, delete = store.get_user, store.update_user, store.delete_user
+    get = store.get_user
 
     @functools.wraps(get)
     def get_user(username: str) -> Any:
@@ -54,7 +54,9 @@ def _own_user(store: Any, seconds: float) -> None:
 
         return called
 
-    store.get_user, store.update_user, store.delete_user = get_user, forgetting(update), forgetting(delete)
+    store.get_user = get_user
+    for name in ("create_user", "update_user", "delete_user"):
+        setattr(store, name, forgetting(getattr(store, name)))
 
 
 def _home_of_a_run(auth: Any) -> None:

@@ -66,9 +66,9 @@ class Members:
     def admit(self, person: Person) -> None:
         """Write what MLflow must know about a person before the first request is served. Idempotent."""
         written = self._written.get(person.name)
-        if written and written[1] == person and self.clock() - written[0] < REFRESH_SECONDS:
+        is_new = not self.store.has_user(person.name)  # also if an administrator has deleted the user
+        if not is_new and written and written[1] == person and self.clock() - written[0] < REFRESH_SECONDS:
             return
-        is_new = not self.store.has_user(person.name)
         if is_new:
             _once(lambda: self.store.create_user(person.name, secrets.token_urlsafe(48), is_admin=person.is_admin))
         user = self.store.get_user(person.name)
@@ -119,12 +119,10 @@ class Members:
 
 def _once(create: Callable[[], Any]) -> None:
     """Create something unless another worker did so meanwhile."""
-    from mlflow.exceptions import MlflowException
-
     try:
         create()
-    except MlflowException as error:
-        if error.error_code != _EXISTS:
+    except Exception as error:  # MLflow's
+        if getattr(error, "error_code", "") != _EXISTS:
             raise
 
 

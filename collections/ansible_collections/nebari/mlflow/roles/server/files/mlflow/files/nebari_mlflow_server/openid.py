@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from nebari_mlflow_server.credentials import Ask, ask, named, names
+from nebari_mlflow_server.credentials import Ask, ask, decide, names
 from nebari_mlflow_server.people import Person, RefusedError, UnavailableError
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"]
@@ -135,15 +135,23 @@ class OpenID:
                     "verify_aud": bool(self.audience),
                 },
             )
-        except jwt.ImmatureSignatureError as error:
-            self._refuse(f"{error}. The clocks of its issuer and of this server differ by more than {LEEWAY_SECONDS} s")
         except jwt.PyJWTError as error:
-            self._refuse(str(error))
+            self._refuse(self._why(jwt, error))
         if str(found.get("typ") or "").lower() in OTHER_KINDS:
             self._refuse(f"it is no access token but of type {found['typ']!r}")
         if self.clients and found.get("azp", found.get("client_id")) not in self.clients:
             self._refuse(f"it was issued to another client than {', '.join(self.clients)}")
         return found
+
+    def _why(self, jwt: Any, error: Exception) -> str:
+        if isinstance(error, jwt.ExpiredSignatureError):
+            return "it has expired"
+        if isinstance(error, jwt.ImmatureSignatureError):
+            clocks = f"the clocks of its issuer and of this server differ by more than {LEEWAY_SECONDS} s"
+            return f"it is not valid yet, or {clocks}"
+        if isinstance(error, jwt.InvalidAudienceError) or getattr(error, "claim", "") == "aud":
+            return f"it is not for the audience {self.audience!r}"
+        return str(error)
 
     def _refuse(self, why: str) -> NoReturn:
         message = f"The token of {self.issuer} is not valid: {why}."
@@ -166,7 +174,7 @@ class OpenID:
         return {each.key_id: each.key for each in listed if each.public_key_use in {None, "sig"}}
 
     def _document(self, uri: str) -> dict[str, Any]:
-        answer = named(self.issuer, self.ask("GET", uri, {"Accept": "application/json"}))
+        answer = decide(self.issuer, self.ask, "GET", uri, {"Accept": "application/json"})
         if answer.status != 200:
             message = f"{self.issuer} answers {answer.status} for {uri}"
             raise UnavailableError(message)
