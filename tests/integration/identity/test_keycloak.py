@@ -137,10 +137,11 @@ def here() -> Iterator[Here]:
 
 
 def test_person_and_program_log_runs_through_the_public_address(here: Here) -> None:
-    alice = logs_a_run(NAMESPACE, DOMAIN, "/mlflow", here.keycloak.token("alice"), "person")
-    assert alice == ["alice", "hello", "alice"]
+    """The program first: an experiment that alice creates belongs to her team."""
     program = logs_a_run(NAMESPACE, DOMAIN, "/mlflow", here.keycloak.token_of_program(), "program")
     assert program == ["service-account-mlflow", "hello", "service-account-mlflow"]
+    alice = logs_a_run(NAMESPACE, DOMAIN, "/mlflow", here.keycloak.token("alice"), "person")
+    assert alice == ["alice", "hello", "alice"]
 
 
 def test_confidential_clients_tokens_name_the_same_person(here: Here) -> None:
