@@ -89,7 +89,7 @@ lint: $(VENV)/.done $(LINT)/.done  ## Check style and types
 format: $(LINT)/.done  ## Format the Python code
 	@$(LINT)/bin/ruff check --fix-only . && $(LINT)/bin/ruff format .
 
-bench: $(VENV)/.done up extras  ## Measure, each against its baseline in the same run
+bench: $(VENV)/.done up  ## Measure, each against its baseline in the same run
 	@for bench in benchmarks/bench_*.py; do python -m $$(echo $${bench%.py} | tr / .); done
 
 dist: $(RELEASE)/.done  ## Build wheel, sdist, collection, chart and bill of materials into dist/, and check them

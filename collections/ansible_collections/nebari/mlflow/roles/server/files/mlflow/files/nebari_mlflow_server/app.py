@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from nebari_mlflow_server import authors, database, lookups, members, metrics, rotation, searches, streams
+from nebari_mlflow_server import authors, database, lookups, members, metrics, rotation, searches
 from nebari_mlflow_server.doors import Doorkeeper, Doors
 from nebari_mlflow_server.first_view import FirstView
 from nebari_mlflow_server.gate import Gate
@@ -56,7 +56,6 @@ def create_app() -> Any:
     rotation.install()
     app = known_people(access) if access else anyone()
     searches.few_first(sqlalchemy_store)
-    streams.install(app)
     # Now, and not at the first request: while the database is away, MLflow's first connection is retried for minutes.
     handlers._get_tracking_store()
     handlers._get_model_registry_store()
