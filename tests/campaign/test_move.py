@@ -37,14 +37,14 @@ INPUTS: dict[str, Any] = {
     "mlflow_kubeconfig": os.environ.get("KUBECONFIG", ""),
     "mlflow_overrides": {"tracking": {"workers": 1}},
 }
-# Otherwise other tests leave these pods next to nothing of a busy machine.
+# Without a request, pods get next to nothing of a busy machine.
 LIMITS = """
 apiVersion: v1
 kind: LimitRange
 metadata: {name: defaults}
-spec: {limits: [{type: Container, defaultRequest: {cpu: 200m}}]}
+spec: {limits: [{type: Container, defaultRequest: {cpu: 25m}}]}
 """
-SERVER = f"""
+SERVER = rf"""
 apiVersion: v1
 kind: Secret
 metadata: {{name: other}}
@@ -67,11 +67,18 @@ spec:
   containers:
     - name: server
       image: {MLFLOW_IMAGE}
+      # Each request would hash the password for half a second.
       command:
-        [mlflow, server, --app-name, basic-auth, --backend-store-uri, "sqlite:////data/mlflow.db", --workers, "1",
-         --artifacts-destination, /data/artifacts, --host, 0.0.0.0, --allowed-hosts, "*"]
+        - sh
+        - -c
+        - |
+          printf '[mlflow]\n%s\n' default_permission=READ database_uri=sqlite:////data/auth.db admin_username=admin \
+            authorization_function=mlflow.server.auth:authenticate_request_basic_auth auth_cache_ttl_seconds=3600 >auth.ini
+          exec mlflow server --app-name basic-auth --backend-store-uri sqlite:////data/mlflow.db --workers 1 \
+            --artifacts-destination /data/artifacts --host 0.0.0.0 --allowed-hosts '*'
       workingDir: /data
       env:
+        - {{name: MLFLOW_AUTH_CONFIG_PATH, value: /data/auth.ini}}
         - {{name: HOME, value: /data}}
         - {{name: MLFLOW_FLASK_SERVER_SECRET_KEY, value: of-the-test}}
         - {{name: MLFLOW_SERVER_ENABLE_JOB_EXECUTION, value: "false"}}
