@@ -73,7 +73,8 @@ spec:
         - -c
         - |
           printf '[mlflow]\n%s\n' default_permission=READ database_uri=sqlite:////data/auth.db admin_username=admin \
-            authorization_function=mlflow.server.auth:authenticate_request_basic_auth auth_cache_ttl_seconds=3600 >auth.ini
+            authorization_function=mlflow.server.auth:authenticate_request_basic_auth \
+            auth_cache_ttl_seconds=3600 >auth.ini
           exec mlflow server --app-name basic-auth --backend-store-uri sqlite:////data/mlflow.db --workers 1 \
             --artifacts-destination /data/artifacts --host 0.0.0.0 --allowed-hosts '*'
       workingDir: /data
