@@ -72,7 +72,7 @@ spec:
         - sh
         - -c
         - |
-          printf '[mlflow]\n%s\n' default_permission=READ database_uri=sqlite:////data/auth.db admin_username=admin \
+          printf '%s\n' '[mlflow]' default_permission=READ database_uri=sqlite:////data/auth.db admin_username=admin \
             authorization_function=mlflow.server.auth:authenticate_request_basic_auth \
             auth_cache_ttl_seconds=3600 >auth.ini
           exec mlflow server --app-name basic-auth --backend-store-uri sqlite:////data/mlflow.db --workers 1 \

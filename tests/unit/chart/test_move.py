@@ -117,6 +117,23 @@ def test_what_was_added_is_no_difference_and_what_is_missing_is(after: Any, diff
     assert bool(compared.different) == bool(different)
 
 
+@pytest.mark.parametrize(
+    ("tags", "kept"),
+    [
+        ({"a": "1"}, {"a": "1"}),
+        ({records.OF_PROMPTS: ",1,"}, {records.OF_PROMPTS: ",7,"}),
+        ({records.OF_PROMPTS: ",0,1,9,"}, {records.OF_PROMPTS: ",0,7,9,"}),
+    ],
+)
+def test_a_prompt_stays_with_its_experiments(tags: dict[str, str], kept: dict[str, str]) -> None:
+    assert records.renumbered(tags, {"0": "0", "1": "7"}) == kept
+
+
+def test_the_tag_that_makes_a_prompt_is_moved() -> None:
+    prompt = SimpleNamespace(_tags={"mlflow.prompt.is_prompt": "true", "a": "b"}, tags={"a": "b"})
+    assert records.tags_of(prompt) == {"mlflow.prompt.is_prompt": "true", "a": "b"}
+
+
 def test_the_checksum_does_not_depend_on_the_order() -> None:
     one, other = records.Side(), records.Side()
     for name in "abc":

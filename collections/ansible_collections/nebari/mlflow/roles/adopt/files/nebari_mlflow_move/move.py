@@ -69,6 +69,7 @@ class Move:
         self.written: Counter[str] = Counter()
         self.files = {"files": 0, "bytes": 0, "copied": 0}
         self._there: dict[str, int] = {}
+        self._numbers: dict[str, str] = {}
         self._store: Files | None = None
 
     # Look
@@ -118,6 +119,7 @@ class Move:
             self.progress.say("listing the artifacts that are here")
             self._there = {file.path: file.bytes for file in store.list()}
         experiments = [(each, self._experiment(each)) for each in self.source.experiments()]
+        self._numbers = {each.experiment_id: new for each, new in experiments}
         for work in (self._runs, self._models, self._traces):
             for each, new in experiments:
                 work(each, new)
@@ -243,16 +245,22 @@ class Move:
 
     def _registered(self, each: Any) -> None:
         self.progress.say("moving registered models", each.name)
-        self.target.write_registered(each)
-        for version in self.source.versions(each.name):
-            self._version(version)
+        each._tags = records.renumbered(records.tags_of(each), self._numbers)
 
         def here() -> records.Record | None:
             there = self.target.registered(each.name)
             return None if there is None else records.of_registered(there)
 
         before = records.of_registered(each)
-        self._ensure("registered models", each.name, before, here, lambda: self.target.write_aliases(each))
+        complete = not records.differing(before, here())
+        if not complete:
+            self.target.write_registered(each)
+            self.written["registered models"] += 1
+        for version in self.source.versions(each.name):
+            self._version(version)
+        if not complete:
+            self.target.write_aliases(each)
+        self.compared.add("registered models", each.name, before, here())
 
     def _version(self, each: Any) -> None:
         number = str(each.version)

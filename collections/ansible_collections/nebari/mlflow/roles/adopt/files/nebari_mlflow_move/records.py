@@ -19,6 +19,9 @@ MADE_HERE = {"mlflow.artifactLocation", "mlflow.trace.spansLocation", "mlflow.tr
 """Tags of traces that say where a server keeps their spans."""
 
 FINALIZED = "mlflow.trace.infoFinalized"
+OF_PROMPTS = "_mlflow_experiment_ids"
+"""Tag of a prompt: the numbers of its experiments, with a comma before and after each."""
+
 JSON_METADATA = ("mlflow.trace.tokenUsage", "mlflow.trace.cost")  # kept in columns, so their spelling may differ
 
 
@@ -113,11 +116,16 @@ def of_span(each: Any) -> str:
     return json.dumps([*about, str(each.status.status_code), each.inputs, each.outputs, events], default=str)
 
 
+def tags_of(registered: Any) -> dict[str, str]:
+    """Return all tags of a registered model; its property `tags` hides the one that makes it a prompt."""
+    return dict(getattr(registered, "_tags", None) or {})
+
+
 def of_registered(each: Any) -> Record:
     return {
         "created": each.creation_timestamp,
         "description": each.description or None,
-        "tags": dict(each.tags or {}),
+        "tags": tags_of(each),
         "aliases": {name: str(version) for name, version in (each.aliases or {}).items()},
     }
 
@@ -154,6 +162,13 @@ def differing(before: Record, after: Record | None) -> list[str]:
     """Name the fields whose values are missing or others."""
     seen = shared(before, after)
     return [name for name, value in before.items() if seen[name] != value]
+
+
+def renumbered(tags: Mapping[str, str], numbers: Mapping[str, str]) -> dict[str, str]:
+    """Return a prompt's tags with the numbers that its experiments have here."""
+    if OF_PROMPTS not in tags:
+        return dict(tags)
+    return {**tags, OF_PROMPTS: ",".join(numbers.get(each, each) for each in tags[OF_PROMPTS].split(","))}
 
 
 @dataclass

@@ -337,11 +337,11 @@ class Target:
                         name=each.name,
                         creation_time=each.creation_timestamp,
                         last_updated_time=each.last_updated_timestamp,
-                        description=each.description or None,
+                        description=each.description,
                     )
                 )
                 session.flush()
-            self._add(session, SqlRegisteredModelTag, {"name": each.name}, each.tags or {})
+            self._add(session, SqlRegisteredModelTag, {"name": each.name}, records.tags_of(each))
 
     def write_version(self, each: Any, source: str | None, location: str | None) -> None:
         whose = {"name": each.name, "version": int(each.version)}
@@ -352,7 +352,7 @@ class Target:
                         **whose,
                         creation_time=each.creation_timestamp,
                         last_updated_time=each.last_updated_timestamp,
-                        description=each.description or None,
+                        description=each.description,
                         user_id=each.user_id or None,
                         current_stage=each.current_stage or "None",
                         source=source,
