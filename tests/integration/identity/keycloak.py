@@ -29,6 +29,7 @@ PEOPLE = {
 }
 PROGRAM = "service-account-"
 CROWD = [f"person-{number:02}" for number in range(50)]
+KEYS = "/components?type=org.keycloak.keys.KeyProvider"
 REALMS = ("nebari", "partner", "foreign")
 
 
@@ -182,14 +183,15 @@ class Keycloak:
 
     def add_key(self) -> str:
         """Add a key that signs from now on. The one before still counts."""
-        config = {"priority": ["200"], "enabled": ["true"], "active": ["true"], "keySize": ["2048"]}
+        number = len(self.manage("GET", KEYS))
+        config = {"priority": [str(200 + number)], "enabled": ["true"], "active": ["true"], "keySize": ["2048"]}
         kind = {"providerId": "rsa-generated", "providerType": "org.keycloak.keys.KeyProvider"}
         home = self.manage("GET", "")["id"]
         self.manage("POST", "/components", {"name": "new", "parentId": home, "config": config, **kind})
         return str(self.manage("GET", "/keys")["active"]["RS256"])
 
     def withdraw_first_key(self) -> None:
-        listed = self.manage("GET", "/components?type=org.keycloak.keys.KeyProvider")
+        listed = self.manage("GET", KEYS)
         (first,) = [each for each in listed if each["providerId"] == "rsa-generated" and each["name"] != "new"]
         first["config"] |= {"active": ["false"], "enabled": ["false"]}
         self.manage("PUT", f"/components/{first['id']}", first)
