@@ -85,8 +85,7 @@ def work(look: bool, with_artifacts: bool) -> dict[str, Any]:
     Move.refuse(there)
     if look:
         return there.report()
-    lock = mlflow_schema.connect(mlflow_schema.Clock(60))
-    with tables.locked(lock, progress, shared=True):
+    with tables.locked(database, progress, shared=True):
         store = of_store(os.environ["ARTIFACTS_DESTINATION"]) if with_artifacts else None
         return {**there.report(), **move.run(store), "without_artifacts": not with_artifacts}
 
