@@ -126,7 +126,8 @@ def running(project: Backed, *arguments: str) -> Iterator[subprocess.Popen[str]]
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        if process.stdout and not process.stdout.closed:
+            process.communicate()
 
 
 def pods(project: Backed) -> set[str]:
