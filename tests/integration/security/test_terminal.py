@@ -17,18 +17,31 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from ansible_collections.nebari.mlflow.plugins.module_utils.release.record import encode
 
 CLI = str(Path(sys.executable).with_name("nebari-mlflow"))
 ATTACK = "e\x1b]0;OWNED-TITLE\x07\x1b[2J\x1b]52;c;T1dORUQ=\x07\x9b31mFAKE: all is fine\x1b[0m\u202e"
 ORDERS = re.compile(r"\x1b\](?!8;)|\x1b\[2J|\x07|\x9b|\u202e|\x1b\[0;OWNED")
 RELEASE = "demo-mlflow"
+RECORD: dict[str, Any] = {
+    "metadata": {
+        "name": f"sh.helm.release.v1.{RELEASE}.v1",
+        "labels": {"name": RELEASE, "owner": "helm", "status": "deployed", "version": "1"},
+    },
+    "data": {"release": encode({"name": RELEASE, "version": 1, "info": {"status": "deployed"}})},
+}
 
 
 class Cluster(BaseHTTPRequestHandler):
     """An API server in which everything that a stranger may write is an attack."""
 
+    is_deployed = False
+
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
+        if self.is_deployed and path.endswith(RECORD["metadata"]["name"]):
+            self._send(json.dumps(RECORD))
+            return
         if path.endswith("/log"):
             self._send(f"DETAIL:  Key (name)=({ATTACK}) already exists.\r\nnext line\n", "text/plain")
             return
@@ -41,6 +54,7 @@ class Cluster(BaseHTTPRequestHandler):
         }
         claim = {"metadata": {"name": ATTACK, "labels": {}}}
         items = {"pods": [pod], "storageclasses": [claim], "persistentvolumeclaims": [claim]}
+        items["secrets"] = [RECORD] if self.is_deployed else []
         self._send(json.dumps({"gitVersion": ATTACK, "items": items.get(path.rpartition("/")[2], [])}))
 
     def _send(self, text: str, kind: str = "application/json") -> None:
@@ -122,7 +136,10 @@ else:
 
 
 @pytest.mark.parametrize("command", ["plan", "deploy", "verify"])
-def test_a_program_s_text_gives_no_orders(command: str, options: list[str], tmp_path: Path) -> None:
+def test_a_program_s_text_gives_no_orders(
+    command: str, options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Cluster, "is_deployed", command == "verify")
     helm = tmp_path / "bin/helm"
     helm.parent.mkdir()
     helm.write_text(HELM.format(python=sys.executable, attack=ATTACK))
