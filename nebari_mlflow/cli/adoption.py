@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import typer
 
 from ..errors import Cancelled, InputError
-from .options import Options, command, print_json
+from .options import Options, check_repeated, command, print_json
 
 if TYPE_CHECKING:
     from .context import Target
@@ -101,12 +101,7 @@ def _take_over(options: Options, target: Target, remove_old: str, *, check: bool
     from .report import show_adopted
 
     console = options.console()
-    if remove_old not in ("", target.project):
-        raise InputError(
-            "NML105",
-            f"--remove-old is {remove_old!r}, but the project is {target.project!r}.",
-            f"Give --remove-old {target.project} to delete the old volumes for good, or leave it out.",
-        )
+    check_repeated("--remove-old", remove_old, target.project, "the old volumes")
     what = "Delete the old volumes for good" if remove_old else "Stop the old server and take over its data"
     if not check:
         _confirm(yes, f"{what}: {target.release} in namespace {target.namespace}?")

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from ..errors import Cancelled, InputError, MlflowError
 from . import adoption, backups
-from .options import Options, command, print_json
+from .options import Options, check_repeated, command, print_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -291,12 +291,7 @@ def destroy(
 
     console = options.console()
     target = options.target()
-    if delete_data not in ("", target.project):
-        raise InputError(
-            "NML105",
-            f"--delete-data is {delete_data!r}, but the project is {target.project!r}.",
-            f"Give --delete-data {target.project} to delete its data for good, or leave it out.",
-        )
+    check_repeated("--delete-data", delete_data, target.project, "its data")
     what = "with ALL ITS DATA" if delete_data else "and keep its data"
     if not (yes or confirmed(f"Remove {target.release} from namespace {target.namespace} {what}?")):
         raise Cancelled("NML503", "Nothing was removed: the removal was not confirmed.", "Answer y, or give --yes.")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Optional, get_type_hints
 import click
 import typer
 
+from ..errors import InputError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -76,6 +78,17 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[Callable[...
         return app.command(name)(run)
 
     return add
+
+
+def check_repeated(option: str, given: str, project: str, what: str) -> None:
+    """Check that an option which deletes for good is empty or repeats the project's name. Raises InputError."""
+    if given in ("", project):
+        return
+    raise InputError(
+        "NML105",
+        f"{option} is {given!r}, but the project is {project!r}.",
+        f"Give {option} {project} to delete {what} for good, or leave it out.",
+    )
 
 
 def print_json(kind: str, *, indent: int | None = 2, **content: Any) -> None:

@@ -1,4 +1,4 @@
-"""Tokens that nobody issued, made of one that somebody did."""
+"""Forged tokens, each made from a real one."""
 
 from __future__ import annotations
 

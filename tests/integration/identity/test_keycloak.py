@@ -162,7 +162,7 @@ REFUSED: dict[str, tuple[Callable[[Keycloak], str], str]] = {
         lambda each: by_public_key(each.token("alice"), each.certificates())[0],
         "not with a public key",
     ),
-    "signed by somebody else": (lambda each: by_another_key(each.token("alice")), "Signature"),
+    "signed by another key": (lambda each: by_another_key(each.token("alice")), "Signature"),
     "signed by an unknown key": (lambda each: by_another_key(each.token("alice"), "none"), "does not publish"),
     "with claims that were changed": (
         lambda each: with_other_claims(each.token("alice"), preferred_username="root", groups=["/admin"]),

@@ -170,7 +170,7 @@ def test_browser_logs_in_and_gets_the_page_it_asked_for(site: Site) -> None:
 
 
 def test_first_view_is_what_people_use(site: Site) -> None:
-    """Telemetry is off, so nothing tells of it; the assistant opens when somebody asks for it."""
+    """Telemetry is off, so the UI says nothing about it; the assistant stays closed until it is opened."""
     with site.browser.new_context(ignore_https_errors=True, viewport={"width": 1280, "height": 800}) as context:
         page = context.new_page()
         log_in(page, site)
