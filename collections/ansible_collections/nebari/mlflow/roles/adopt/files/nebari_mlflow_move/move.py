@@ -118,7 +118,8 @@ class Move:
         if store is not None:
             self.progress.say("listing the artifacts that are here")
             self._there = {file.path: file.bytes for file in store.list()}
-        experiments = [(each, self._experiment(each)) for each in self.source.experiments()]
+        there = self.target.experiments()
+        experiments = [(each, self._experiment(each, there)) for each in self.source.experiments()]
         self._numbers = {each.experiment_id: new for each, new in experiments}
         for work in (self._runs, self._models, self._traces):
             for each, new in experiments:
@@ -157,9 +158,10 @@ class Move:
             after = read()
         self.compared.add(kind, name, before, after)
 
-    def _experiment(self, each: Any) -> str:
-        has = self.target.experiments().get(each.name)
-        new = has[0] if has else self.target.create_experiment(each)
+    def _experiment(self, each: Any, there: dict[str, Any]) -> str:
+        if each.name not in there:
+            there[each.name] = (self.target.create_experiment(each), each.creation_time, each.lifecycle_stage)
+        new = str(there[each.name][0])
         self.target.tag_experiment(new, each.tags)
         return new
 
