@@ -302,6 +302,33 @@ def test_no_route_of_the_running_server_answers_without_identity(here: Here) -> 
     assert set(routes) - refused == set()
 
 
+GRANTS = """
+import json, os
+from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
+from nebari_mlflow_server.lookups import read_grants_at_once
+store = SqlAlchemyStore()
+store.init_db(os.environ["MLFLOW_BACKEND_STORE_URI"])
+read_grants_at_once(store)
+found = []
+for user in store.list_users():
+    for types in ([], ["experiment"], ["registered_model"], ["experiment", "registered_model"]):
+        ours = store.list_grants(user.id, "default", types)
+        theirs = SqlAlchemyStore.list_grants(store, user.id, "default", types)
+        found.append([user.username, types, sorted(map(list, ours)), sorted(map(list, theirs))])
+print(json.dumps(found))
+"""
+
+
+def test_grants_are_those_that_mlflow_itself_reads(here: Here) -> None:
+    assert here.call("jupyter-alice", "POST", "registered-models/create", name="granted")[0] == 200
+    experiment(here, "jupyter-alice", "granted")
+    pod = f"deploy/{PROJECT}-mlflow-tracking"
+    said = kubectl("-n", NAMESPACE, "exec", pod, "-c", "tracking", "--", "python3", "-c", GRANTS).splitlines()[-1]
+    found = json.loads(said)
+    assert any(user == "alice" and len(types) == 2 and ours for user, types, ours, _ in found)
+    assert [ours for _, _, ours, _ in found] == [theirs for *_, theirs in found]
+
+
 def test_a_pod_without_a_credential_gets_nothing(here: Here) -> None:
     script = (
         "import time, urllib.request, urllib.error\n"

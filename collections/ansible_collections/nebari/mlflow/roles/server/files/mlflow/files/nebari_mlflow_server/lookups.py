@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
 
 from nebari_mlflow_server.memory import Recent
 from nebari_mlflow_server.people import current
+
+NOBODY, NOWHERE = -1, "nebari-mlflow:nowhere"
+"""A user and a workspace that no store has."""
 
 RUNS = 50_000
 """Runs whose experiment a worker remembers; some 10 MB."""
@@ -113,11 +117,55 @@ def _own_answer(auth: Any, handlers: Any) -> None:
 
 
 def read_grants_at_once(store: Any) -> None:
-    """Read the grants by one statement, instead of between BEGIN and COMMIT, which take as long as it does."""
+    """Read grants by MLflow's own statement, whose text is the same for each request, outside a transaction.
+
+    SQLAlchemy takes longer to build it anew than PostgreSQL to answer it. A release of MLflow that reads its grants in
+    another way ends here.
+    """
+    from mlflow.server.auth.sqlalchemy_store import RoleGrantRow
+
+    statement = functools.lru_cache(maxsize=100)(_statements(store))
+    statement(frozenset({"experiment"}))
+    sessions = _sessions(store, store.engine.execution_options(isolation_level="AUTOCOMMIT"))
+
+    @functools.wraps(store.list_grants)
+    def list_grants(user_id: int, workspace: str, resource_types: Collection[str]) -> list[Any]:
+        text, parameters = statement(frozenset(resource_types))
+        given = {NOBODY: user_id, NOWHERE: workspace}
+        filled = {name: given.get(value, value) for name, value in parameters.items()}
+        with sessions() as session:
+            return [RoleGrantRow(*row) for row in session.connection().exec_driver_sql(text, filled)]
+
+    store.list_grants = list_grants
+
+
+def _statements(store: Any) -> Callable[[frozenset[str]], tuple[str, dict[str, Any]]]:
+    """Return what finds out the statement for some types of resources, with its parameters for nobody."""
+    from sqlalchemy import event
+
+    asked: list[tuple[str, Any]] = []
+    asking = threading.Lock()
+    engine = store.engine.execution_options()  # one of its own, so that nothing else is heard
+    event.listen(engine, "before_cursor_execute", lambda *said: asked.append(said[2:4]))
+    reader = copy.copy(store)
+    reader.ManagedSessionMaker = _sessions(store, engine)
+
+    def statement(types: frozenset[str]) -> tuple[str, dict[str, Any]]:
+        with asking:
+            asked.clear()
+            reader.list_grants(NOBODY, NOWHERE, types)
+            ((text, parameters),) = asked
+        if not {NOBODY, NOWHERE} <= {*parameters.values()}:
+            message = f"MLflow reads grants in a way that is not known here: {text}"
+            raise RuntimeError(message)
+        return text, parameters
+
+    return statement
+
+
+def _sessions(store: Any, engine: Any) -> Any:
+    """Sessions as MLflow's store makes them, whose errors are MLflow's."""
     from mlflow.store.db.utils import _get_managed_session_maker
     from sqlalchemy.orm import sessionmaker
 
-    reader = copy.copy(store)
-    engine = store.engine.execution_options(isolation_level="AUTOCOMMIT")
-    reader.ManagedSessionMaker = _get_managed_session_maker(sessionmaker(bind=engine), store.db_type)
-    store.list_grants = reader.list_grants
+    return _get_managed_session_maker(sessionmaker(bind=engine), store.db_type)
