@@ -165,11 +165,12 @@ def run_pod(
     labels: Mapping[str, str] | None = None,
     env_from: Sequence[Mapping[str, Any]] = (),
     account: str = "default",
+    image: str = MLFLOW_IMAGE,
     **env: str,
 ) -> str:
     """Run a Python script in a pod that looks like a notebook's, and return what it printed; timeout in seconds."""
     rendered = NOTEBOOK.render(
-        notebook_image=MLFLOW_IMAGE,
+        notebook_image=image,
         notebook_command=["python3", "-c", script, *arguments],
         notebook_env=env,
         notebook_env_from=env_from,

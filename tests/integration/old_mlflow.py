@@ -23,6 +23,8 @@ from typing import Any
 from tests.support import CACHE, MLFLOW_IMAGE, kubectl
 
 PACKAGES = ("mlflow", "mlflow-skinny", "mlflow-tracing")
+BEFORE_SQLALCHEMY_2_1 = re.compile(r"2\.|3\.[0-5]\.")
+"""Versions whose requirements allow SQLAlchemy 2.1, and which cannot be imported with it."""
 FOLDERS = "usr/local/lib/python{minor}/{kind}-packages"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 
@@ -103,6 +105,10 @@ def _layer(version: str) -> bytes:
     minor = f"{sys.version_info[0]}.{sys.version_info[1]}"  # the image's, which the packages are compiled for
     with TemporaryDirectory() as folder:
         wanted = [f"{package}=={version}" for package in PACKAGES]
+        if version.startswith("2."):
+            wanted.remove(f"mlflow-tracing=={version}")  # is not older than MLflow 3
+        if BEFORE_SQLALCHEMY_2_1.match(version):
+            wanted.append("sqlalchemy<2.1")
         install = [sys.executable, "-m", "uv", "pip", "install", "-q", "--no-deps", "--target", folder, *wanted]
         subprocess.run(install, check=True, capture_output=True)
         compileall.compile_dir(folder, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
@@ -110,12 +116,16 @@ def _layer(version: str) -> bytes:
         with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive:
             for kind in ("dist", "site"):
                 place = FOLDERS.format(minor=minor, kind=kind)
-                archive.add(Path(folder, "mlflow"), f"{place}/mlflow", recursive=False, filter=_plain)
                 hidden = [f".wh.{package.replace('-', '_')}-3.17.2.dist-info" for package in PACKAGES]
-                for name in ("mlflow/.wh..wh..opq", *hidden):
+                for path in sorted(Path(folder).iterdir()):
+                    if path.name.startswith(("mlflow", "sqlalchemy")):
+                        archive.add(path, f"{place}/{path.name}", recursive=False, filter=_plain)
+                        if "." not in path.name:
+                            hidden.append(f"{path.name}/.wh..wh..opq")
+                for name in hidden:
                     archive.addfile(tarfile.TarInfo(f"{place}/{name}"))
                 for path in sorted(Path(folder).iterdir()):
-                    if path.name.startswith("mlflow"):
+                    if path.name.startswith(("mlflow", "sqlalchemy")):
                         archive.add(path, f"{place}/{path.name}", filter=_plain)
         return stream.getvalue()
 

@@ -14,7 +14,7 @@ import pytest
 
 from nebari_mlflow.cli.options import SHAPE
 from tests.documents import document
-from tests.support import ROOT, Played, command, environment, kubectl, objects, play, run_pod, stores
+from tests.support import MLFLOW_IMAGE, ROOT, Played, command, environment, kubectl, objects, play, run_pod, stores
 
 pytestmark = pytest.mark.cluster
 LONG = pytest.mark.skipif(not os.environ.get("NEBARI_MLFLOW_CAMPAIGN"), reason="long; `make campaign` runs it")
@@ -62,6 +62,7 @@ client.set_registered_model_alias("model", "champion", "1")
 """
 READ = r"""
 import hashlib, json, os
+os.chdir("/tmp")  # where older versions may create a directory for artifacts
 import boto3, mlflow, requests
 from mlflow import MlflowClient
 client = MlflowClient()
@@ -115,8 +116,8 @@ print("READ " + json.dumps(found, sort_keys=True))
 """
 
 
-def read(uri: str) -> dict[str, Any]:
-    out = run_pod(NAMESPACE, "reader", READ, timeout=420, MLFLOW_TRACKING_URI=uri, **OLD_STORE)
+def read(uri: str, image: str = MLFLOW_IMAGE) -> dict[str, Any]:
+    out = run_pod(NAMESPACE, "reader", READ, timeout=420, image=image, MLFLOW_TRACKING_URI=uri, **OLD_STORE)
     found: dict[str, Any] = json.loads(out.partition("READ ")[2])
     return found
 
