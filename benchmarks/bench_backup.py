@@ -1,7 +1,8 @@
-"""Dump and load of a backup against bare pg_dump and pg_restore, in turn, in the same pods on the same volume.
+"""Dump, load and copy of a backup against bare pg_dump, pg_restore and cp, in turn, in the same pods and volumes.
 
-RUNS and POINTS change the size. Ours is the time in which the database is dumped, cut into parts, checked and written,
-and in which it is read, checked and loaded; the baseline is the program alone, writing one file and reading it.
+RUNS, POINTS and MEGABYTES (of artifacts) change the size. Ours is the time in which the database is dumped, cut into
+parts, checked and written, and in which it is read, checked and loaded; the baseline is the program alone, writing one
+file and reading it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from benchmarks.ratio import report, run, say
 
 NAMESPACE, RELEASE = "bench-backup", "bench-mlflow"
 RUNS, POINTS = int(os.environ.get("RUNS", "10000")), int(os.environ.get("POINTS", "1000000"))
+MEGABYTES = int(os.environ.get("MEGABYTES", "1000"))
 PAIRS = int(os.environ.get("PAIRS", "3"))
 AIM = "aim at most 1.10"
 INPUTS = {
@@ -25,7 +27,7 @@ INPUTS = {
     "mlflow_namespace": NAMESPACE,
     "mlflow_kubeconfig": os.environ["KUBECONFIG"],
     "mlflow_verify": False,
-    "mlflow_overrides": {"tracking": {"workers": 1}, "backup": {"volume": {"create": True}}},
+    "mlflow_overrides": {"tracking": {"workers": 1}, "backup": {"volume": {"create": True}, "artifacts": "copy"}},
 }
 FILL = f"""
 SET synchronous_commit = off;
@@ -45,6 +47,17 @@ DUMP = f"""
 began=$(date +%s%N)
 pg_dump -Fc -h {RELEASE}-postgresql -U mlflow -d mlflow -f /mlflow/backups/bare.dump
 echo "took $(( ($(date +%s%N) - began) / 1000000 ))"
+"""
+FILES = f"""
+rm -rf /mlflow/artifacts/bench && mkdir /mlflow/artifacts/bench && cd /mlflow/artifacts/bench
+for each in $(seq 100); do head -c {MEGABYTES * 10_000} /dev/urandom > $each.bin; done
+"""
+COPY = """
+rm -rf /mlflow/backups/bare
+began=$(date +%s%N)
+cp -r /mlflow/artifacts /mlflow/backups/bare
+echo "took $(( ($(date +%s%N) - began) / 1000000 ))"
+rm -rf /mlflow/backups/bare
 """
 LOAD = """
 s=/mlflow/scratch
@@ -84,7 +97,8 @@ def job(name: str, verb: str = "", script: str = "") -> str:
         password = {"secretKeyRef": {"name": f"{RELEASE}-postgresql", "key": "password"}}
         programs["env"] = [*programs["env"], {"name": "PGPASSWORD", "valueFrom": password}]
         programs["command"] = ["bash", "-euc", script]
-        programs["volumeMounts"].append({"name": "backups", "mountPath": "/mlflow/backups"})
+        for volume in ("backups", "artifacts"):
+            programs["volumeMounts"].append({"name": volume, "mountPath": f"/mlflow/{volume}"})
         pod["containers"] = [programs]
     whole = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": spec}
     kubectl("delete", "job", name, "--ignore-not-found", "--wait=true")
@@ -113,6 +127,7 @@ def main() -> None:
     """Print the ratios of a dump and of a load."""
     dumps: list[tuple[float, float]] = []
     loads: list[tuple[float, float]] = []
+    copies: list[tuple[float, float]] = []
     try:
         run("ansible-playbook", "playbooks/mlflow.yml", "-e", json.dumps(INPUTS))
         began = time.monotonic()
@@ -120,13 +135,16 @@ def main() -> None:
         say(f"  {RUNS} runs, {POINTS} metric points: filled in {time.monotonic() - began:.0f} s")
         job("warm", script=DUMP)
         for number in range(1, PAIRS + 1):
-            made = between(job("ours-dump", verb="backup"), "dumping the database", "{")
-            dumps.append((made, bare("bare-dump", DUMP)))
+            kubectl("exec", f"deploy/{RELEASE}-tracking", "-c", "tracking", "--", "sh", "-ec", FILES)
+            log = job("ours-dump", verb="backup")
+            dumps.append((between(log, "dumping the database", "copying artifacts"), bare("bare-dump", DUMP)))
+            copies.append((between(log, "copying artifacts", "{"), bare("bare-copy", COPY)))
             loaded = between(job("ours-load", verb="drill"), "restoring the database", "comparing every table")
             loads.append((loaded, bare("bare-load", LOAD)))
-            say(f"  pair {number} of {PAIRS}: dump {dumps[-1]}, load {loads[-1]}")
+            say(f"  pair {number} of {PAIRS}: dump {dumps[-1]}, load {loads[-1]}, copy {copies[-1]}")
         report("dump into a backup, s, ours / pg_dump", dumps, AIM)
         report("load from a backup, s, ours / pg_restore", loads, AIM)
+        report(f"copy of {MEGABYTES} MB of artifacts into a backup, s, ours / cp", copies, AIM)
     finally:
         run("kubectl", "delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
 

@@ -41,9 +41,14 @@ SELECT count(*) FROM pg_namespace WHERE nspname = %s AND position(%s in obj_desc
 """
 
 
+def restoring(database: Database) -> bool:
+    """Say whether the tables are not the whole of the data, because a restore has put it aside."""
+    return bool(database.query(RESTORING, ASIDE, '"state": "restoring"')[0][0])
+
+
 def refuse_restoring(database: Database) -> None:
-    """Stop while the tables are not the whole of the data."""
-    if database.query(RESTORING, ASIDE, '"state": "restoring"')[0][0]:
+    """Stop meanwhile."""
+    if restoring(database):
         raise SchemaError(
             "A restore runs or was cut off, and the database's tables are put aside.",
             "Wait for it, run it again, or take them back: nebari-mlflow restore --undo.",

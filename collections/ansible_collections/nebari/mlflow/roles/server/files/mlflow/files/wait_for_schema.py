@@ -6,6 +6,7 @@ import os
 import sys
 import time
 
+import migrate
 import mlflow_keys
 import mlflow_permissions
 from mlflow_schema import Clock, Database, SchemaError, State, hand_over, run, service_file
@@ -21,10 +22,14 @@ def wait(database: Database, clock: Clock) -> None:
             )
             fix = "Deploy the newer version again, or restore the backup that was made before the upgrade."
             raise SchemaError(cause, fix)
-        status = f"schema {revision}, needed {database.migrations.head}: waiting for the migration Job"
+        if migrate.restoring(database):
+            status = "waiting for a restore that runs, or was cut off (nebari-mlflow restore --undo takes it back)"
+            told = f"{status}."
+        else:
+            status = f"schema {revision}, needed {database.migrations.head}: waiting for the migration Job"
+            told = f"{status}, whose log tells why it did not come (component=migrate)."
         if clock.expired():
-            message = f"{status}, whose log tells why it did not come (component=migrate)."
-            raise TimeoutError(message)
+            raise TimeoutError(told)
         clock.tell(status)
         time.sleep(1)
     mlflow_keys.require(database)

@@ -27,6 +27,7 @@ VERBS = (
     "secrets",
     "inspect",
     "restore",
+    "recover",
     "undo",
     "discard",
     "drill",
@@ -126,6 +127,10 @@ class Run:
             return restore.restore(
                 database, self.exchange, store, self.progress, self.given.id, replace=self.given.replace
             )
+
+    def recover(self) -> dict[str, Any]:
+        with tables.locked(self.connect(), self.progress, shared=False):
+            return restore.recover(self.connect(), self.progress)
 
     def undo(self) -> dict[str, Any]:
         with tables.locked(self.connect(), self.progress, shared=False):

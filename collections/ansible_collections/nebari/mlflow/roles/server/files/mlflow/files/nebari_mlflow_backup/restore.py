@@ -14,7 +14,7 @@ from typing import Any
 
 import migrate
 import mlflow_uri
-from mlflow_schema import Clock, Database, State
+from mlflow_schema import Clock, Database, State, connect, driver
 
 from nebari_mlflow_backup import artifacts, aside, manifest, parts, sets, tables
 from nebari_mlflow_backup.exchange import Exchange, ProgramError
@@ -97,7 +97,7 @@ def restore(
             _migrate(database, progress)
     except BaseException:
         progress.say("taking the present tables back")
-        aside.take_back(database)
+        aside.take_back(_alive(database))
         raise
     aside.finish(database)
     result = {"backup": sets.row(found), "replaced": present, "aside": aside.SCHEMA}
@@ -106,6 +106,24 @@ def restore(
         files = artifacts.of_store(os.environ["ARTIFACTS_DESTINATION"])
         result["artifacts"] = artifacts.put_back(files, store, listing, progress)
     return {**result, "seconds": round(progress.elapsed(), 1)}
+
+
+def _alive(database: Database) -> Database:
+    """Return the database by a new connection, if it has ended the one that there was."""
+    try:
+        database.query("SELECT 1")
+    except driver().Error:
+        return connect(Clock(float(os.environ.get("CONNECT_SECONDS", "120"))))
+    return database
+
+
+def recover(database: Database, progress: Progress) -> dict[str, Any]:
+    """Take back what a restore put aside that was cut off. After any other there is nothing to do."""
+    there = aside.find(database)
+    if there is None or there.get("state") != aside.RESTORING:
+        return {"recovered": False}
+    _resume(database, progress)
+    return {"recovered": True}
 
 
 def _resume(database: Database, progress: Progress) -> None:
