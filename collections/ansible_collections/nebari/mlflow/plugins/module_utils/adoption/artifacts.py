@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..release.manifest import Object
+    from ..kube.objects import Object
 
 BUCKET, VOLUME, CLOUD, LOST, UNKNOWN = "bucket", "volume", "cloud", "lost", "unknown"
 COPY, STAY, LEFT = "copy", "stay", "left"

@@ -19,7 +19,7 @@ from ..release.changes import Change
 
 if TYPE_CHECKING:
     from ..kube.api import Api
-    from ..release.manifest import Object
+    from ..kube.objects import Object
 
 NOTE = "mlflow.nebari.dev/new-claim"
 VOLUMES = "/api/v1/persistentvolumes"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import RefusedInput
 
 if TYPE_CHECKING:
-    from ..release.manifest import Object
+    from ..kube.objects import Object
     from ..release.session import Session
 
 OF_POD = ("imagePullSecrets", "nodeSelector", "tolerations", "affinity", "priorityClassName", "securityContext")

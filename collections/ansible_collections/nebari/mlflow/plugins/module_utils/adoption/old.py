@@ -16,7 +16,7 @@ from ..release.record import Record, decode
 from .artifacts import UNKNOWN, Artifacts, find
 
 if TYPE_CHECKING:
-    from ..release.manifest import Object
+    from ..kube.objects import Object
     from ..release.session import Session
 
 COPIED = "mlflow.nebari.dev/copied"

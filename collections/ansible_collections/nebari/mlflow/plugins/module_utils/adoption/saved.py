@@ -11,7 +11,7 @@ from ..release.changes import Change
 from .old import HELM_KEY, names
 
 if TYPE_CHECKING:
-    from ..release.manifest import Object
+    from ..kube.objects import Object
     from ..release.session import Session
     from .old import Old
 

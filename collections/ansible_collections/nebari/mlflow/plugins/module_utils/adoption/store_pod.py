@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .database_pod import OF_CONTAINER, OF_POD
 
 if TYPE_CHECKING:
-    from ..release.manifest import Object
+    from ..kube.objects import Object
     from ..release.session import Session
 
 URI = "ARTIFACTS_DESTINATION"

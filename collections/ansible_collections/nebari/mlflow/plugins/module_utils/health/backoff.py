@@ -15,7 +15,7 @@ from ..kube.api import MERGE
 from .podstate import is_ready
 
 if TYPE_CHECKING:
-    from ..release.manifest import Object
+    from ..kube.objects import Object
     from ..release.session import Session
     from .problems import Problem
 

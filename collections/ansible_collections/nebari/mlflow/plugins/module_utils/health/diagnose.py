@@ -17,7 +17,7 @@ from .progress_line import waits_for
 from .volume_claims import of_claim
 
 if TYPE_CHECKING:
-    from ..release.manifest import Object
+    from ..kube.objects import Object
     from ..release.session import Session
 
 LOG_LINES = 12

@@ -14,7 +14,7 @@ from .problems import PASSWORD
 
 if TYPE_CHECKING:
     from ..kube.api import Api
-    from ..release.manifest import Object
+    from ..kube.objects import Object
 
 TAIL, LINES, LONGEST = 400, 4, 300
 RAISED = re.compile(r"^(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Timeout|Refused|Denied)\b(?::|$)")

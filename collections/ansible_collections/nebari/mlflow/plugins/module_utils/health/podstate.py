@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .problems import AGAIN, IMAGE, ROOM, Problem
 
 if TYPE_CHECKING:
-    from ..release.manifest import Object
+    from ..kube.objects import Object
 
 PULL = frozenset({"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ErrImageNeverPull", "InvalidImageName"})
 CERTAIN_PULL = re.compile(r"not found|manifest unknown|denied|unauthorized|authorization failed|no such host", re.I)

@@ -12,7 +12,7 @@ from ..kube.times import parse_time
 from .problems import AGAIN, Problem
 
 if TYPE_CHECKING:
-    from ..release.manifest import Object
+    from ..kube.objects import Object
 
 STARTING = timedelta(seconds=20)  # every probe fails while a program starts
 LONGEST = 200  # characters

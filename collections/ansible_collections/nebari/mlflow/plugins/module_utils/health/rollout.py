@@ -14,7 +14,7 @@ from .diagnose import Diagnosis
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..release.manifest import Object
+    from ..kube.objects import Object
     from ..release.session import Session
     from .problems import Problem
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .problems import AGAIN, Problem
 
 if TYPE_CHECKING:
-    from ..release.manifest import Object
+    from ..kube.objects import Object
 
 COMPONENT = "app.kubernetes.io/component"
 GRACE = 20.0  # seconds: some of them end by themselves

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .problems import AGAIN, VOLUME, Problem
 
 if TYPE_CHECKING:
-    from ..release.manifest import Object
+    from ..kube.objects import Object
 
 DEFAULT = "storageclass.kubernetes.io/is-default-class"
 

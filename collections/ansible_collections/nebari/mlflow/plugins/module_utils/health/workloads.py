@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..release.manifest import Object
+    from ..kube.objects import Object
 
 WITH_PODS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job"})
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import RefusedInput
 from .edge import TRAEFIK_GROUPS
@@ -14,8 +14,7 @@ from .reading import Reading, together
 
 if TYPE_CHECKING:
     from ..kube.api import Api
-
-Object = dict[str, Any]
+    from ..kube.objects import Object
 
 SELECTOR = "app.kubernetes.io/part-of=mlflow,app.kubernetes.io/component=route"
 INSTANCE = "app.kubernetes.io/instance"

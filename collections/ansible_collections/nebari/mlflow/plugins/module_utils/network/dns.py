@@ -6,16 +6,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import services
 from .peers import Pod, address, admits, matches, pods_of, unique
 from .reading import together
 
 if TYPE_CHECKING:
+    from ..kube.objects import Object
     from .reading import Reading
-
-Object = dict[str, Any]
 
 PLACES = (
     ("kube-system", "k8s-app in (kube-dns,coredns)", "k8s-app in (kube-dns,coredns,node-local-dns)"),

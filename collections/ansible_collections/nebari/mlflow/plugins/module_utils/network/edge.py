@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .peers import Pod, address, admits, pods_of, unique
 
 if TYPE_CHECKING:
+    from ..kube.objects import Object
     from .reading import Reading
-
-Object = dict[str, Any]
 
 DEFAULT = "ingressclass.kubernetes.io/is-default-class"
 LEGACY = "kubernetes.io/ingress.class"

@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import destinations, services
 
 if TYPE_CHECKING:
+    from ..kube.objects import Object
     from .reading import Reading
-
-Object = dict[str, Any]
 
 LONGEST_CHAIN = 4  # of Services that are only another name
 

@@ -12,7 +12,7 @@ import base64
 import copy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -23,8 +23,7 @@ from .reading import Reading, together
 
 if TYPE_CHECKING:
     from ..kube.api import Api
-
-Object = dict[str, Any]
+    from ..kube.objects import Object
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

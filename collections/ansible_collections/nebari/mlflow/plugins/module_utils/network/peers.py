@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Object = dict[str, Any]
+    from ..kube.objects import Object
 
 NAMESPACE = "kubernetes.io/metadata.name"
 EVERYWHERE = ("0.0.0.0/0", "::/0")

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..kube.api import Api
-
-Object = dict[str, Any]
+    from ..kube.objects import Object
 
 MOST = 200  # pods of one selector that are looked at
 

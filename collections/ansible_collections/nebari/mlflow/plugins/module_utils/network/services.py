@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import RefusedInput
 from .peers import Pod, address, in_namespace, pods_of, unique
@@ -13,7 +13,7 @@ from .peers import Pod, address, in_namespace, pods_of, unique
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Object = dict[str, Any]
+    from ..kube.objects import Object
 
 
 class PortMissing(RefusedInput):

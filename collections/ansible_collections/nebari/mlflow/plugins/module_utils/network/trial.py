@@ -23,9 +23,8 @@ from .services import targets
 
 if TYPE_CHECKING:
     from ..kube.api import Api
+    from ..kube.objects import Object
     from .edge import Problem
-
-Object = dict[str, Any]
 
 PATIENCE = 8.0  # seconds for an answer: a controller that is kept from the server waits for half a minute
 SETTLE = 20.0  # seconds until a controller has read a new route

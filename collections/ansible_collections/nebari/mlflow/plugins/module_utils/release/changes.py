@@ -13,7 +13,7 @@ from .manifest import clean, masked
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .manifest import Object
+    from ..kube.objects import Object
     from .record import Record
 
 

@@ -14,8 +14,8 @@ from .manifest import tests
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..kube.objects import Object
     from .comparison import Comparison
-    from .manifest import Object
     from .session import Session
 
 STORAGE = "/apis/storage.k8s.io/v1/storageclasses"

@@ -19,7 +19,7 @@ from .ownership import other_chart
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .manifest import Object
+    from ..kube.objects import Object
     from .session import Session
 
 WORKERS = 6  # threads

@@ -24,7 +24,7 @@ from .smoke_test import heartbeat, seconds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .manifest import Object
+    from ..kube.objects import Object
     from .session import Session
 
 

@@ -14,7 +14,7 @@ from .namespace import find_namespace
 from .render import render
 
 if TYPE_CHECKING:
-    from .manifest import Object
+    from ..kube.objects import Object
     from .session import Session
 
 JUDGED = frozenset({"StatefulSet", "Deployment", "PersistentVolumeClaim"})

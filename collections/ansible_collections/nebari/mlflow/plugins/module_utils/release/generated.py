@@ -10,7 +10,7 @@ from . import guards, namespace, restarts, secrets
 from .changes import Change, Outcome
 
 if TYPE_CHECKING:
-    from .manifest import Object
+    from ..kube.objects import Object
     from .session import Session
 
 

@@ -13,8 +13,8 @@ from .record import DEPLOYED, Record
 from .volumes import is_bound
 
 if TYPE_CHECKING:
+    from ..kube.objects import Object
     from .comparison import Comparison
-    from .manifest import Object
     from .options import SecretSpec
     from .session import Session
 

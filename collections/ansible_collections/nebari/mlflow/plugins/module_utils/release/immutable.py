@@ -13,8 +13,8 @@ from .changes import Change, Step
 from .deletion import delete_and_wait
 
 if TYPE_CHECKING:
+    from ..kube.objects import Object
     from .comparison import Comparison
-    from .manifest import Object
     from .session import Session
 
 

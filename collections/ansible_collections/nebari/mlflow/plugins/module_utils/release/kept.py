@@ -12,7 +12,7 @@ from .manifest import is_owned
 from .options import INSTANCE
 
 if TYPE_CHECKING:
-    from .manifest import Object
+    from ..kube.objects import Object
     from .session import Session
 
 

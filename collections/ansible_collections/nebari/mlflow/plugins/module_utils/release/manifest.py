@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import copy
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import yaml
 
 from .options import MANAGED_BY
 
-Object = dict[str, Any]
+if TYPE_CHECKING:
+    from ..kube.objects import Object
 
 HOOK = "helm.sh/hook"
 POLICY = "helm.sh/resource-policy"

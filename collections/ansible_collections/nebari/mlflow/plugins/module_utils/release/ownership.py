@@ -12,7 +12,7 @@ from .manifest import RELEASE_NAME, annotation, is_kept, is_owned
 from .options import INSTANCE
 
 if TYPE_CHECKING:
-    from .manifest import Object
+    from ..kube.objects import Object
     from .record import Record
 
 MARK = "mlflow.nebari.dev/chart"

@@ -17,7 +17,7 @@ from .record import DEPLOYED, PENDING, Record
 from .restarts import Restart
 
 if TYPE_CHECKING:
-    from .manifest import Object
+    from ..kube.objects import Object
     from .session import Session
 
 SUMMARY = ("name", "version", "appVersion")

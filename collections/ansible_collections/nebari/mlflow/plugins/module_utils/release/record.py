@@ -16,7 +16,7 @@ from .manifest import parse
 
 if TYPE_CHECKING:
     from ..kube.api import Api
-    from .manifest import Object
+    from ..kube.objects import Object
 
 PENDING = frozenset({"pending-install", "pending-upgrade", "pending-rollback", "uninstalling"})
 DEPLOYED, FAILED, SUPERSEDED = "deployed", "failed", "superseded"

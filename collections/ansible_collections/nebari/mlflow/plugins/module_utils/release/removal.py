@@ -20,8 +20,8 @@ from .rights import Right
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..kube.objects import Object
     from .lease import Lease
-    from .manifest import Object
     from .session import Session
 
 PAUSE = 0.5  # seconds

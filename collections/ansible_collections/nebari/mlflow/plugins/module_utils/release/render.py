@@ -15,7 +15,7 @@ from .helm import HelmError, patiently
 from .manifest import parse
 
 if TYPE_CHECKING:
-    from .manifest import Object
+    from ..kube.objects import Object
     from .session import Session
 
 CORRECT = "Correct the values."

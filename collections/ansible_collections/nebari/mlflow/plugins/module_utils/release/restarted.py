@@ -18,8 +18,8 @@ from .secrets import RENEWED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..kube.objects import Object
     from .comparison import Comparison
-    from .manifest import Object
     from .session import Session
 
 PAUSE = 0.5

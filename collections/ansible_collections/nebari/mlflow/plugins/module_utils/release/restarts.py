@@ -23,8 +23,8 @@ from .secrets import RENEWED
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from ..kube.objects import Object
     from .comparison import Comparison
-    from .manifest import Object
     from .session import Session
 
 KINDS = frozenset({"Deployment", "StatefulSet", "DaemonSet"})

@@ -12,7 +12,7 @@ from ..kube.errors import FORBIDDEN, RIGHT
 if TYPE_CHECKING:
     from ..errors import ApiError
     from ..kube.api import Api, Json
-    from .manifest import Object
+    from ..kube.objects import Object
     from .plan import Plan
     from .session import Session
 

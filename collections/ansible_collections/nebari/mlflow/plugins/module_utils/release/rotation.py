@@ -25,8 +25,8 @@ from .secrets import CONFLICT, GENERATORS, is_ours, missing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ..kube.objects import Object
     from .lease import Lease
-    from .manifest import Object
     from .options import SecretSpec
     from .session import Session
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..health.rollout import Watch
     from ..kube.api import Api
-    from .manifest import Object
+    from ..kube.objects import Object
     from .session import Session
 
 SHORTEST = 60  # seconds for Helm, also when waiting has used up the timeout

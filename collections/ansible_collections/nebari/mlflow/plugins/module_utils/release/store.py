@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..kube.objects import Object
     from .comparison import Comparison
-    from .manifest import Object
 
 OPTION = "--artifacts-destination="
 """Option of MLflow's server."""

@@ -18,8 +18,8 @@ from .manifest import annotation
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..kube.objects import Object
     from .comparison import Comparison
-    from .manifest import Object
 
 MARK = "mlflow.nebari.dev/upgraded-by"
 """On a Deployment of a chart: the CronJob whose pod can back up and upgrade its database."""

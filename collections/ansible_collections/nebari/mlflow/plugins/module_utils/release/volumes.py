@@ -15,8 +15,8 @@ from .changes import Change, Step
 from .deletion import delete_and_wait, wait_for_pods
 
 if TYPE_CHECKING:
+    from ..kube.objects import Object
     from .comparison import Comparison
-    from .manifest import Object
     from .session import Session
 
 KIND = "PersistentVolumeClaim"
