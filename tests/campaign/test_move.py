@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration import old_mlflow
 from tests.support import MLFLOW_IMAGE, ROOT, Played, command, environment, kubectl, objects, play, run_pod
 
 pytestmark = [
@@ -400,3 +401,107 @@ def until(check: Callable[[], bool], what: str, limit: float = 300) -> None:
     while not check():
         assert time.monotonic() - started < limit, f"never came: {what}"
         time.sleep(0.2)
+
+
+OLDER_SERVER = """
+apiVersion: v1
+kind: Service
+metadata: {{name: {name}}}
+spec:
+  selector: {{app: {name}}}
+  ports: [{{port: 5000}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, labels: {{app: {name}}}}}
+spec:
+  automountServiceAccountToken: false
+  enableServiceLinks: false
+  securityContext: {{runAsNonRoot: true, runAsUser: 1000, fsGroup: 1000, seccompProfile: {{type: RuntimeDefault}}}}
+  containers:
+    - name: server
+      image: {image}
+      command: [mlflow, server, --backend-store-uri, "sqlite:////data/mlflow.db", --workers, "1", --host, 0.0.0.0]
+      args: [--artifacts-destination, /data/artifacts{more}]
+      workingDir: /data
+      env: [{{name: HOME, value: /data}}, {{name: MLFLOW_SERVER_ENABLE_JOB_EXECUTION, value: "false"}}]
+      readinessProbe: {{httpGet: {{path: /health, port: 5000}}, periodSeconds: 2}}
+      securityContext: {{allowPrivilegeEscalation: false, capabilities: {{drop: [ALL]}}}}
+      volumeMounts: [{{name: data, mountPath: /data}}]
+  volumes: [{{name: data, emptyDir: {{}}}}]
+"""
+# What MLflow 2 has, too.
+OLDER_SEED = r"""
+import math, sys
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+client, prefix = MlflowClient(), sys.argv[2]
+experiment = client.create_experiment(f"{prefix}: ünï/code", tags={"team": "ß"})
+for index in range(4):
+    run = client.create_run(experiment, run_name=f"run {index} é").info.run_id
+    values = [0.1, math.nan, math.inf, -math.inf, -0.0, *(x / 7 for x in range(1500 if index == 0 else 40))]
+    points = [Metric("loss", value, 1000 + step // 3, step - 2) for step, value in enumerate(values)]
+    for start in range(0, len(points), 900):
+        client.log_batch(run, points[start:start + 900])
+    client.log_batch(run, params=[Param("p", "x" * 3000)], tags=[RunTag("t", "ü" * 900)])
+    client.log_text(run, "", "empty.txt")
+    client.log_text(run, f"text {index}", "folder/file é.txt")
+    client.set_terminated(run)
+    if index == 2:
+        client.delete_run(run)
+model = f"{prefix} model 'q'"
+client.create_registered_model(model, tags={"a": "b"}, description="ü")
+version = client.create_model_version(model, f"{client.get_run(run).info.artifact_uri}/folder", run, tags={"x": "y"})
+client.set_registered_model_alias(model, "champion", version.version)
+"""
+OLDER_READ = r"""
+import json
+import mlflow
+from mlflow import MlflowClient
+client, found = MlflowClient(), {}
+
+def kept(value):
+    return repr(max(-1.7976931348623157e308, min(1.7976931348623157e308, value)) + 0.0 if value == value else value)
+
+def walk(run, folder=None):
+    for each in client.list_artifacts(run, folder):
+        yield from walk(run, each.path) if each.is_dir else [(each.path, each.file_size)]
+
+for experiment in client.search_experiments(view_type=3):
+    for run in client.search_runs([experiment.experiment_id], run_view_type=3):
+        if experiment.name == "nebari-mlflow-verify":
+            continue
+        found[run.info.run_id] = [
+            experiment.name, run.info.run_name, run.info.status, run.info.lifecycle_stage,
+            run.data.params, run.data.tags,
+            sorted([kept(m.value), m.timestamp, m.step] for m in client.get_metric_history(run.info.run_id, "loss")),
+            sorted(walk(run.info.run_id)),
+        ]
+for model in client.search_registered_models():
+    aliases = {name: str(version) for name, version in model.aliases.items()}
+    found[f"model {model.name}"] = [model.description, model.tags, aliases]
+print("READ " + json.dumps(found, sort_keys=True))
+"""
+
+
+@pytest.mark.usefixtures("deployed")
+@pytest.mark.parametrize(
+    ("version", "seed", "more"),
+    [("2.22.1", OLDER_SEED, ""), ("3.5.1", SEED, ', --allowed-hosts, "*"')],
+    ids=["MLflow 2", "MLflow 3.5"],
+)
+def test_an_older_server_is_moved_whole(version: str, seed: str, more: str) -> None:
+    name, image = f"older-{version.replace('.', '-')}", old_mlflow.image(version)
+    kubectl("-n", NAMESPACE, "apply", "-f", "-", stdin=OLDER_SERVER.format(name=name, image=image, more=more))
+    kubectl("-n", NAMESPACE, "wait", f"pod/{name}", "--for=condition=Ready", "--timeout=600s")
+    uri = f"http://{name}.{NAMESPACE}.svc:5000"
+    run_pod(NAMESPACE, "seed", seed, "4", version, timeout=700, image=image, MLFLOW_TRACKING_URI=uri)
+    there = run_pod(NAMESPACE, "reader", OLDER_READ, timeout=600, image=image, MLFLOW_TRACKING_URI=uri)
+    done = move(url=uri)
+    assert done.returncode == 0, done.failure
+    assert done.mlflow["adopted"]["different"] == []
+    here = run_pod(NAMESPACE, "reader", OLDER_READ, timeout=600, MLFLOW_TRACKING_URI=HERE)
+    before, after = (json.loads(said.partition("READ ")[2]) for said in (there, here))
+    assert len(before) >= 5
+    assert missing(before, after) == []
+    assert move(url=uri).changed == 0

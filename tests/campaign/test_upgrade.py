@@ -71,9 +71,10 @@ PHASES = 'go-template={{range .items}}{{.metadata.name}} {{.status.phase}}{{"\\n
 
 
 def running(project: Backed, task: str) -> list[str]:
-    """Return the pods of Jobs of this task that run."""
+    """Return the pods of Jobs of this task that have not ended."""
     rows = [line.split() for line in project.kubectl("get", "pods", "-o", PHASES).splitlines()]
-    return [name for name, phase in rows if name.startswith(f"{project.release}-{task}-") and phase == "Running"]
+    mine = f"{project.release}-{task}-"
+    return [name for name, phase in rows if name.startswith(mine) and phase in ("Pending", "Running")]
 
 
 def job(project: Backed, task: str) -> Callable[[], bool]:
