@@ -122,7 +122,8 @@ def namespace() -> Iterator[None]:
 def deploy(namespace: None) -> Callable[[dict[str, Any]], None]:  # noqa: ARG001
     def deployed(values: dict[str, Any]) -> None:
         upgrade = [helm(), "upgrade", "--install", RELEASE, str(CHART), "-n", NAMESPACE]
-        command = [*upgrade, "--wait", "--timeout", "10m", "-f", "-"]
+        # Without values, Helm would take those of the release before.
+        command = [*upgrade, "--reset-values", "--wait", "--timeout", "10m", "-f", "-"]
         done = subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 

@@ -23,8 +23,10 @@ from typing import Any
 from tests.support import CACHE, MLFLOW_IMAGE, kubectl
 
 PACKAGES = ("mlflow", "mlflow-skinny", "mlflow-tracing")
-BEFORE_SQLALCHEMY_2_1 = re.compile(r"2\.|3\.[0-5]\.")
-"""Versions whose requirements allow SQLAlchemy 2.1, and which cannot be imported with it."""
+OLDER = re.compile(r"2\.|3\.[0-5]\.")
+"""Versions that cannot be used with SQLAlchemy 2.1 and protobuf 7, which the image has."""
+FOLDED = ("mlflow", "sqlalchemy", "google/protobuf", "google/_upb")
+"""What hides a folder of the image; all else stays beside it."""
 FOLDERS = "usr/local/lib/python{minor}/{kind}-packages"
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 
@@ -107,8 +109,8 @@ def _layer(version: str) -> bytes:
         wanted = [f"{package}=={version}" for package in PACKAGES]
         if version.startswith("2."):
             wanted.remove(f"mlflow-tracing=={version}")  # is not older than MLflow 3
-        if BEFORE_SQLALCHEMY_2_1.match(version):
-            wanted.append("sqlalchemy<2.1")
+        if OLDER.match(version):
+            wanted += ["sqlalchemy<2.1", "protobuf<7"]
         install = [sys.executable, "-m", "uv", "pip", "install", "-q", "--no-deps", "--target", folder, *wanted]
         subprocess.run(install, check=True, capture_output=True)
         compileall.compile_dir(folder, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
@@ -117,15 +119,14 @@ def _layer(version: str) -> bytes:
             for kind in ("dist", "site"):
                 place = FOLDERS.format(minor=minor, kind=kind)
                 hidden = [f".wh.{package.replace('-', '_')}-3.17.2.dist-info" for package in PACKAGES]
-                for path in sorted(Path(folder).iterdir()):
-                    if path.name.startswith(("mlflow", "sqlalchemy")):
-                        archive.add(path, f"{place}/{path.name}", recursive=False, filter=_plain)
-                        if "." not in path.name:
-                            hidden.append(f"{path.name}/.wh..wh..opq")
+                for name in filter(lambda each: Path(folder, each).is_dir(), FOLDED):
+                    for part in (*reversed(Path(name).parents[:-1]), Path(name)):
+                        archive.add(Path(folder, part), f"{place}/{part}", recursive=False, filter=_plain)
+                    hidden.append(f"{name}/.wh..wh..opq")
                 for name in hidden:
                     archive.addfile(tarfile.TarInfo(f"{place}/{name}"))
                 for path in sorted(Path(folder).iterdir()):
-                    if path.name.startswith(("mlflow", "sqlalchemy")):
+                    if path.name != "bin":
                         archive.add(path, f"{place}/{path.name}", filter=_plain)
         return stream.getvalue()
 
