@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -226,10 +227,10 @@ def test_two_restores_at_once_take_turns(world: World) -> None:
     known = pods(project)
     with running(project, *RESTORE) as first:
         reached(project, known, "restoring the database")
-        refused = project.refusal(*RESTORE)
-        assert refused["code"] == "NML404"
-        deploy = project.refusal("deploy")
-        assert deploy["code"] == "NML404"
+        with ThreadPoolExecutor() as pool:
+            others = [pool.submit(project.refusal, *command) for command in (RESTORE, ("deploy",))]
+        refused, deploy = (each.result() for each in others)
+        assert (refused["code"], deploy["code"]) == ("NML404", "NML404")
         output, _ = first.communicate()
         assert first.returncode == 0, output
     project.do("restore", "--discard", "--yes")

@@ -19,6 +19,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "work/mlruns/0/meta.yaml").write_text("name: Default")
     (tmp_path / "empty").mkdir()
     (tmp_path / "login").write_text("[mlflow]\nmlflow_tracking_token = 100%secret\n")
+    (tmp_path / "other").write_text("token = hidden-token\n")
     return tmp_path
 
 
@@ -53,6 +54,7 @@ def test_sources_that_can_be_moved(folder: Path, monkeypatch: pytest.MonkeyPatch
         ({"url": "https://me:hidden-token@host/x"}, "holds a login"),
         ({"url": URL, "secret": "a", "credentials": "login"}, "Give one of the two"),
         ({"url": URL, "credentials": "nowhere"}, "no file on this machine"),
+        ({"url": URL, "credentials": "other"}, "other holds no login"),
         ({"directory": "nowhere"}, "no directory on this machine"),
         ({"directory": "empty"}, "holds no file store"),
         ({"directory": "work", "secret": "a"}, "needs no login"),

@@ -20,7 +20,8 @@ version_added: 0.1.0
 short_description: Decrypt the Secrets of a backup
 description:
   - Decrypts with the private keys of an identity file of age. The keys never leave the machine that runs Ansible.
-  - The same plugin file holds P(nebari.mlflow.backed_up#filter).
+  - The same plugin file holds P(nebari.mlflow.backed_up#filter), and C(age_refusal), which says why the keys do not
+    open the file.
 options:
   _input:
     description: The encrypted file in base64.
@@ -72,6 +73,15 @@ def age_secrets(encrypted: str, identities: str) -> dict[str, dict[str, str]]:
             f"{error} Fix: give the identity file whose public key is in backup.recipients."
         ) from None
     return found
+
+
+def age_refusal(encrypted: str, identities: str) -> str:
+    """Say why these keys do not open the Secrets of a backup; empty if they do. It holds nothing of either."""
+    try:
+        age_secrets(encrypted, identities)
+    except AnsibleFilterError as error:
+        return str(error)
+    return ""
 
 
 def backed_up(facts: Mapping[str, Any], task: str) -> list[str]:
@@ -128,4 +138,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters by name."""
-        return {"age_secrets": age_secrets, "backed_up": backed_up}
+        return {"age_refusal": age_refusal, "age_secrets": age_secrets, "backed_up": backed_up}

@@ -97,6 +97,13 @@ def _of_login(given: Mapping[str, Any]) -> list[str]:
     file = given.get("credentials")
     if file and not Path(str(file)).is_file():
         return [f"mlflow_adopt_from.credentials is {str(file)!r}, which is no file on this machine."]
+    try:
+        if file:
+            credentials(str(file))
+    except AnsibleFilterError as error:  # here, since the task that uses it may not show what it says
+        return [f"mlflow_adopt_from.credentials: {error}"]
+    except OSError as error:
+        return [f"mlflow_adopt_from.credentials cannot be read: {error}"]
     return []
 
 
