@@ -27,11 +27,19 @@ class Cluster:
 
     def __init__(self, condition: dict[str, str] | None, pods: list[dict[str, Any]], log: str = "") -> None:
         self.condition, self.pods, self.log = condition, pods, log
+        self.events: list[dict[str, Any]] = []
 
     def request(self, _method: str, path: str, **_: Any) -> dict[str, Any]:
         if path.endswith("/pods"):
             return {"items": self.pods}
-        return {"spec": {}, "status": {"conditions": [self.condition] if self.condition else []}}
+        if path.endswith("/events"):
+            return {"items": self.events}
+        metadata = {"name": "one", "namespace": "dev", "uid": "of the job"}
+        return {
+            "metadata": metadata,
+            "spec": {},
+            "status": {"conditions": [self.condition] if self.condition else []},
+        }
 
     def text(self, _path: str, _query: dict[str, Any]) -> str:
         return self.log
@@ -99,3 +107,40 @@ def test_a_pod_that_cannot_start_ends_the_wait(monkeypatch: pytest.MonkeyPatch) 
         job.follow(Cluster(None, [stuck]), "dev", "one", "backup", Progress(None, "one"), timeout=60)  # type: ignore[arg-type]
     assert isinstance(caught.value, NeverReady)
     assert "postgres:none" in caught.value.cause
+
+
+def warning(reason: str, uid: str, message: str) -> dict[str, Any]:
+    return {"reason": reason, "involvedObject": {"uid": uid}, "message": message}
+
+
+MISSING = 'MountVolume.SetUp failed for volume "keys" : secret "kept-mlflow-keys" not found'
+
+
+@pytest.mark.parametrize(
+    ("pods", "events", "words"),
+    [
+        (["1"], [warning("FailedMount", "of pod 1", MISSING)], 'secret "kept-mlflow-keys" not found'),
+        (
+            [],
+            [warning("FailedCreate", "of the job", "pods is forbidden: exceeded quota: small")],
+            "exceeded quota: small",
+        ),
+        (["1"], [warning("FailedMount", "of another pod", MISSING)], ""),
+        ([], [warning("FailedCreate", "of another job", "exceeded quota")], ""),
+    ],
+    ids=["a Secret that is missing", "a quota", "another pod's trouble", "another Job's trouble"],
+)
+def test_what_keeps_a_pod_from_starting_is_told(
+    monkeypatch: pytest.MonkeyPatch, pods: list[str], events: list[dict[str, Any]], words: str
+) -> None:
+    monkeypatch.setattr(problems.Patience, "is_lasting", lambda *_: True)
+    waiting = [pod(name, phase="Pending") for name in pods]
+    for each in waiting:
+        each["metadata"]["uid"] = f"of pod {each['metadata']['name']}"
+        each["status"]["containerStatuses"] = []
+    cluster = Cluster(None, waiting)
+    cluster.events = events
+    with pytest.raises(ReleaseError) as caught:
+        follow(cluster)
+    assert isinstance(caught.value, NeverReady if words else TimedOut)
+    assert words in caught.value.cause

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ApiError
 from ..kube.times import parse_time
-from . import backoff, probes, sidecars, workloads
+from . import backoff, mounts, probes, sidecars, workloads
 from .podstate import is_ready, of_pod
 from .problems import Patience, Problem, creation, job_failed
 from .progress_line import waits_for
@@ -72,6 +72,7 @@ class Diagnosis:
         found = [
             probes.told(problem, pod, events, self._session.api.now()) for pod in unready for problem in of_pod(pod)
         ]
+        found += [problem for pod in unready if (problem := mounts.of_pod(pod, events))]
         if item["kind"] == "Job":
             own = [str(container["name"]) for container in item["spec"]["template"]["spec"]["containers"]]
             found += [problem for pod in unready if (problem := sidecars.of_pod(pod, own))]

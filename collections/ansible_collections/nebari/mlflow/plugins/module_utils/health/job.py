@@ -9,12 +9,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ApiError, JobFailed, ReleaseError, TimedOut, UpgradeFailed
+from . import mounts
 from .podstate import of_pod
-from .problems import Patience
+from .problems import Patience, creation
 
 if TYPE_CHECKING:
     from ..kube.api import Api, Json
     from ..supervise.progress import Progress
+    from .problems import Problem
 
 PAUSE = 1.0  # seconds
 LINES = 10
@@ -38,7 +40,7 @@ def follow(api: Api, namespace: str, name: str, container: str, progress: Progre
             raise failure(api, name, conditions["Failed"], pods, container)
         if "Complete" in conditions or _is_done(job, pods):
             return said(api, pods, container) or result(pods, container)
-        problems = [problem for pod in pods if not _has_ended(pod) for problem in of_pod(pod) if problem.cause]
+        problems = _problems(api, job, [pod for pod in pods if not _has_ended(pod)])
         patience.note(problems)
         for problem in problems:
             if patience.is_lasting(problem):
@@ -48,8 +50,27 @@ def follow(api: Api, namespace: str, name: str, container: str, progress: Progre
                 f"Job/{name} did not end within {timeout:.0f} s. It goes on.",
                 f"Follow it: kubectl -n {namespace} logs -f job/{name} -c {container}",
             )
-        progress.say(_said(api, pods, container) or "waiting for the pod")
+        told = "; ".join(f"{problem.where} {problem.brief}" for problem in problems[:1])
+        progress.say(_said(api, pods, container) or told or "waiting for the pod")
         time.sleep(PAUSE)
+
+
+def _problems(api: Api, job: Json, pods: list[Json]) -> list[Problem]:
+    """Return what keeps the pods from starting, or the Job from creating one."""
+    found = [problem for pod in pods for problem in of_pod(pod) if problem.cause]
+    if pods and all((pod.get("status") or {}).get("phase") != "Pending" for pod in pods):
+        return found
+    namespace, uid = job["metadata"]["namespace"], job["metadata"]["uid"]
+    try:
+        query = {"fieldSelector": "type=Warning", "limit": 500}
+        events = api.request("GET", f"/api/v1/namespaces/{namespace}/events", query=query)["items"]
+    except ApiError:
+        return found
+    found += [problem for pod in pods if (problem := mounts.of_pod(pod, events))]
+    refused = [e for e in events if e.get("reason") == "FailedCreate" and e["involvedObject"].get("uid") == uid]
+    if refused and not pods:
+        found.append(creation(f"Job/{job['metadata']['name']}", str(refused[-1].get("message") or "")))
+    return found
 
 
 def pods_of(api: Api, namespace: str, name: str) -> list[Json]:
