@@ -148,7 +148,8 @@ def test_a_killed_upgrade_is_finished_or_taken_back(
     record_property("row", f"killed while {moment:10}  the next run {then}  {time.monotonic() - began:5.1f} s")
     assert (revision(old) == schema) is (then == "goes back")
     if then == "goes back" and moment in UNCHANGED:
-        old.kubectl("delete", "configmap", f"{old.release}-backup-upgrade")
+        scripts = [each for each in old.kubectl("get", "configmap", "-o", "name").split() if each.endswith("-upgrade")]
+        old.kubectl("delete", *scripts)
     assert_serves(old, TAG if then == "goes back" else NEW)
     assert old.read() == before
 
