@@ -137,7 +137,10 @@ def test_what_keeps_a_pod_from_starting_is_told(
     waiting = [pod(name, phase="Pending") for name in pods]
     for each in waiting:
         each["metadata"]["uid"] = f"of pod {each['metadata']['name']}"
-        each["status"]["containerStatuses"] = []
+        each["status"] |= {
+            "containerStatuses": [],
+            "conditions": [{"type": "PodReadyToStartContainers", "status": "False"}],
+        }
     cluster = Cluster(None, waiting)
     cluster.events = events
     with pytest.raises(ReleaseError) as caught:

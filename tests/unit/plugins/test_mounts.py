@@ -19,6 +19,11 @@ def event(message: str, reason: str = "FailedMount", uid: str = "a") -> dict[str
     return {"reason": reason, "message": message, "involvedObject": {"uid": uid}}
 
 
+def pod(phase: str, mounted: str = "") -> dict[str, Any]:
+    conditions = [{"type": "PodReadyToStartContainers", "status": mounted}] if mounted else []
+    return {"metadata": {"name": "server", "uid": "a"}, "status": {"phase": phase, "conditions": conditions}}
+
+
 @pytest.mark.parametrize(
     ("events", "words", "ends"),
     [
@@ -33,8 +38,7 @@ def event(message: str, reason: str = "FailedMount", uid: str = "a") -> dict[str
     ],
 )
 def test_what_the_kubelet_says_is_told(events: list[dict[str, Any]], words: str, ends: bool) -> None:
-    pod = {"metadata": {"name": "server", "uid": "a"}, "status": {"phase": "Pending"}}
-    found = mounts.of_pod(pod, events)
+    found = mounts.of_pod(pod("Pending", "False"), events)
     assert found is not None
     assert found.cause.startswith("Pod/server waits for a volume: ")
     assert words in found.cause
@@ -42,15 +46,22 @@ def test_what_the_kubelet_says_is_told(events: list[dict[str, Any]], words: str,
     assert (found.grace is not None) is ends
 
 
+def test_without_the_condition_nothing_ends_early() -> None:
+    """Before Kubernetes 1.29: the Secret may have come since, and a large image be pulled."""
+    found = mounts.of_pod(pod("Pending"), [event(SECRET)])
+    assert found is not None
+    assert found.grace is None
+
+
 @pytest.mark.parametrize(
-    ("phase", "events"),
+    ("phase", "mounted", "events"),
     [
-        ("Pending", []),
-        ("Pending", [event(SECRET, uid="another")]),
-        ("Pending", [event("Readiness probe failed", "Unhealthy")]),
-        ("Running", [event(SECRET)]),
+        ("Pending", "False", []),
+        ("Pending", "False", [event(SECRET, uid="another")]),
+        ("Pending", "False", [event("Readiness probe failed", "Unhealthy")]),
+        ("Pending", "True", [event(SECRET)]),  # it came later, and the image is pulled
+        ("Running", "True", [event(SECRET)]),
     ],
 )
-def test_a_pod_without_such_trouble_has_none(phase: str, events: list[dict[str, Any]]) -> None:
-    pod = {"metadata": {"name": "server", "uid": "a"}, "status": {"phase": phase}}
-    assert mounts.of_pod(pod, events) is None
+def test_a_pod_without_such_trouble_has_none(phase: str, mounted: str, events: list[dict[str, Any]]) -> None:
+    assert mounts.of_pod(pod(phase, mounted), events) is None

@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 
 REASONS = ("FailedMount", "FailedAttachVolume", "FailedMapVolume")
 MISSING = re.compile(r'(secret|configmap|persistentvolumeclaim) "[^"]+" not found|references non-existent', re.I)
+MOUNTED = "PodReadyToStartContainers"
+"""Condition of a pod whose volumes are there. Kubernetes before 1.29 has none, and then only waiting tells."""
 # What the kubelet adds after two minutes, and what says the same with less.
 USELESS = re.compile(r"timed out waiting for the condition|Unable to attach or mount volumes")
 
 
 def of_pod(pod: Object, events: Iterable[Object]) -> Problem | None:
     """Return why a pod waits for its volumes; `events` are warnings, the oldest first."""
-    if (pod.get("status") or {}).get("phase") != "Pending":
+    status = pod.get("status") or {}
+    mounted = {each["type"]: each["status"] for each in status.get("conditions") or []}.get(MOUNTED, "")
+    if status.get("phase") != "Pending" or mounted == "True":
         return None
     name, uid = pod["metadata"]["name"], pod["metadata"].get("uid")
     told = [
@@ -40,6 +44,6 @@ def of_pod(pod: Object, events: Iterable[Object]) -> Problem | None:
         f"a volume is not mounted: {message}",
         f"Pod/{name} waits for a volume: {message}.",
         f"Make what it names exist, or correct the values; {AGAIN}.",
-        grace=20 if MISSING.search(message) else None,
+        grace=20 if mounted == "False" and MISSING.search(message) else None,
         code=VOLUME,
     )
