@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -464,3 +465,32 @@ def test_the_same_content_is_written_by_many_threads(tmp_path: Path) -> None:
         thread.join()
     assert failed == []
     assert [path.name for path in (tmp_path / "objects/1c").iterdir()] == ["same"]
+
+
+def test_parts_of_several_files_are_all_written_at_the_end() -> None:
+    written: dict[str, bytes] = {}
+
+    def put(path: str, content: bytes) -> None:
+        time.sleep(0.01)
+        written[path] = content
+
+    with parts.Writer(put) as writer:
+        for file in range(20):
+            (found,) = parts.cut(io.BytesIO(bytes([file])).read, writer.put, lambda _number, digest: digest)
+            assert found.bytes == 1
+    assert sorted(written.values()) == [bytes([file]) for file in range(20)]
+
+
+@pytest.mark.parametrize("failing", [0, 19], ids=["the first part", "the last part"])
+def test_a_part_that_is_not_written_fails_the_whole(failing: int) -> None:
+    def put(path: str, _content: bytes) -> None:
+        if path == str(failing):
+            raise OSError(28, "No space left on device")
+
+    def write_all() -> None:
+        with parts.Writer(put) as writer:
+            for number in range(20):
+                writer.put(str(number), b"x")
+
+    with pytest.raises(OSError, match="No space left"):
+        write_all()

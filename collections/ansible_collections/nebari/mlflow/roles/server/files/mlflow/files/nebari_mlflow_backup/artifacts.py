@@ -219,19 +219,20 @@ Listing = dict[str, dict[str, Any]]
 def copy(files: Files, store: Store, before: Listing, progress: Progress) -> tuple[Listing, int]:
     """Copy what is new; return every file with its parts, and the bytes that were written."""
     objects, found, total = Objects(store), {}, 0
-    for file in files.list():
-        if file.path.endswith("/"):
-            continue  # by which some tools mark a folder of a bucket; a volume has no file of that name
-        known = before.get(file.path)
-        if known and (known["bytes"], known["tag"]) == (file.bytes, file.tag) and _there(objects, known):
-            found[file.path] = known
-        else:
-            with files.open(file.path) as stream:
-                pieces = parts.write(stream.read, objects.put, lambda _n, digest: place(digest))
-            read = sum(piece.bytes for piece in pieces)
-            found[file.path] = {**asdict(file), "bytes": read, "parts": [piece.report() for piece in pieces]}
-        total += file.bytes
-        progress.say("copying artifacts", f"{len(found)} files, {size(total)}, {size(objects.written)} new")
+    with parts.Writer(objects.put) as writer:
+        for file in files.list():
+            if file.path.endswith("/"):
+                continue  # by which some tools mark a folder of a bucket; a volume has no file of that name
+            known = before.get(file.path)
+            if known and (known["bytes"], known["tag"]) == (file.bytes, file.tag) and _there(objects, known):
+                found[file.path] = known
+            else:
+                with files.open(file.path) as stream:
+                    pieces = parts.cut(stream.read, writer.put, lambda _n, digest: place(digest))
+                read = sum(piece.bytes for piece in pieces)
+                found[file.path] = {**asdict(file), "bytes": read, "parts": [piece.report() for piece in pieces]}
+            total += file.bytes
+            progress.say("copying artifacts", f"{len(found)} files, {size(total)}, {size(objects.written)} new")
     return found, objects.written
 
 
@@ -258,7 +259,7 @@ def put_back(files: Files, store: Store, listing: Listing, progress: Progress) -
 def same(files: Files, path: str, known: dict[str, Any]) -> bool:
     """Say whether a file has the content that the listing says."""
     with files.open(path) as stream:
-        pieces = parts.write(stream.read, lambda _path, _content: None, lambda _n, digest: place(digest))
+        pieces = parts.cut(stream.read, lambda _path, _content: None, lambda _n, digest: place(digest))
     return bool([piece.report() for piece in pieces] == known["parts"])
 
 

@@ -1,4 +1,4 @@
-"""A stream as a row of objects, each with its own checksum: memory and disk hold two parts at most."""
+"""A stream as a row of objects, each with its own checksum: memory holds a few parts, however long it is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nebari_mlflow_backup.report import RefusedError
 from nebari_mlflow_backup.store import Store
 
 SIZE = 16 * 1024 * 1024
-AHEAD = 2  # parts that are written while the next one is read
+AHEAD = 3  # parts that are written while the next one is read
 
 
 @dataclass(frozen=True)
@@ -36,29 +36,58 @@ def read_exactly(read: Callable[[int], bytes], size: int = SIZE) -> bytes:
     return b"".join(pieces)
 
 
+class Writer:
+    """Writes parts while the next ones are read, of one file or of several. At the end all of them are written."""
+
+    def __init__(self, put: Callable[[str, bytes], None]) -> None:
+        self._put = put
+        self._waiting: list[Future[None]] = []
+
+    def __enter__(self) -> Writer:
+        self._pool = ThreadPoolExecutor(AHEAD)
+        return self
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=failure is not None)
+        if failure is None:
+            for each in self._waiting:
+                each.result()
+
+    def put(self, path: str, content: bytes) -> None:
+        """Begin to write a part; raise what an earlier one met."""
+        if len(self._waiting) >= AHEAD:
+            self._waiting.pop(0).result()
+        self._waiting.append(self._pool.submit(self._put, path, content))
+
+
+def cut(
+    read: Callable[[int], bytes],
+    put: Callable[[str, bytes], None],
+    name: Callable[[int, str], str],
+    said: Callable[[int], None] = lambda _total: None,
+) -> list[Part]:
+    """Cut a stream. `name` gives a part's path from its number and checksum; `said` hears of every part."""
+    found: list[Part] = []
+    total = 0
+    while content := read_exactly(read):
+        digest = hashlib.sha256(content).hexdigest()
+        part = Part(name(len(found), digest), len(content), digest)
+        put(part.path, content)
+        found.append(part)
+        total += len(content)
+        said(total)
+    return found
+
+
 def write(
     read: Callable[[int], bytes],
     put: Callable[[str, bytes], None],
     name: Callable[[int, str], str],
     said: Callable[[int], None] = lambda _total: None,
 ) -> list[Part]:
-    """Write a stream. `name` gives a part's path from its number and checksum; `said` hears of every part."""
-    found: list[Part] = []
-    waiting: list[Future[None]] = []
-    total = 0
-    with ThreadPoolExecutor(AHEAD) as pool:
-        while content := read_exactly(read):
-            digest = hashlib.sha256(content).hexdigest()
-            part = Part(name(len(found), digest), len(content), digest)
-            if len(waiting) >= AHEAD:
-                waiting.pop(0).result()
-            waiting.append(pool.submit(put, part.path, content))
-            found.append(part)
-            total += len(content)
-            said(total)
-        for each in waiting:
-            each.result()
-    return found
+    """Cut a stream, and return its parts once all of them are written."""
+    with Writer(put) as writer:
+        return cut(read, writer.put, name, said)
 
 
 def read(store: Store, folder: str, parts: list[Part]) -> Iterator[bytes]:
