@@ -119,7 +119,7 @@ def _own_answer(auth: Any, handlers: Any) -> None:
 def read_grants_at_once(store: Any) -> None:
     """Read grants by MLflow's own statement, whose text is the same for each request, outside a transaction.
 
-    SQLAlchemy takes longer to build it anew than PostgreSQL to answer it. A release of MLflow that reads its grants in
+    SQLAlchemy takes longer to build it again than PostgreSQL to answer it. A release of MLflow that reads its grants in
     another way ends here.
     """
     from mlflow.server.auth.sqlalchemy_store import RoleGrantRow
