@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import BaseRequestHandler, ThreadingTCPServer
 from typing import Any
 
 import pytest
@@ -59,17 +60,19 @@ def server() -> Iterator[Server]:
         found.shutdown()
 
 
+def kubeconfig(folder: Path, server: str) -> Path:
+    path = folder / "config"
+    contexts = [{"name": "a", "context": {"cluster": "c"}}]
+    clusters = [{"name": "c", "cluster": {"server": server}}]
+    path.write_text(yaml.safe_dump({"contexts": contexts, "current-context": "a", "clusters": clusters}))
+    return path
+
+
 @pytest.fixture
 def api(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Api:
-    path = tmp_path / "config"
-    cluster = {"server": f"http://127.0.0.1:{server.server_port}"}
-    contexts = [{"name": "a", "context": {"cluster": "c"}}]
-    path.write_text(
-        yaml.safe_dump({"contexts": contexts, "current-context": "a", "clusters": [{"name": "c", "cluster": cluster}]})
-    )
     monkeypatch.setattr(kube, "RETRY_FOR", 3.0)
     monkeypatch.setattr(kube, "LONGEST_PAUSE", 0.05)
-    found = Api(str(path), "")
+    found = Api(str(kubeconfig(tmp_path, f"http://127.0.0.1:{server.server_port}")), "")
     found.request("GET", "/version")
     server.seen.clear()
     return found
@@ -110,12 +113,32 @@ def test_the_clock_is_the_servers(api: Api, server: Server) -> None:
     assert abs(api.now() - datetime.now(UTC) - timedelta(hours=2)) < timedelta(seconds=2)
 
 
+@pytest.mark.parametrize(("alert", "waits"), [(50, True), (80, True), (40, False)])
+def test_a_handshake_that_a_busy_server_gives_up_is_tried_again(
+    alert: int, waits: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alerts of RFC 8446, 6.2: decode_error (50), internal_error (80), handshake_failure (40)."""
+    monkeypatch.setattr(kube, "RETRY_FOR", 0.5)
+    monkeypatch.setattr(kube, "LONGEST_PAUSE", 0.05)
+    connections = 0
+
+    class GivesUp(BaseRequestHandler):
+        def handle(self) -> None:
+            nonlocal connections
+            connections += 1
+            self.request.recv(65536)
+            self.request.sendall(bytes([21, 3, 3, 0, 2, 2, alert]))
+
+    with ThreadingTCPServer(("127.0.0.1", 0), GivesUp) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with pytest.raises(ReleaseError, match="does not speak TLS"):
+            Api(str(kubeconfig(tmp_path, f"https://127.0.0.1:{server.server_address[1]}")), "").request(
+                "GET", "/version"
+            )
+        server.shutdown()
+    assert (connections > 1) is waits
+
+
 def test_a_server_that_was_never_reached_is_not_waited_for(tmp_path: Path) -> None:
-    cluster = {"server": "http://127.0.0.1:1"}
-    contexts = [{"name": "a", "context": {"cluster": "c"}}]
-    path = tmp_path / "config"
-    path.write_text(
-        yaml.safe_dump({"contexts": contexts, "current-context": "a", "clusters": [{"name": "c", "cluster": cluster}]})
-    )
     with pytest.raises(ReleaseError, match="refuses connections"):
-        Api(str(path), "").request("GET", "/version")
+        Api(str(kubeconfig(tmp_path, "http://127.0.0.1:1")), "").request("GET", "/version")

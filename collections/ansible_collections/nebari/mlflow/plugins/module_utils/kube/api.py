@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import urllib3
 
-from .errors import NotFoundError, from_exception, from_response, is_transient
+from .errors import NotFoundError, from_exception, from_response, is_answer, is_transient
 from .kubeconfig import load
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Api:
                     timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT),
                 )
             except urllib3.exceptions.HTTPError as error:
-                self._reached |= isinstance(error, urllib3.exceptions.ProtocolError)  # it answered, and was cut off
+                self._reached |= is_answer(error)
                 if not self._reached or time.monotonic() > give_up:
                     raise from_exception(error, self.server) from error
             else:

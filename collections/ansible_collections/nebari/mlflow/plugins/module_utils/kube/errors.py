@@ -21,6 +21,7 @@ PASSING = re.compile(
     r"connection reset|http2: |TLS handshake timeout|context deadline exceeded",
     re.I,
 )
+ALERT = re.compile(r"alert (decode|internal) error", re.I)  # a server that is short of time or memory says so
 RIGHT = re.compile(
     r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
     r'(?: in the namespace "(?P<namespace>[^"]+)")?'
@@ -36,6 +37,11 @@ def is_transient(status: int, data: bytes) -> bool:
     if status == TOO_MANY or status in GATEWAY:
         return True
     return status == 500 and bool(PASSING.search(data.decode("utf-8", "replace")))
+
+
+def is_answer(error: urllib3.exceptions.HTTPError) -> bool:
+    """Say if a server was there although no answer came: it cut the connection, or ended a handshake with an alert."""
+    return isinstance(error, urllib3.exceptions.ProtocolError) or bool(ALERT.search(str(error).replace("_", " ")))
 
 
 def from_response(method: str, path: str, status: int, data: bytes) -> ApiError:
