@@ -329,6 +329,62 @@ def test_grants_are_those_that_mlflow_itself_reads(here: Here) -> None:
     assert [ours for _, _, ours, _ in found] == [theirs for *_, theirs in found]
 
 
+ANSWERS = """
+import json
+from types import SimpleNamespace
+from flask import Response
+from nebari_mlflow_server import answers, members
+from mlflow.protos.model_registry_pb2 import GetModelVersion
+from mlflow.protos.service_pb2 import GetLoggedModel, SearchRuns, SearchTraces
+members.configure("READ")
+from mlflow.server import auth, handlers
+
+auth.sender_is_admin = lambda: False
+auth.authenticate_request = lambda: SimpleNamespace(username="bob")
+runs, versions = SearchRuns.Response(), GetModelVersion.Response()
+models, traces = GetLoggedModel.Response(), SearchTraces.Response()
+runs.runs.add().info.run_name = versions.model_version.run_id = models.model.info.source_run_id = "secret"
+traces.traces.add().request_metadata.add(key="secret", value="secret")
+
+def withhold(field, of=lambda each: each):
+    return lambda parts, *_: any([of(each).ClearField(field) is None for each in parts])
+
+auth._withhold_denied_run_model_links = withhold("run_name", lambda run: run.info)
+auth._withhold_denied_version_siblings = withhold("run_id")
+auth._withhold_denied_metric_references = lambda *_: False
+auth._withhold_denied_model_source_runs = withhold("source_run_id", lambda model: model.info)
+auth._withhold_denied_trace_metadata_siblings = lambda parts, _: any([each.pop() is not None for each in parts])
+
+def answered(name, message):
+    response = Response(handlers.message_to_json(message), mimetype="application/json")
+    getattr(auth, name)(response)
+    return response.json
+
+checks = {
+    "redact_search_runs_model_links": runs,
+    "redact_model_version_siblings": versions,
+    "redact_get_logged_model_run_ids": models,
+    "redact_search_traces_metadata": traces,
+}
+theirs = {name: answered(name, message) for name, message in checks.items()}
+answers.without_blanks(handlers)
+answers.known_to_checks(auth, handlers)
+ours = {name: answered(name, message) for name, message in checks.items()}
+print(json.dumps([ours, theirs, handlers.message_to_json(runs)]))
+"""
+
+
+@pytest.mark.usefixtures("here")
+def test_what_one_may_not_read_is_taken_out_of_the_servers_own_answers() -> None:
+    """MLflow's checks see the message instead of its JSON, and take out the same."""
+    pod = f"deploy/{PROJECT}-mlflow-tracking"
+    said = kubectl("-n", NAMESPACE, "exec", pod, "-c", "tracking", "--", "python3", "-c", ANSWERS).splitlines()[-1]
+    ours, theirs, written = json.loads(said)
+    assert ours == theirs
+    assert "secret" not in json.dumps(ours)
+    assert written == '{"runs":[{"info":{"run_name":"secret"}}]}'
+
+
 def test_a_pod_without_a_credential_gets_nothing(here: Here) -> None:
     script = (
         "import time, urllib.request, urllib.error\n"

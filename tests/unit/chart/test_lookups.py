@@ -54,40 +54,11 @@ class Auth:
         run = self._fetch_or_none(self.get_run, run_id)
         return run and (("experiment", run.info.experiment_id), [action])
 
-    def parse_dict(self, values: dict[str, Any], message: Any) -> None:
-        message.text = f"parsed {values}"
-
-
-class Handlers:
-    """MLflow's module that writes answers."""
-
-    def message_to_json(self, message: Any, *, pretty: bool = False) -> str:
-        return f"{message.text}{'!' if pretty else ''}"
-
-
-class Message:
-    """An answer, as protobuf's messages are."""
-
-    def __init__(self, text: str = "") -> None:
-        self.text = text
-
-    def CopyFrom(self, other: Message) -> None:  # noqa: N802
-        self.text = other.text
-
-
-class OtherMessage(Message):
-    """An answer of another kind."""
-
 
 @pytest.fixture
-def handlers() -> Handlers:
-    return Handlers()
-
-
-@pytest.fixture
-def auth(handlers: Handlers) -> Iterator[Auth]:
+def auth() -> Iterator[Auth]:
     made = Auth()
-    spare(made, handlers, 30)
+    spare(made, 30)
     token = current.set(Person("alice"))
     yield made
     current.reset(token)
@@ -140,22 +111,3 @@ def test_what_is_remembered_ends_and_is_bounded() -> None:
     now[0] = 30.0
     assert recent.get("c") is None
     assert Recent(0, 2).get("a") is None
-
-
-def test_a_check_of_an_answer_gets_what_was_written(auth: Auth, handlers: Handlers) -> None:
-    written, read = Message("a hundred runs"), Message()
-    assert handlers.message_to_json(written, pretty=True) == "a hundred runs!"
-    auth.parse_dict({"runs": []}, read)
-    assert read.text == "a hundred runs"
-    read.text = "less"
-    assert written.text == "a hundred runs"
-
-
-def test_what_was_not_just_written_is_parsed(auth: Auth, handlers: Handlers) -> None:
-    first, second, other = Message(), Message(), OtherMessage()
-    auth.parse_dict({"a": 1}, first)
-    handlers.message_to_json(Message("answer"))
-    auth.parse_dict({"b": 2}, other)
-    auth.parse_dict({"c": 3}, second)
-    auth.parse_dict({"d": 4}, second)
-    assert [first.text, other.text, second.text] == ["parsed {'a': 1}", "parsed {'b': 2}", "parsed {'d': 4}"]

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from nebari_mlflow_server import authors, database, lookups, members, metrics, rotation, searches
+from nebari_mlflow_server import answers, authors, database, lookups, members, metrics, rotation, searches
 from nebari_mlflow_server.doors import Doorkeeper, Doors
 from nebari_mlflow_server.first_view import FirstView
 from nebari_mlflow_server.gate import Gate
@@ -50,6 +50,7 @@ def create_app() -> Any:
     locations = Locations(os.environ[ARTIFACTS_DESTINATION_ENV_VAR], json.loads(os.environ.get(LOCATIONS, "[]")))
     keep_to(locations, handlers, get_registered_artifact_repositories())
     offer_the_proxy_alone(handlers)
+    answers.without_blanks(handlers)
     gate = Gate(int(os.environ[PLACES]))
     database.install(gate)
     database.share_pool()
@@ -96,7 +97,8 @@ def known_people(access: dict[str, Any]) -> Any:
     if access.get("openid"):
         importlib.import_module("jwt")  # an image without PyJWT fails now, and not at the first token
     app = auth.create_app(flask_app)
-    lookups.spare(auth, handlers, access["remember_seconds"])
+    answers.known_to_checks(auth, handlers)
+    lookups.spare(auth, access["remember_seconds"])
     lookups.read_grants_at_once(auth.store)
     authors.write_down(Tracking, Registry)
     known = members.Members(auth.store, DEFAULT_WORKSPACE_NAME, access["teams"])

@@ -24,11 +24,10 @@ RUNS = 50_000
 """Runs whose experiment a worker remembers; some 10 MB."""
 
 
-def spare(auth: Any, handlers: Any, seconds: float) -> None:
+def spare(auth: Any, seconds: float) -> None:
     """Wrap MLflow's lookups. A release that has lost one of these functions ends here."""
     _own_user(auth.store, seconds)
     _home_of_a_run(auth)
-    _own_answer(auth, handlers)
 
 
 def _own_user(store: Any, seconds: float) -> None:
@@ -88,32 +87,6 @@ def _home_of_a_run(auth: Any) -> None:
         return known.get() or fetch(*arguments, **named)
 
     auth._run_requirement, auth._fetch_or_none = run_requirement, fetch_or_none
-
-
-def _own_answer(auth: Any, handlers: Any) -> None:
-    """Hand the checks of an answer the message that it was written from.
-
-    They take out what the person may not read, and parse the JSON that this worker has just written to find it: a
-    fourth of the time of a search for a hundred runs.
-    """
-    answer: ContextVar[Any] = ContextVar("answer", default=None)
-    write, parse = handlers.message_to_json, auth.parse_dict
-
-    @functools.wraps(write)
-    def message_to_json(message: Any, *arguments: Any, **named: Any) -> Any:
-        answer.set(message)
-        return write(message, *arguments, **named)
-
-    @functools.wraps(parse)
-    def parse_dict(values: Any, message: Any, *arguments: Any, **named: Any) -> None:
-        written = answer.get()
-        if type(written) is not type(message):
-            parse(values, message, *arguments, **named)
-            return
-        answer.set(None)
-        message.CopyFrom(written)
-
-    handlers.message_to_json, auth.parse_dict = message_to_json, parse_dict
 
 
 def read_grants_at_once(store: Any) -> None:
