@@ -474,23 +474,25 @@ def test_parts_of_several_files_are_all_written_at_the_end() -> None:
         time.sleep(0.01)
         written[path] = content
 
+    pieces = []
     with parts.Writer(put) as writer:
         for file in range(20):
-            (found,) = parts.cut(io.BytesIO(bytes([file])).read, writer.put, lambda _number, digest: digest)
-            assert found.bytes == 1
+            pieces += parts.cut(io.BytesIO(bytes([file])).read, writer, lambda _number, digest: digest)
+    assert [piece.result().bytes for piece in pieces] == [1] * 20
     assert sorted(written.values()) == [bytes([file]) for file in range(20)]
 
 
 @pytest.mark.parametrize("failing", [0, 19], ids=["the first part", "the last part"])
-def test_a_part_that_is_not_written_fails_the_whole(failing: int) -> None:
+def test_a_part_that_is_not_written_fails_the_whole(failing: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts.read_exactly, "__defaults__", (1,))
+
     def put(path: str, _content: bytes) -> None:
         if path == str(failing):
             raise OSError(28, "No space left on device")
 
     def write_all() -> None:
         with parts.Writer(put) as writer:
-            for number in range(20):
-                writer.put(str(number), b"x")
+            parts.cut(io.BytesIO(bytes(20)).read, writer, lambda number, _digest: str(number))
 
     with pytest.raises(OSError, match="No space left"):
         write_all()

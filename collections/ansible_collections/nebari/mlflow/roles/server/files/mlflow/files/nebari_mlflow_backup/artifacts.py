@@ -11,7 +11,9 @@ import hashlib
 import io
 import json
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -218,7 +220,15 @@ Listing = dict[str, dict[str, Any]]
 
 def copy(files: Files, store: Store, before: Listing, progress: Progress) -> tuple[Listing, int]:
     """Copy what is new; return every file with its parts, and the bytes that were written."""
-    objects, found, total = Objects(store), {}, 0
+    objects, found, total, count = Objects(store), {}, 0, 0  # type: Objects, Listing, int, int
+    copied: deque[tuple[File, list[Future[Part]]]] = deque()
+
+    def write_down() -> None:
+        file, pieces = copied.popleft()
+        listed = [piece.result() for piece in pieces]
+        read = sum(piece.bytes for piece in listed)
+        found[file.path] = {**asdict(file), "bytes": read, "parts": [piece.report() for piece in listed]}
+
     with parts.Writer(objects.put) as writer:
         for file in files.list():
             if file.path.endswith("/"):
@@ -228,11 +238,13 @@ def copy(files: Files, store: Store, before: Listing, progress: Progress) -> tup
                 found[file.path] = known
             else:
                 with files.open(file.path) as stream:
-                    pieces = parts.cut(stream.read, writer.put, lambda _n, digest: place(digest))
-                read = sum(piece.bytes for piece in pieces)
-                found[file.path] = {**asdict(file), "bytes": read, "parts": [piece.report() for piece in pieces]}
-            total += file.bytes
-            progress.say("copying artifacts", f"{len(found)} files, {size(total)}, {size(objects.written)} new")
+                    copied.append((file, parts.cut(stream.read, writer, lambda _n, digest: place(digest))))
+            while copied and all(piece.done() for piece in copied[0][1]):
+                write_down()
+            total, count = total + file.bytes, count + 1
+            progress.say("copying artifacts", f"{count} files, {size(total)}, {size(objects.written)} new")
+    while copied:
+        write_down()
     return found, objects.written
 
 
@@ -259,7 +271,7 @@ def put_back(files: Files, store: Store, listing: Listing, progress: Progress) -
 def same(files: Files, path: str, known: dict[str, Any]) -> bool:
     """Say whether a file has the content that the listing says."""
     with files.open(path) as stream:
-        pieces = parts.cut(stream.read, lambda _path, _content: None, lambda _n, digest: place(digest))
+        pieces = parts.write(stream.read, lambda _path, _content: None, lambda _n, digest: place(digest))
     return bool([piece.report() for piece in pieces] == known["parts"])
 
 

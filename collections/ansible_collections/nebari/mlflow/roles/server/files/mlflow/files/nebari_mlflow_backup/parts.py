@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,7 +13,7 @@ from nebari_mlflow_backup.report import RefusedError
 from nebari_mlflow_backup.store import Store
 
 SIZE = 16 * 1024 * 1024
-AHEAD = 3  # parts that are written while the next one is read
+AHEAD = 3  # parts that are checked and written while the next one is read
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,11 @@ def read_exactly(read: Callable[[int], bytes], size: int = SIZE) -> bytes:
 
 
 class Writer:
-    """Writes parts while the next ones are read, of one file or of several. At the end all of them are written."""
+    """Checks and writes parts while the next ones are read, of one file or of several. At the end all are written."""
 
     def __init__(self, put: Callable[[str, bytes], None]) -> None:
         self._put = put
-        self._waiting: list[Future[None]] = []
+        self._waiting: list[Future[Part]] = []
 
     def __enter__(self) -> Writer:
         self._pool = ThreadPoolExecutor(AHEAD)
@@ -53,27 +54,31 @@ class Writer:
             for each in self._waiting:
                 each.result()
 
-    def put(self, path: str, content: bytes) -> None:
-        """Begin to write a part; raise what an earlier one met."""
+    def put(self, content: bytes, name: Callable[[str], str]) -> Future[Part]:
+        """Begin to write a part, whose path `name` gives from its checksum; raise what an earlier one met."""
         if len(self._waiting) >= AHEAD:
             self._waiting.pop(0).result()
-        self._waiting.append(self._pool.submit(self._put, path, content))
+        self._waiting.append(self._pool.submit(self._write, content, name))
+        return self._waiting[-1]
+
+    def _write(self, content: bytes, name: Callable[[str], str]) -> Part:
+        digest = hashlib.sha256(content).hexdigest()
+        part = Part(name(digest), len(content), digest)
+        self._put(part.path, content)
+        return part
 
 
 def cut(
     read: Callable[[int], bytes],
-    put: Callable[[str, bytes], None],
+    writer: Writer,
     name: Callable[[int, str], str],
     said: Callable[[int], None] = lambda _total: None,
-) -> list[Part]:
+) -> list[Future[Part]]:
     """Cut a stream. `name` gives a part's path from its number and checksum; `said` hears of every part."""
-    found: list[Part] = []
+    found: list[Future[Part]] = []
     total = 0
     while content := read_exactly(read):
-        digest = hashlib.sha256(content).hexdigest()
-        part = Part(name(len(found), digest), len(content), digest)
-        put(part.path, content)
-        found.append(part)
+        found.append(writer.put(content, functools.partial(name, len(found))))
         total += len(content)
         said(total)
     return found
@@ -87,7 +92,8 @@ def write(
 ) -> list[Part]:
     """Cut a stream, and return its parts once all of them are written."""
     with Writer(put) as writer:
-        return cut(read, writer.put, name, said)
+        pieces = cut(read, writer, name, said)
+    return [piece.result() for piece in pieces]
 
 
 def read(store: Store, folder: str, parts: list[Part]) -> Iterator[bytes]:
