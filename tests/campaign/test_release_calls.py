@@ -53,7 +53,8 @@ def test_every_call_fails_once(
         assert run.result.get("verified"), (number, run.result)
         assert list(release.revisions().values()).count("deployed") == 1
         assert not release.run(values=VALUES, secrets=SECRETS).changed
-        release.run(state="absent", secrets=SECRETS, delete_data=True)
+        removed = release.run(state="absent", secrets=SECRETS, delete_data=True)
+        assert not removed.result.get("failed"), removed.result
         number += 1
     record_property("row", "\n       ".join([f"{fault:6} {number - 1} calls: {dict(outcomes)}", *needed]))
     assert outcomes["first run"] > outcomes["second run"]

@@ -106,4 +106,5 @@ def test_kill(release: Release, act: str, victim: str, record_property: Callable
         assert not release.run(**wanted).changed
         took = time.monotonic() - started
         record_property("row", f"{act:9} {victim:6} {moment:4.1f} s  {left:42} {took:4.1f} s {again.acts[:4]}")
-        release.run(state="absent", secrets=SECRETS, delete_data=True)
+        removed = release.run(state="absent", secrets=SECRETS, delete_data=True)
+        assert not removed.result.get("failed"), removed.result

@@ -80,7 +80,9 @@ def remove(given: dict[str, Any]) -> dict[str, Any]:
     found = run("release_removal", given, state="begun")
     if found.get("failed") or not found["changes"]:
         return found
-    definitions: list[dict[str, Any]] = [{"definition": found[part]} for part in ("objects", "records") if found[part]]
+    options = {"delete_options": {"propagationPolicy": "Background"}}  # or the API leaves the pods of Jobs
+    definitions: list[dict[str, Any]] = [{"definition": found["objects"], **options}] if found["objects"] else []
+    definitions += [{"definition": found["records"]}] if found["records"] else []
     definitions += [
         {
             **{key: item[key] for key in ("kind", "name", "namespace")},
