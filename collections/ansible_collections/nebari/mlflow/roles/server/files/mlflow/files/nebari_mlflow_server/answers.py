@@ -29,7 +29,7 @@ def known_to_checks(auth: Any, handlers: Any) -> None:
     """Hand the checks of an answer the message that it was written from.
 
     They parse the JSON that this worker has just written to find it: a fourth of the time of a search for a hundred
-    runs. A release of MLflow that has lost one of the functions ends here.
+    runs.
     """
     answer: ContextVar[Any] = ContextVar("answer", default=None)
     write, parse = handlers.message_to_json, auth.parse_dict
@@ -66,4 +66,5 @@ def known_to_checks(auth: Any, handlers: Any) -> None:
 
     handlers.message_to_json, auth.parse_dict = message_to_json, parse_dict
     for name in CHECKS:
-        setattr(auth, name, unread(getattr(auth, name)))
+        if hasattr(auth, name):  # a check that a later MLflow renames parses the answer, which is only slower
+            setattr(auth, name, unread(getattr(auth, name)))
