@@ -14,24 +14,18 @@ from typing import Any
 
 from benchmarks import bench_backup, bench_upgrade
 from benchmarks.ratio import ROOT, run
+from tests.integration.test_adopt import OLD_STORE, OLD_URI
 from tests.support import MLFLOW_IMAGE, run_pod, stores
 
 NAMESPACE, OLD = "bench-adopt", "old-mlflow"
 MEGABYTES = int(os.environ.get("MEGABYTES", "500"))
 DATABASE = f"{OLD}-postgresql"
-LOGIN = "postgresql+psycopg2://bn_mlflow:of-the-peer@old-mlflow-postgresql:5432/bitnami_mlflow"
 INPUTS = {
     "mlflow_provider": "local",
     "mlflow_project_name": "old",
     "mlflow_namespace": NAMESPACE,
     "mlflow_kubeconfig": os.environ["KUBECONFIG"],
     "mlflow_overrides": {"tracking": {"workers": 1}},
-}
-STORE: dict[str, Any] = {
-    "MLFLOW_S3_ENDPOINT_URL": "http://old-mlflow-minio:80",
-    "AWS_ACCESS_KEY_ID": "minio",
-    "AWS_SECRET_ACCESS_KEY": "of-the-old-store",
-    "AWS_DEFAULT_REGION": "us-east-1",
 }
 # What the old chart's image would run; the test chart has a pause in its place.
 SERVER: dict[str, Any] = {
@@ -44,7 +38,7 @@ SERVER: dict[str, Any] = {
         " --artifacts-destination=s3://mlflow --serve-artifacts",
     ],
     "args": None,
-    "env": [{"name": name, "value": value} for name, value in {"STORE_URI": LOGIN, **STORE}.items()],
+    "env": [{"name": name, "value": value} for name, value in {"STORE_URI": OLD_URI, **OLD_STORE}.items()],
     "readinessProbe": {"httpGet": {"path": "/health", "port": 80}, "periodSeconds": 1},
 }
 UPLOAD = f"""
@@ -92,7 +86,7 @@ def install() -> None:
     kubectl("rollout", "status", f"deployment/{OLD}-tracking", "--timeout=10m")
     psql = ("exec", "-i", f"{DATABASE}-0", "-c", "postgresql", "--", "psql", "-h", "/tmp", "-v", "ON_ERROR_STOP=1")  # noqa: S108
     kubectl(*psql, "-q", "-U", "bn_mlflow", "-d", "bitnami_mlflow", stdin=bench_backup.FILL)
-    run_pod(NAMESPACE, "upload", UPLOAD, timeout=600, **STORE)
+    run_pod(NAMESPACE, "upload", UPLOAD, timeout=600, **OLD_STORE)
 
 
 def by_hand() -> float:
