@@ -38,7 +38,9 @@ SERVER: dict[str, Any] = {
         " --artifacts-destination=s3://mlflow --serve-artifacts",
     ],
     "args": None,
-    "env": [{"name": name, "value": value} for name, value in {"STORE_URI": OLD_URI, **OLD_STORE}.items()],
+    "env": [
+        {"name": name, "value": value, "valueFrom": None} for name, value in {"STORE_URI": OLD_URI, **OLD_STORE}.items()
+    ],
     "readinessProbe": {"httpGet": {"path": "/health", "port": 80}, "periodSeconds": 1},
 }
 UPLOAD = f"""
