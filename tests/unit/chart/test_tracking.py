@@ -34,6 +34,23 @@ def test_restricted_by_default() -> None:
         assert found[f"MLFLOW_{key}"] == expected
 
 
+@pytest.mark.parametrize(
+    ("given", "rendered"),
+    [
+        ({}, {"type": "Recreate", "rollingUpdate": None}),
+        ({"type": "RollingUpdate"}, {"type": "RollingUpdate"}),
+        (
+            {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 2}},
+            {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 2}},
+        ),
+    ],
+)
+def test_one_may_go_back_from_rolling_updates(given: Object, rendered: Object) -> None:
+    """Kubernetes fills in `rollingUpdate`, and refuses `Recreate` unless it is taken away."""
+    found = one(render({"tracking": {"strategy": given}}), "Deployment")
+    assert found["spec"]["strategy"] == rendered
+
+
 def test_what_is_asked_for_is_switched_on() -> None:
     asked = {"jobExecution": True, "aiGateway": True, "modelCodeExecution": True, "telemetry": True}
     found = env(server(render({"tracking": asked})))
