@@ -51,6 +51,7 @@ echo "took $(( ($(date +%s%N) - began) / 1000000 ))"
 FILES = f"""
 rm -rf /mlflow/artifacts/bench && mkdir /mlflow/artifacts/bench && cd /mlflow/artifacts/bench
 for each in $(seq 100); do head -c {MEGABYTES * 10_000} /dev/urandom > $each.bin; done
+sync -f .  # otherwise whoever copies first waits for these, too
 """
 COPY = """
 rm -rf /mlflow/backups/bare

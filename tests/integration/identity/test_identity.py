@@ -305,17 +305,32 @@ def test_no_route_of_the_running_server_answers_without_identity(here: Here) -> 
 GRANTS = """
 import json, os
 from mlflow.server.auth.sqlalchemy_store import SqlAlchemyStore
-from nebari_mlflow_server.lookups import read_grants_at_once
-store = SqlAlchemyStore()
-store.init_db(os.environ["MLFLOW_BACKEND_STORE_URI"])
-read_grants_at_once(store)
+from nebari_mlflow_server import lookups
+from sqlalchemy import text
+theirs = SqlAlchemyStore()
+theirs.init_db(os.environ["MLFLOW_BACKEND_STORE_URI"])
+ours = SqlAlchemyStore()
+ours.init_db(os.environ["MLFLOW_BACKEND_STORE_URI"])
+answers = []
+class Heard(lookups.Reader):
+    def rows(self, *asked):
+        answers.append(super().rows(*asked))
+        return answers[-1]
+lookups.Reader, lookups.AWAY_SECONDS = Heard, 0
+lookups.read_grants_at_once(ours)
 found = []
-for user in store.list_users():
-    for types in ([], ["experiment"], ["registered_model"], ["experiment", "registered_model"]):
-        ours = store.list_grants(user.id, "default", types)
-        theirs = SqlAlchemyStore.list_grants(store, user.id, "default", types)
-        found.append([user.username, types, sorted(map(list, ours)), sorted(map(list, theirs))])
-print(json.dumps(found))
+def compare():
+    for user in theirs.list_users():
+        for types in ([], ["experiment"], ["registered_model"], ["experiment", "registered_model"]):
+            both = [sorted(map(list, store.list_grants(user.id, "default", types))) for store in (ours, theirs)]
+            found.append([user.username, types, *both])
+compare()
+with theirs.engine.connect() as connection:
+    end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE :grants AND pid <> :own"
+    own = connection.execute(text("SELECT pg_backend_pid()")).scalar()
+    ended = connection.execute(text(end), {"grants": "SELECT role_permissions.%", "own": own}).scalar()
+compare()
+print(json.dumps({"found": found, "ended": ended, "failed": answers.count(None), "read": len(answers)}))
 """
 
 
@@ -323,10 +338,13 @@ def test_grants_are_those_that_mlflow_itself_reads(here: Here) -> None:
     assert here.call("jupyter-alice", "POST", "registered-models/create", name="granted")[0] == 200
     experiment(here, "jupyter-alice", "granted")
     pod = f"deploy/{PROJECT}-mlflow-tracking"
-    said = kubectl("-n", NAMESPACE, "exec", pod, "-c", "tracking", "--", "python3", "-c", GRANTS).splitlines()[-1]
-    found = json.loads(said)
+    printed = kubectl("-n", NAMESPACE, "exec", pod, "-c", "tracking", "--", "python3", "-c", GRANTS).splitlines()[-1]
+    said = json.loads(printed)
+    found = said["found"]
     assert any(user == "alice" and len(types) == 2 and ours for user, types, ours, _ in found)
     assert [ours for _, _, ours, _ in found] == [theirs for *_, theirs in found]
+    assert said["ended"], "the connection that reads them, and the running server's"
+    assert (said["failed"], said["read"]) == (1, len(found)), "a connection that was ended is noticed once, by nobody"
 
 
 ANSWERS = """

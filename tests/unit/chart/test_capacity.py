@@ -79,6 +79,17 @@ def test_given_workers_and_connections_limit_the_requests(workers: int, connecti
     assert most(1, workers, places) <= connections - RESERVED
 
 
+@pytest.mark.parametrize("connections", [*range(77, 89), 200])
+def test_with_users_the_connections_carry_what_reads_permissions(connections: int) -> None:
+    access = {"access": {"mode": "users", "kubernetes": {"enabled": True}}}
+    workers, places, _ = numbers({**external(connections, workers=3), **access})
+
+    def opened(places: int) -> int:
+        return 2 + workers * (2 * (2 * places + 2) + 1)
+
+    assert opened(places) <= connections - RESERVED < opened(places + 1) or places == 10
+
+
 def test_the_doctor_knows_the_chart_s_names_and_numbers() -> None:
     found = env(server(render()))
     assert found[doctor.PLACES] == str(doctor.ENOUGH_PLACES)

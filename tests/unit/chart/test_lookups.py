@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from nebari_mlflow_server.lookups import spare
+from nebari_mlflow_server.lookups import AWAY_SECONDS, Reader, spare
 from nebari_mlflow_server.memory import Recent
 from nebari_mlflow_server.people import Person, current
 
@@ -41,6 +41,11 @@ class Auth:
         self.store = Store()
         self.runs = {"a": "1", "b": "2"}
         self.fetched: list[str] = []
+        self.compared: list[str] = []
+
+    def _scope_matches_native_route(self, routes: list[str], scope: dict[str, str]) -> bool:
+        self.compared.append(scope["path"])
+        return f"{scope['method']} {scope['path']}" in routes
 
     def _fetch_or_none(self, fetch: Any, resource_id: str) -> Any:
         return fetch(resource_id)
@@ -55,10 +60,40 @@ class Auth:
         return run and (("experiment", run.info.experiment_id), [action])
 
 
+class Message:
+    """What a request says, as protobuf's messages are."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def CopyFrom(self, other: Message) -> None:  # noqa: N802
+        self.text = other.text
+
+
+class OtherMessage(Message):
+    """What a request of another kind says."""
+
+
+class Handlers:
+    """MLflow's module that parses requests, counting how often it does."""
+
+    def __init__(self) -> None:
+        self.parsed: list[Any] = []
+
+    def parse_dict(self, values: dict[str, str], message: Message) -> None:
+        self.parsed.append(values)
+        message.text = values["text"]
+
+
 @pytest.fixture
-def auth() -> Iterator[Auth]:
+def handlers() -> Handlers:
+    return Handlers()
+
+
+@pytest.fixture
+def auth(handlers: Handlers) -> Iterator[Auth]:
     made = Auth()
-    spare(made, 30)
+    spare(made, handlers, 30)
     token = current.set(Person("alice"))
     yield made
     current.reset(token)
@@ -100,6 +135,99 @@ def test_a_run_that_is_missing_is_looked_for_again(auth: Auth) -> None:
     assert auth._run_requirement("c", "read") is None
     auth.runs["c"] = "3"
     assert auth._run_requirement("c", "read")[0] == ("experiment", "3")
+
+
+@pytest.mark.usefixtures("auth")
+def test_a_request_is_parsed_once_for_its_check_and_its_handler(handlers: Handlers) -> None:
+    body = {"text": "ten metrics"}
+    seen, handled, other = Message(), Message(), OtherMessage()
+    handlers.parse_dict(body, seen)
+    seen.text = "changed by the check"
+    handlers.parse_dict(body, handled)
+    assert (handled.text, handlers.parsed) == ("ten metrics", [body])
+    handlers.parse_dict(body, other)
+    handlers.parse_dict({"text": "another request"}, handled)
+    assert (other.text, handled.text, len(handlers.parsed)) == ("ten metrics", "another request", 3)
+
+
+@pytest.mark.usefixtures("auth")
+def test_a_request_that_cannot_be_parsed_is_refused_each_time(handlers: Handlers) -> None:
+    body = {"tags": "no text"}
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            handlers.parse_dict(body, Message())
+    assert handlers.parsed == [body, body]
+
+
+def test_a_path_is_compared_with_the_routes_once(auth: Auth) -> None:
+    routes = ["POST /gateway", "GET /api"]
+    asked = [("POST", "/gateway"), ("GET", "/gateway"), ("GET", "/api"), ("GET", f"/{'x' * 400}")]
+    scopes = [{"type": "http", "method": method, "path": path} for method, path in asked]
+    for _ in range(2):
+        assert [auth._scope_matches_native_route(routes, scope) for scope in scopes] == [True, False, True, False]
+    assert len(auth.compared) == len(asked) + 1, "a very long one is not remembered"
+
+
+class Connection:
+    """A database's, which works or not."""
+
+    def __init__(self, database: Database) -> None:
+        self.database, self.is_closed = database, False
+
+    def exec_driver_sql(self, text: str, parameters: dict[str, int]) -> Any:
+        if self.database.is_away:
+            raise ConnectionError("the server closed the connection")
+        return SimpleNamespace(all=lambda: [(text, parameters["user"])])
+
+    def invalidate(self) -> None:
+        raise ConnectionError("it is closed")
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class Database:
+    """A database with its connections, and a clock."""
+
+    def __init__(self) -> None:
+        self.is_away, self.now = False, 100.0
+        self.opened: list[Connection] = []
+
+    def connect(self) -> Connection:
+        if self.is_away:
+            raise ConnectionError("connection refused")
+        self.opened.append(Connection(self))
+        return self.opened[-1]
+
+    def reader(self) -> Reader:
+        return Reader(self.connect, lambda: self.now)
+
+
+def test_grants_are_read_on_one_connection() -> None:
+    database = Database()
+    reader = database.reader()
+    assert [reader.rows("SELECT", {"user": user}) for user in (1, 2)] == [[("SELECT", 1)], [("SELECT", 2)]]
+    assert len(database.opened) == 1
+
+
+def test_a_connection_that_fails_is_replaced_after_a_while() -> None:
+    database = Database()
+    reader = database.reader()
+    reader.rows("SELECT", {"user": 1})
+    database.is_away = True
+    assert reader.rows("SELECT", {"user": 1}) is None, "MLflow's own way says what is wrong"
+    database.is_away = False
+    assert reader.rows("SELECT", {"user": 1}) is None, "not tried for every request"
+    database.now += AWAY_SECONDS
+    assert reader.rows("SELECT", {"user": 1}) == [("SELECT", 1)]
+    assert len(database.opened) == 2
+
+
+def test_a_busy_connection_holds_nobody_up() -> None:
+    reader = Database().reader()
+    with reader._lock:
+        assert reader.rows("SELECT", {"user": 1}) is None
+    assert reader.rows("SELECT", {"user": 1}) == [("SELECT", 1)]
 
 
 def test_what_is_remembered_ends_and_is_bounded() -> None:

@@ -130,10 +130,9 @@ maxConnections  connections that the database offers
 needed          connections with which every worker has one place
 
 Each place takes two connections, and one place at a time two more (gate.py). With users, permissions have a pool of as
-many. With job execution, the eight processes
-that wait for jobs and each running job have two connections each. The parent process of a pod holds two. During a
-rolling update, each pod and its successor run at the same time. 15 connections stay free: 3 for superusers, the rest
-for migration, backups and people.
+many, and grants one connection more (lookups.py). With job execution, the eight processes that wait for jobs and each
+running job have two connections each. The parent process of a pod holds two. During a rolling update, each pod and its
+successor run at the same time. 15 connections stay free: 3 for superusers, the rest for migration, backups and people.
 */}}
 {{- define "mlflow.capacity" -}}
 {{- $tracking := .Values.tracking -}}
@@ -141,8 +140,9 @@ for migration, backups and people.
 {{- $pods := mul (include "mlflow.maxReplicas" . | int) (ternary 2 1 (eq $tracking.strategy.type "RollingUpdate")) -}}
 {{- $processes := mul $pods $workers -}}
 {{- $jobs := ternary (add 16 (mul 2 (add 2 (mul 5 (include "mlflow.jobs" . | int))))) 0 $tracking.jobExecution -}}
-{{- $fixed := add 15 (mul $pods (add 2 $jobs)) -}}
-{{- $pools := ternary 2 1 (not (empty (include "mlflow.access.users" .))) -}}
+{{- $users := not (empty (include "mlflow.access.users" .)) -}}
+{{- $pools := ternary 2 1 $users -}}
+{{- $fixed := add 15 (mul $pods (add 2 $jobs (ternary $workers 0 $users))) -}}
 {{- $needed := add $fixed (mul $processes $pools 4) -}}
 {{- $most := 10 -}}
 {{- $connections := include "mlflow.maxConnections" (list . (add $fixed (mul $processes $pools (add 2 (mul 2 $most))))) | int -}}

@@ -1,14 +1,18 @@
 """Spare MLflow's checks of permissions what cannot have changed since they last looked.
 
 Each check reads the person several times and, for a run, all that was logged to it, to learn in which experiment it is.
-Grants are read for every request, so a grant or a denial counts at once in every worker.
+Many parse the request, which its handler parses again. Grants are read for every request, so a grant or a denial counts
+at once in every worker.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
+import logging
 import threading
+import time
 from collections.abc import Callable, Collection
 from contextvars import ContextVar
 from types import SimpleNamespace
@@ -17,17 +21,33 @@ from typing import Any
 from nebari_mlflow_server.memory import Recent
 from nebari_mlflow_server.people import current
 
+_logger = logging.getLogger("mlflow.server.nebari")
+
 NOBODY, NOWHERE = -1, "nebari-mlflow:nowhere"
 """A user and a workspace that no store has."""
 
 RUNS = 50_000
 """Runs whose experiment a worker remembers; some 10 MB."""
 
+PATHS = 1_000
+"""Paths of which a worker remembers whether Flask or FastAPI answers them."""
 
-def spare(auth: Any, seconds: float) -> None:
+LONGEST = 300
+"""Characters of a path that is remembered."""
+
+WAIT_SECONDS = 0.05
+"""How long a thread waits for the connection that reads grants. It is used for less than a millisecond each time."""
+
+AWAY_SECONDS = 1.0
+"""How long that connection is not tried again after a failure."""
+
+
+def spare(auth: Any, handlers: Any, seconds: float) -> None:
     """Wrap MLflow's lookups. A release that has lost one of these functions ends here."""
     _own_user(auth.store, seconds)
     _home_of_a_run(auth)
+    _message_of_a_request(handlers)
+    _kind_of_a_path(auth)
 
 
 def _own_user(store: Any, seconds: float) -> None:
@@ -89,27 +109,104 @@ def _home_of_a_run(auth: Any) -> None:
     auth._run_requirement, auth._fetch_or_none = run_requirement, fetch_or_none
 
 
-def read_grants_at_once(store: Any) -> None:
-    """Read grants by MLflow's own statement, whose text is the same for each request, outside a transaction.
+def _message_of_a_request(handlers: Any) -> None:
+    """Give a handler the message that the check before it has parsed from the same JSON."""
+    parsed: ContextVar[tuple[Any, Any] | None] = ContextVar("request", default=None)
+    parse = handlers.parse_dict
 
-    SQLAlchemy takes longer to build it again than PostgreSQL to answer it. A release of MLflow that reads its grants in
-    another way ends here.
+    @functools.wraps(parse)
+    def parse_dict(values: Any, message: Any) -> None:
+        known = parsed.get()
+        if known and known[0] is values and type(known[1]) is type(message):
+            message.CopyFrom(known[1])
+            return
+        parse(values, message)
+        kept = type(message)()
+        kept.CopyFrom(message)
+        parsed.set((values, kept))
+
+    handlers.parse_dict = parse_dict
+
+
+def _kind_of_a_path(auth: Any) -> None:
+    """Remember whether a path is one of FastAPI's own routes, all of which MLflow compares with each request."""
+    compare = getattr(auth, "_scope_matches_native_route", None)
+    if compare is None:
+        return  # in another release it may be found out in another way
+    known: Recent[bool] = Recent(float("inf"), PATHS)
+
+    @functools.wraps(compare)
+    def compared(routes: Any, scope: Any) -> bool:
+        key = f"{scope['type']} {scope['method']} {scope.get('root_path', '')} {scope['path']}"
+        found = known.get(key)
+        if found is None:
+            found = bool(compare(routes, scope))
+            if len(key) < LONGEST:
+                known.keep(key, found)
+        return found
+
+    auth._scope_matches_native_route = compared
+
+
+def read_grants_at_once(store: Any) -> None:
+    """Read grants by MLflow's own statement, whose text is the same for each request, on a connection of their own.
+
+    SQLAlchemy takes longer to build it again, to make a session and to test a connection than PostgreSQL to answer.
+    What fails on that connection is asked again in MLflow's own way, so its errors are MLflow's. A release of MLflow
+    that reads its grants in another way ends here.
     """
     from mlflow.server.auth.sqlalchemy_store import RoleGrantRow
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
 
     statement = functools.lru_cache(maxsize=100)(_statements(store))
     statement(frozenset({"experiment"}))
-    sessions = _sessions(store, store.engine.execution_options(isolation_level="AUTOCOMMIT"))
+    reader = Reader(create_engine(store.engine.url, poolclass=NullPool, isolation_level="AUTOCOMMIT").connect)
+    read = store.list_grants
 
-    @functools.wraps(store.list_grants)
+    @functools.wraps(read)
     def list_grants(user_id: int, workspace: str, resource_types: Collection[str]) -> list[Any]:
         text, parameters = statement(frozenset(resource_types))
         given = {NOBODY: user_id, NOWHERE: workspace}
-        filled = {name: given.get(value, value) for name, value in parameters.items()}
-        with sessions() as session:
-            return [RoleGrantRow(*row) for row in session.connection().exec_driver_sql(text, filled)]
+        rows = reader.rows(text, {name: given.get(value, value) for name, value in parameters.items()})
+        return read(user_id, workspace, resource_types) if rows is None else [RoleGrantRow(*row) for row in rows]
 
     store.list_grants = list_grants
+
+
+class Reader:
+    """One connection of a worker, outside its pools. It is opened when it is first needed."""
+
+    def __init__(self, connect: Callable[[], Any], clock: Callable[[], float] = time.monotonic) -> None:
+        self._connect, self._clock, self._lock = connect, clock, threading.Lock()
+        self._connection: Any = None
+        self._again = float("-inf")
+
+    def rows(self, text: str, parameters: dict[str, Any]) -> list[Any] | None:
+        """Return what a statement finds; None if this connection is busy or does not work."""
+        if self._clock() < self._again or not self._lock.acquire(timeout=WAIT_SECONDS):
+            return None
+        try:
+            if self._connection is None:
+                self._connection = self._connect()
+            found: list[Any] = self._connection.exec_driver_sql(text, parameters).all()
+        except Exception as error:
+            self._give_up(error)
+            return None
+        else:
+            return found
+        finally:
+            self._lock.release()
+
+    def _give_up(self, error: Exception) -> None:
+        """Close a connection that failed."""
+        _logger.info("Grants are read through MLflow's pool, since their own connection failed: %s", error)
+        connection, self._connection = self._connection, None
+        self._again = self._clock() + AWAY_SECONDS
+        if connection is not None:
+            with contextlib.suppress(Exception):
+                connection.invalidate()
+                connection.close()
 
 
 def _statements(store: Any) -> Callable[[frozenset[str]], tuple[str, dict[str, Any]]]:
