@@ -16,9 +16,10 @@ log_in_to_scratch() {
   export PGHOST="$scratch/run" PGPORT=5433 PGUSER=postgres PGDATABASE=mlflow PGAPPNAME=mlflow-backup
 }
 
+# Compared with the default, level 1 takes 4 % more room and less than half the time.
 dump() {
   log_in
-  pg_dump --format=custom --no-owner --no-privileges --no-password --snapshot="$1" \
+  pg_dump --format=custom --compress=1 --no-owner --no-privileges --no-password --snapshot="$1" \
     --exclude-schema='nebari_mlflow_*' >data
 }
 
