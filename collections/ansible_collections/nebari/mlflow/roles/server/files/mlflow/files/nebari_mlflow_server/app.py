@@ -88,8 +88,8 @@ def create_app() -> Any:
 def leave_alone_what_is_there() -> None:
     """Take the 300,000 objects of the libraries out of what Python searches for garbage.
 
-    It searches all objects each time that enough new ones have lasted, in a pause of a tenth of a second, and an answer
-    with a hundred runs makes tens of thousands. That took a third of the processor's time of such searches.
+    It searches all objects each time that enough new ones have lasted, in a pause of some tenths of a second, and an
+    answer with a hundred runs makes many. That took a third of the processor's time of such searches.
     """
     gc.collect()
     gc.freeze()
