@@ -87,6 +87,7 @@ class Here:
             self.behind("gateway")
             nebari_app()
             self.wait_for(SEARCH)
+            self.wait_for("/")
             return ""
         if route != self.route:
             self.played = play("mlflow", **VARIABLES, mlflow_route=ROUTES[route])
@@ -162,8 +163,8 @@ def nebari_app() -> None:
         }
 
     items = [
+        http_route("app-public", app["routing"]["publicRoutes"]),  # first: Traefik may read the other one 2 s later
         http_route("app", app["routing"]["routes"], filters=FILTERS),
-        http_route("app-public", app["routing"]["publicRoutes"]),
     ]
     kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
 
