@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from nebari_mlflow_server.permissions import Permissions
+from nebari_mlflow_server.permissions import NEEDED, Permissions, check_at_less_cost
 
 FLASKS, FASTAPIS = "/api/2.0/mlflow/runs/get", "/gateway/x"
 
@@ -88,3 +88,11 @@ def test_what_the_check_refuses_reaches_nobody(check: Any, path: str, kind: str,
 def test_a_check_that_fails_lets_nothing_through(check: Any) -> None:
     with pytest.raises((RuntimeError, AttributeError)):
         said(check, FLASKS)
+
+
+@pytest.mark.parametrize("lost", NEEDED)
+def test_an_mlflow_that_checks_in_another_way_is_left_alone(lost: str) -> None:
+    auth = SimpleNamespace(**{name: None for name in NEEDED if name != lost})
+    middlewares = [SimpleNamespace(kwargs={"dispatch": lets_pass})]
+    check_at_less_cost(SimpleNamespace(user_middleware=middlewares), auth)
+    assert middlewares == [SimpleNamespace(kwargs={"dispatch": lets_pass})]

@@ -8,6 +8,9 @@ from typing import Any
 from nebari_mlflow_server.asgi import App, Receive, Scope, Send
 
 NAME = "fastapi_permission_middleware"
+NEEDED = ("_native_fastapi_routes", "_scope_matches_native_route", "_find_fastapi_validator")
+"""MLflow's functions that say who answers a request."""
+
 PASSED = object()
 """What the check returns in place of an answer if it lets a request pass."""
 
@@ -40,7 +43,9 @@ async def _pass(_request: Any) -> Any:
 
 
 def check_at_less_cost(app: Any, auth: Any) -> None:
-    """Put it in the place of MLflow's middleware. In a release of MLflow that has another one, nothing changes."""
+    """Put it in the place of MLflow's middleware. A release of MLflow that checks in another way is left alone."""
+    if not all(hasattr(auth, name) for name in NEEDED):
+        return
     import starlette.middleware.base
     import starlette.requests
 
